@@ -1,0 +1,24 @@
+# One place for the flags that every ticklab target is built with.
+function(ticklab_target target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow)
+  if(TICKLAB_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(TICKLAB_SANITIZE)
+    target_compile_options(${target} PUBLIC -fsanitize=${TICKLAB_SANITIZE} -fno-sanitize-recover=all
+                                            -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${TICKLAB_SANITIZE})
+  endif()
+endfunction()
+
+# A library of one room: every .cpp file below the folder.
+function(ticklab_library name folder)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cpp)
+  add_library(ticklab_${name} STATIC ${sources})
+  add_library(ticklab::${name} ALIAS ticklab_${name})
+  set_target_properties(ticklab_${name} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(ticklab_${name} PUBLIC $<BUILD_INTERFACE:${TICKLAB_INCLUDE_ROOT}>
+                                                    $<INSTALL_INTERFACE:include>)
+  ticklab_target(ticklab_${name})
+endfunction()
