@@ -29,7 +29,6 @@
 namespace ticklab::sim {
 
 class CacheLine;
-class LockWaiter;
 class Machine;
 class SpinLock;
 
@@ -74,11 +73,10 @@ public:
 
     /// Pays `price`. With interrupts enabled, pending ones are taken in between and the rest is paid after. [window]
     void spend(const Price& price) {
-        if (irqs_enabled_ || plain_spend_off_) {
-            spend_slow(price);
-        } else {
-            clock_.add(price);
-        }
+        if (irqs_enabled_)
+            spend_interruptible(price);
+        else
+            pay(price);
     }
     /// Pays `cycles` (converted now; keep a Price for what is paid often). [window]
     void spend(Cycles cycles) { spend(price(cycles)); }
@@ -89,7 +87,18 @@ public:
     /// A named interleaving point: triggers, holds and injected stalls act here. Costs nothing itself. [point, window]
     void at(const Site& site);
     /// An unnamed interleaving point. [point, window]
-    void sync();
+    void sync() {
+        ++counters_.points;
+        if (stalls_) [[unlikely]]
+            inject_stall();
+        const Key key{clock_.now(), rank_};
+        if (engine_.may_act(key)) [[likely]]
+            engine_.advance(key);
+        else
+            wait_turn();
+        if (irqs_enabled_ && interrupt_pending())
+            take_interrupts();
+    }
 
     bool irqs_enabled() const { return irqs_enabled_; }
     void irq_disable() { irqs_enabled_ = false; }
@@ -148,7 +157,7 @@ public:
     void yield();
     Thread& current() { return *current_; }
     const Thread& current() const { return *current_; }
-    bool has_runnable() const;
+    bool has_runnable() const { return !runnable_.empty(); }
 
     /// Emits a record at local time, caused by what this CPU is doing now.
     template <class... Operands>
@@ -165,6 +174,7 @@ public:
         return last_record_ = stream_.emit_waited(emitter_, clock_.now(), kind, cause().record, waited_on, operands...);
     }
     RecordId last_record() const { return last_record_; }
+    RecordStream& records() const { return stream_; }
 
     /// What led to the code that runs now: whoever defers something stores it.
     const Cause& cause() const { return current_->cause_; }
@@ -196,33 +206,50 @@ private:
     friend class HotplugController;
     friend class StopMachine;
 
-    struct IrqContext;
-
     void due(Time at) override;
     void interrupt_ready(Time at) override;
     void nmi(Time at, Cause cause) override;
     void init(Time at) override;
     void start_up(Time at, std::uint8_t vector, Cause cause) override;
 
-    bool interrupt_pending() const { return nmi_pending_ || apic_.deliverable(); }
-    void spend_slow(Price price);
-    void sync_slow();
+    /// An interrupt that this CPU would take now if it could.
+    bool interrupt_pending() const {
+        return apic_.deliverable() || (nmi_pending_ && !in_nmi_) || !irq_work_.empty();
+    }
+    /// Pays without an interrupt window: interrupts are off, or the price is part of an access that cannot be interrupted.
+    void pay(const Price& price) {
+        clock_.add(price);
+        if (jitter_per_1024_ != 0) [[unlikely]]
+            add_jitter(price);
+    }
+    void add_jitter(const Price& price);
+    void spend_interruptible(const Price& price);
+    void inject_stall();
     void wait_turn();
-    bool wait_until(Time until, bool interruptible);
-    void park(CpuActivity activity);
-    void resume_at(Time at);
+    /// Gives the host to the next activity until this CPU's source comes due. Interruptible waits also end when an interrupt or
+    /// work arrives; interrupted_ says so.
+    void wait(Time until, bool interruptible);
+    /// Ends an interruptible wait at `at`, or as soon after it as the CPU can.
+    void interrupt_wait(Time at);
     void take_interrupts();
-    void take_interrupt(std::uint8_t vector, const Cause& cause, bool is_nmi);
-    WakeReason sleep(unsigned c_state, bool take);
-    void inject_at_point(const Site& site);
-    void hold_until(Time until);
+    void take_one();
+    void run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t vector, const Cause& cause,
+                 const Price& entry_price, const Thread::Body* body);
+    WakeReason sleep(unsigned c_state, bool take_interrupts_after, bool break_on_interrupt);
+    void stop_devices(const CState& state, bool stop);
+    void hold(const Site& site, Time until);
     void release_hold(Time at);
+    void stall(Time until);
+    void monitor_written(Time at, const Cause& by);
+    void work_arrived(Time at);
     void switch_thread(Thread& next);
-    Thread* pick_runnable();
+    Thread* take_runnable(ThreadClass above);
     void enqueue(Thread& thread);
+    void start_thread(Thread& thread);
     static void thread_entry(void* argument);
     void idle_loop();
-    bool line_access(CacheLine& line, bool write);
+    void power_on(Time at);
+    void play_dead();
 
     Machine& machine_;
     Engine& engine_;
@@ -233,31 +260,45 @@ private:
     SourceIndex source_ = kNoSource;
     LocalClock clock_;
     bool irqs_enabled_ = false;
-    bool plain_spend_off_ = false;
+    std::uint32_t jitter_per_1024_;
+    bool stalls_;
     bool online_ = false;
     bool nmi_pending_ = false;
     bool in_nmi_ = false;
     bool interruptible_ = false;
     bool interrupted_ = false;
-    bool work_pending_ = false;
+    bool shift_on_stall_ = false;
     bool monitor_triggered_ = false;
+    bool waiting_for_start_up_ = false;
     CpuActivity activity_ = CpuActivity::kOffline;
     unsigned irq_depth_ = 0;
-    Time held_until_ = kBoot;
-    Time not_before_ = kBoot;
+    Time held_until_ = kBoot;   // stalled: nothing runs before this instant
+    Time not_before_ = kBoot;   // asleep: an interrupt wakes no earlier than the commit
     CacheLine* monitored_ = nullptr;
     Tsc tsc_;
     LocalApic apic_;
     Cause nmi_cause_;
+    Cause wake_cause_;
+    struct IrqWork {
+        Cause cause;
+        Thread::Body body;
+    };
+    std::deque<IrqWork> irq_work_;
+    std::uint64_t irqs_in_a_row_ = 0;
     Emitter emitter_;
     RecordId last_record_;
     Thread* current_ = nullptr;
     ChoiceContext* context_ = nullptr;
     std::deque<ChoiceContext> irq_contexts_;
     std::vector<Thread*> runnable_;
+    Thread* idle_thread_ = nullptr;
+    Thread* script_thread_ = nullptr;
+    std::deque<IrqWork> script_work_;
+    const Site* held_at_ = nullptr;
     std::vector<const SpinLock*> held_locks_;
     const SpinLock* waiting_for_ = nullptr;
     const Cpu* waiting_for_cpu_ = nullptr;
+    void* waiter_ = nullptr;
     CpuCounters counters_;
 };
 
