@@ -1,0 +1,137 @@
+// What happens in a run, as a stream of records (MA 11).
+//
+// Rules
+//  - A record follows each change of state, with the new values and the id of the record that caused it.
+//  - Kinds are declared once, beside the code that emits them, in tables with fixed ids; exporters and checkers iterate
+//    over the registry and never name a kernel.
+//  - Base kinds make up the digest; their ids, operands and order are versioned (kRecordVersion). Causes are not digested.
+//  - Observers cannot emit base records, spend time or make choices.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string_view>
+
+#include "ticklab/sim/time.hpp"
+
+namespace ticklab::sim {
+
+/// Number of a CPU, dense from 0. kNoCpu where a record or a timer has none.
+using CpuId = std::uint32_t;
+inline constexpr CpuId kNoCpu = 0xffff;
+/// Largest number of CPUs of a machine.
+inline constexpr CpuId kMaxCpuCount = 0xfffe;
+
+/// Version of the base record kinds: changes whenever a digest may change for an unchanged scenario.
+inline constexpr int kRecordVersion = 1;
+
+/// Identity of a record: the rank of the source that emitted it and its number there. Stable under observers and
+/// recording levels. Zero is "none".
+struct RecordId {
+    std::uint64_t bits = 0;
+
+    constexpr explicit operator bool() const { return bits != 0; }
+    friend constexpr auto operator<=>(RecordId, RecordId) = default;
+};
+
+/// What asked for something that happens later: a timer, a softirq bit, an IPI, deferred work. Whoever defers stores it.
+struct Cause {
+    /// The record to name as the cause.
+    RecordId record;
+    /// The root operation (script step, load event or interrupt) that led here; part of the key of choices (MA 7.1).
+    std::uint64_t root = 0;
+};
+
+/// How an operand is to be read and shown.
+enum class OperandType : std::uint8_t {
+    kUnsigned,   ///< decimal
+    kSigned,     ///< decimal, two's complement
+    kHex,        ///< hexadecimal with 0x
+    kBool,       ///< 0 or 1
+    kCpu,        ///< a CpuId
+    kTimePs,     ///< instant, picoseconds since boot
+    kDurationPs, ///< span, picoseconds
+    kTimeNs,     ///< instant in the modelled system's nanoseconds
+    kVector,     ///< interrupt vector
+    kObject,     ///< index in the machine's table of named objects (timers, locks, threads)
+    kName,       ///< index in the machine's table of interned names
+};
+
+struct Operand {
+    std::string_view name;
+    OperandType type;
+};
+
+/// Whether a kind is part of the digest.
+enum class DigestClass : std::uint8_t { kBase, kObserver };
+
+inline constexpr int kMaxOperands = 9;
+
+/// How a timeline shows a kind (TE 1); exporters need no other knowledge of a kernel.
+enum class TimelineShape : std::uint8_t {
+    kInstant,     ///< a mark on the CPU's track
+    kSliceBegin,  ///< opens a slice on the CPU's track; closed by the kSliceEnd kind of the same slice name
+    kSliceEnd,
+    kAsyncBegin,  ///< opens an interval of operand 0 (an object), such as "timer pending"
+    kAsyncEnd,
+    kHidden,      ///< digest and checkers only
+};
+
+/// Declaration of one kind of record.
+struct RecordKind {
+    std::uint16_t id;           ///< fixed for ever; sim 1..255, xen 256..511, linux 512..1023, users from 32768
+    std::string_view name;      ///< "irq_entry"; with the system in front it is unique: "sim:irq_entry"
+    std::string_view system;    ///< "sim", "xen", ...
+    std::string_view category;  ///< timeline category: timer, irq, idle, hw, lock, scenario, oracle (TE 1)
+    DigestClass digest_class;
+    TimelineShape shape;
+    std::string_view slice;     ///< name of the slice or interval that a begin/end pair makes; empty for instants
+    std::string_view help;      ///< one plain sentence
+    std::array<Operand, kMaxOperands> operands{};
+    std::uint8_t operand_count = 0;
+    /// printf-like ftrace text after "name: " (TE 3), empty if the kernel has none.
+    std::string_view ftrace_format{};
+
+    constexpr RecordKind(std::uint16_t id_, std::string_view system_, std::string_view name_,
+                         std::string_view category_, TimelineShape shape_, std::string_view slice_,
+                         std::string_view help_, std::initializer_list<Operand> operands_,
+                         std::string_view ftrace_format_ = {}, DigestClass digest_class_ = DigestClass::kBase)
+        : id(id_),
+          name(name_),
+          system(system_),
+          category(category_),
+          digest_class(digest_class_),
+          shape(shape_),
+          slice(slice_),
+          help(help_),
+          ftrace_format(ftrace_format_) {
+        for (const Operand& o : operands_)
+            operands[operand_count++] = o;
+    }
+};
+
+/// A committed record, valid during RecordConsumer::consume only.
+struct Record {
+    Time at;
+    const RecordKind* kind;
+    CpuId cpu;         ///< kNoCpu for a device or the script
+    RecordId id;
+    RecordId cause;
+    /// What the activity waited for where it waited (a lock's last owner, a callback before it in the queue); none else.
+    RecordId waited_on;
+    std::span<const std::uint64_t> operands;
+
+    std::uint64_t unsigned_at(int i) const { return operands[static_cast<std::size_t>(i)]; }
+    std::int64_t signed_at(int i) const { return static_cast<std::int64_t>(operands[static_cast<std::size_t>(i)]); }
+};
+
+/// Takes committed records, in key order, in batches.
+class RecordConsumer {
+public:
+    virtual ~RecordConsumer() = default;
+    virtual void consume(std::span<const Record> batch) = 0;
+};
+
+}  // namespace ticklab::sim
