@@ -95,4 +95,36 @@ expect passes tidy.sh docs/a.bin
 truncate -s 1048577 "$work/tree/docs/a.bin"
 expect refused tidy.sh docs/a.bin
 
+# fake_build NAME SCRIPT: a build whose ticklab is SCRIPT.
+fake_build() {
+    mkdir -p "$work/$1/lab"
+    printf '#!/bin/bash\n%s\n' "$2" >"$work/$1/lab/ticklab"
+    chmod +x "$work/$1/lab/ticklab"
+}
+
+# Digests: exit code | what the first build does | what the second does
+mkdir -p "$work/source/tests/house" "$work/source/scenarios/profiles"
+cp "$house/compare_digests.sh" "$work/source/tests/house/"
+printf '{ // a comment\n "kernel": {} }' >"$work/source/scenarios/a.json"
+printf '{ "cpus": 2 }' >"$work/source/scenarios/profiles/no-scenario.json"
+while IFS='|' read -r expected one other; do
+    status=0
+    fake_build one "$one"
+    fake_build other "$other"
+    "$work/source/tests/house/compare_digests.sh" "$work/one" "$work/other" >"$work/said" 2>&1 || status=$?
+    [[ $status -eq $expected ]] && continue
+    printf 'compare_digests.sh: expected %s, found %s for "%s" and "%s":\n' "$expected" "$status" "$one" "$other"
+    cat "$work/said"
+    failures=$((failures + 1))
+done <<'ROWS'
+0|echo '{"digest": "7a"}'|echo '{ "seed": 1, "digest":"7a" }'
+0|echo '{"digest": "7a"}'; exit 1|echo '{"digest": "7a"}'; exit 1
+0|[[ $2 == scenarios/a.json ]] && echo '{"digest": "7a"}'|[[ $2 == scenarios/a.json ]] && echo '{"digest": "7a"}'
+1|echo '{"digest": "7a"}'|echo '{"digest": "7b"}'
+1|echo '{"digest": "7a"}'|echo '{"digest": "7a"}'; exit 1
+1|echo '{"digest": "7a"}'|exit 3
+1|exit 3|exit 3
+1|echo '{}'|echo '{}'
+ROWS
+
 [[ $failures -eq 0 ]]

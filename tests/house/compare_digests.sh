@@ -26,9 +26,9 @@ mapfile -t scenarios < <(grep -rlE --include='*.json' '"kernel"[[:space:]]*:' sc
 # Prints "DIGEST EXIT_CODE". A run without a digest is an error of its own, never equal to another.
 outcome() {
     local report status=0 digest
-    report=$("$1/lab/ticklab" run "$2" --json) 2>/dev/null || status=$?
-    digest=$(jq -er .digest <<<"$report" 2>/dev/null) || digest=none
-    printf '%s (exit code %s)\n' "$digest" "$status"
+    report=$("$1/lab/ticklab" run "$2" --json 2>/dev/null) || status=$?
+    digest=$(jq -r '.digest // empty' <<<"$report" 2>/dev/null) || digest=
+    printf '%s (exit code %s)\n' "${digest:-none}" "$status"
 }
 
 # compare SCENARIO BUILD...
@@ -51,5 +51,5 @@ compare() {
 export -f outcome compare
 
 printf '%s\0' "${scenarios[@]}" |
-    xargs -0 -P "$(nproc)" -I{} bash -c 'compare "$@"' compare {} "${builds[@]}"
+    xargs -0 -P "$(nproc)" -I{} bash -c 'compare "$@"' compare {} "${builds[@]}" || exit 1
 printf '%s scenarios have equal digests in %s builds\n' "${#scenarios[@]}" "${#builds[@]}"
