@@ -1,0 +1,42 @@
+// When each CPU was idle or in user mode with nothing to keep an interrupt away: the time that excuses no lateness.
+//
+// Rules
+//  - Time in the kernel counts as busy, whatever it was spent on; so does the time of a stall or hold.
+//  - Idle counts from the decision to sleep to the end of the exit latency.
+//  - Fed with committed records only; asked about instants up to the last of them.
+#pragma once
+
+#include <deque>
+#include <span>
+#include <vector>
+
+#include "ticklab/sim/record.hpp"
+
+namespace ticklab::lab {
+
+class QuietLog {
+public:
+    explicit QuietLog(sim::CpuId cpu_count) : cpus_(cpu_count) {}
+
+    void consume(const sim::Record& record);
+    /// Quiet time of `cpu` in [from, to]. Intervals older than the last kMaxIntervals of a CPU are forgotten and count as busy.
+    sim::Duration quiet(sim::CpuId cpu, sim::Time from, sim::Time to) const;
+    bool online(sim::CpuId cpu) const { return !cpus_[cpu].offline; }
+
+private:
+    static constexpr std::size_t kMaxIntervals = 1024;
+    struct Interval {
+        sim::Time begin;
+        sim::Time end;
+    };
+    struct PerCpu {
+        std::deque<Interval> intervals;
+        sim::Time open = sim::kNever;  ///< begin of the interval that is not over
+        bool offline = false;
+    };
+    static void close(PerCpu& cpu, sim::Time at);
+
+    std::vector<PerCpu> cpus_;
+};
+
+}  // namespace ticklab::lab
