@@ -30,15 +30,16 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     return last[b.size()];
 }
 
-/// Escapes what would break the line, and bytes that are not UTF-8.
+/// Escapes control characters, and replaces bytes that are not UTF-8.
 std::string one_line(std::string_view text) {
     const std::string dumped =
         nlohmann::json(std::string(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    std::string line = dumped.substr(1, dumped.size() - 2);
-    for (const std::string_view plain : {"\"", "\\"}) {
-        const std::string escaped = fmt::format("\\{}", plain);
-        for (std::size_t at = 0; (at = line.find(escaped, at)) != std::string::npos; ++at)
-            line.replace(at, 2, plain);
+    std::string line;
+    for (const char c : nlohmann::json::parse(dumped).get_ref<const std::string&>()) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+            line += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+        else
+            line += c;
     }
     return line;
 }
@@ -69,7 +70,8 @@ std::string quoted(std::string_view text) {
         shortened.pop_back();
     if (cut && !shortened.empty() && (static_cast<unsigned char>(shortened.back()) & 0xc0) == 0xc0)
         shortened.pop_back();
-    return nlohmann::json(shortened + (cut ? "..." : "")).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return nlohmann::json(shortened + (cut ? "..." : ""))
+        .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string shown(const nlohmann::json& value) {

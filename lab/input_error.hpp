@@ -32,8 +32,8 @@ std::string quoted(std::string_view text);
 /// A JSON value as an error shows it: scalars as written, containers by their kind.
 std::string shown(const nlohmann::json& value);
 
-/// The word that `word` was probably meant to be: few edits away, or the same behind a prefix ("offline" for "cpu.offline").
-/// Empty if none is near.
+/// The word that `word` was probably meant to be: few edits away, or the same behind a prefix ("offline" for
+/// "cpu.offline"). Empty if none is near.
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> words);
 
 /// The words in quotes, or the first of them where there are many: "one of ...".
