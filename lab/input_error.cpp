@@ -59,11 +59,11 @@ std::string to_text(const InputError& error) {
 std::string found_expected(std::string_view found, std::string_view expected, std::string_view nearest) {
     std::string text = fmt::format("found {}, expected {}", found, expected);
     if (!nearest.empty())
-        text += fmt::format("; did you mean {}?", quoted(nearest));
+        text += fmt::format("; did you mean {}?", in_quotes(nearest));
     return text;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string shortened(text.substr(0, kShownBytes));
     const bool cut = text.size() > kShownBytes;
     while (cut && !shortened.empty() && (static_cast<unsigned char>(shortened.back()) & 0xc0) == 0x80)
@@ -81,7 +81,7 @@ std::string shown(const nlohmann::json& value) {
         case nlohmann::json::value_t::array:
             return value.empty() ? "an empty array" : "an array";
         case nlohmann::json::value_t::string:
-            return quoted(value.get_ref<const std::string&>());
+            return in_quotes(value.get_ref<const std::string&>());
         default:
             return value.dump();
     }
@@ -109,10 +109,10 @@ std::string_view nearest_word(std::string_view word, std::span<const std::string
 
 std::string one_of(std::span<const std::string_view> words) {
     if (words.size() == 1)
-        return quoted(words[0]);
+        return in_quotes(words[0]);
     std::string text = "one of ";
     for (std::size_t i = 0; i < words.size() && i < kShownWords; ++i)
-        text += (i == 0 ? "" : ", ") + quoted(words[i]);
+        text += (i == 0 ? "" : ", ") + in_quotes(words[i]);
     if (words.size() > kShownWords)
         text += fmt::format(" and {} more", words.size() - kShownWords);
     return text;

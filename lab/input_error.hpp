@@ -27,7 +27,7 @@ std::string to_text(const InputError& error);
 std::string found_expected(std::string_view found, std::string_view expected, std::string_view nearest = {});
 
 /// The text in quotes, shortened, control characters escaped.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 /// A JSON value as an error shows it: scalars as written, containers by their kind.
 std::string shown(const nlohmann::json& value);

@@ -63,7 +63,7 @@ public:
             return fail(key_offset_, fmt::format("a key of at most {} bytes", JsonSource::kMaxStringBytes));
         if (open_.back().value->contains(name)) {
             errors_.push_back(
-                {source_.file_, source_.place_at("", key_offset_), fmt::format("duplicate key {}", quoted(name))});
+                {source_.file_, source_.place_at("", key_offset_), fmt::format("duplicate key {}", in_quotes(name))});
             return false;
         }
         key_ = std::move(name);
@@ -309,7 +309,7 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
     const std::string file = "--set " + argument;
     const std::size_t equals = argument.find('=');
     if (equals == std::string::npos || equals == 0) {
-        errors.push_back({file, {}, found_expected(quoted(argument), "/pointer=value or dotted.path=value")});
+        errors.push_back({file, {}, found_expected(in_quotes(argument), "/pointer=value or dotted.path=value")});
         return false;
     }
     std::string pointer = argument.substr(0, equals);
@@ -346,11 +346,12 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
             const bool number = looks_like_json(token) && token[0] >= '0' && token[0] <= '9' && token.size() < 8;
             const std::size_t index = token == "-" ? at->size() : number ? std::stoul(token) : SIZE_MAX;
             if (index > at->size()) {
-                errors.push_back({file,
-                                  {},
-                                  fmt::format("{}: {}", reached.empty() ? "/" : reached,
-                                              found_expected(quoted(token), fmt::format("an index of at most {}, or -",
-                                                                                        at->size())))});
+                errors.push_back(
+                    {file,
+                     {},
+                     fmt::format(
+                         "{}: {}", reached.empty() ? "/" : reached,
+                         found_expected(in_quotes(token), fmt::format("an index of at most {}, or -", at->size())))});
                 return false;
             }
             if (index == at->size())
