@@ -1,0 +1,383 @@
+#include "ticklab/sim/pending_set.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+namespace ticklab::sim {
+
+PendingSet::PendingSet() : front_(1) { buckets_.fill(kNoSource); }
+
+PendingSet::~PendingSet() = default;
+
+void PendingSet::misused(const char* what) {
+    std::fprintf(stderr, "PendingSet misused: %s\n", what);
+    std::abort();
+}
+
+SourceIndex PendingSet::add(std::uint32_t rank) {
+    const auto s = static_cast<SourceIndex>(nodes_.size());
+    if (s == kMaxSources) {
+        misused("add: too many sources");
+    }
+    Node n;
+    n.rank = rank;
+    nodes_.push_back(n);
+    // Room for every source, so that no insertion has to ask.
+    front_.emplace_back();
+    return s;
+}
+
+Time PendingSet::armed_for(SourceIndex s) const {
+    const Node& n = nodes_[s];
+    if (n.place == kUnarmed) {
+        return kNever;
+    }
+    return n.place >= kRing ? ring_instant(n) : n.at;
+}
+
+void PendingSet::arm_periodic(SourceIndex s, Time first, Duration period) {
+    if (first < last_popped_ || first == kNever || period <= Duration::zero()) {
+        misused("arm_periodic: the first instant is before the last popped one or kNever, or no positive period");
+    }
+    disarm(s);
+    Node& n = nodes_[s];
+    n.at = first;
+    n.period = period;
+    if (!ring_join(s)) {
+        place(s, first);
+    }
+    refresh_earliest();
+}
+
+// A periodic source that no ring could take, just popped: joins a ring if one fits by now, else goes back to the wheel.
+void PendingSet::rearm_periodic(SourceIndex s) {
+    Node& n = nodes_[s];
+    const Time next = saturating_add(n.at, n.period);
+    if (next == kNever) {
+        return;
+    }
+    n.at = next;
+    if (!ring_join(s)) {
+        place(s, next);
+    }
+}
+
+std::uint64_t PendingSet::bucket_start(unsigned level, unsigned digit) const {
+    const unsigned shift = level * kDigitBits;
+    const std::uint64_t above = level + 1 == kLevels ? 0 : wheel_base_ >> (shift + kDigitBits) << (shift + kDigitBits);
+    return above | std::uint64_t{digit} << shift;
+}
+
+SourceIndex PendingSet::detach_bucket(unsigned bucket) {
+    const SourceIndex first = buckets_[bucket];
+    buckets_[bucket] = kNoSource;
+    std::uint64_t& bitmap = bitmaps_[bucket / kBuckets];
+    bitmap &= ~(std::uint64_t{1} << bucket % kBuckets);
+    if (bitmap == 0) {
+        wheel_levels_ &= ~(1U << bucket / kBuckets);
+    }
+    return first;
+}
+
+void PendingSet::relink_chain(SourceIndex first) {
+    for (SourceIndex s = first; s != kNoSource;) {
+        const SourceIndex next = nodes_[s].next;
+        link(s);
+        s = next;
+    }
+}
+
+// Copies the entries of `bucket` behind the first `count` of the front, in ascending order; leaves the bucket as it is
+// and returns `limit` + 1 if it holds more than `limit`.
+std::uint32_t PendingSet::take_bucket(unsigned bucket, std::uint32_t count, std::uint32_t limit) {
+    Entry* const run = front_.data() + 1 + count;
+    std::uint32_t length = 0;
+    for (SourceIndex s = buckets_[bucket]; s != kNoSource; s = nodes_[s].next) {
+        if (length == limit) {
+            return limit + 1;
+        }
+        const Entry e{{nodes_[s].at, nodes_[s].rank}, s};
+        run[length++] = e;
+    }
+    const auto earlier = [](const Entry& a, const Entry& b) { return ordinal(a) < ordinal(b); };
+    if (length > kMaxRun) {
+        std::sort(run, run + length, earlier);
+    } else {
+        for (std::uint32_t i = 1; i < length; ++i) {
+            const Entry e = run[i];
+            std::uint32_t hole = i;
+            for (; hole != 0 && earlier(e, run[hole - 1]); --hole) {
+                run[hole] = run[hole - 1];
+            }
+            run[hole] = e;
+        }
+    }
+    for (std::uint32_t i = 0; i < length; ++i) {
+        nodes_[run[i].source].place = kFront;
+    }
+    return length;
+}
+
+// The front is empty: moves the wheel's earliest buckets to it.
+void PendingSet::refill() {
+    std::uint32_t count = 0;
+    std::uint64_t end = 0;
+    while (wheel_levels_ != 0 && count < kMinRefill) {
+        const auto level = static_cast<unsigned>(std::countr_zero(wheel_levels_));
+        const auto digit = static_cast<unsigned>(std::countr_zero(bitmaps_[level]));
+        const unsigned bucket = level * kBuckets + digit;
+        // What shares one instant cannot be split.
+        const std::uint32_t limit = level == 0 && count == 0 ? kMaxSources : kMaxRun;
+        const std::uint32_t taken = take_bucket(bucket, count, limit);
+        if (taken <= limit) {
+            wheel_base_ = bucket_start(level, digit);
+            end = wheel_base_ + (std::uint64_t{1} << (level * kDigitBits));
+            detach_bucket(bucket);
+            count += taken;
+        } else if (count == 0) {
+            wheel_base_ = bucket_start(level, digit);
+            relink_chain(detach_bucket(bucket));
+        } else {
+            break;
+        }
+    }
+    std::reverse(front_.begin() + 1, front_.begin() + 1 + count);
+    front_count_ = count;
+    wheel_count_ -= count;
+    front_end_ = wheel_count_ == 0 ? kAboveAll : ordinal(end, 0);
+    refill_count_ = count;
+    front_limit_ = std::max(count, kMaxRun) + kFrontGrowth;
+}
+
+// The front has grown too long: moves all but its earliest entries to the wheel.
+//
+// That may cost far more than the growth that led here: a refill may have jumped ahead over a gap (the base has to come
+// back down, and all below the level where it differs is linked anew), or have brought thousands that share an instant.
+// So the front is let grow with the square root of that cost first, which keeps both parts of the cost small.
+void PendingSet::spill() {
+    const std::uint32_t moved = front_count_ - kMaxRun;
+    const Entry first_moved = front_[moved];
+    const bool lowers = wheel_count_ == 0 || raw(first_moved.at) < wheel_base_;
+    const std::uint64_t cost = std::uint64_t{moved} + (lowers ? wheel_count_ : 0);
+    const std::uint64_t growth = front_count_ - std::min(refill_count_, front_count_);
+    if (growth * growth < 16 * cost) {
+        front_limit_ = front_count_ + std::max(static_cast<std::uint32_t>(growth), kFrontGrowth);
+        return;
+    }
+    if (lowers) {
+        lower_base(raw(first_moved.at));
+    }
+    front_end_ = ordinal(first_moved);
+    for (std::uint32_t i = 1; i <= moved; ++i) {
+        link(front_[i].source);
+    }
+    wheel_count_ += moved;
+    std::copy(front_.begin() + 1 + moved, front_.begin() + 1 + front_count_, front_.begin() + 1);
+    front_count_ = kMaxRun;
+    refill_count_ = kMaxRun;
+    front_limit_ = kMaxRun + kFrontGrowth;
+}
+
+// Entries above the highest level where the old and the new base differ stay where they are; those at that level too:
+// their digit is above the old base's, hence above the new one's.
+void PendingSet::lower_base(std::uint64_t at_ps) {
+    const unsigned highest = level_of(at_ps);
+    SourceIndex chain = kNoSource;
+    while (wheel_levels_ != 0) {
+        const auto level = static_cast<unsigned>(std::countr_zero(wheel_levels_));
+        if (level >= highest) {
+            break;
+        }
+        const auto digit = static_cast<unsigned>(std::countr_zero(bitmaps_[level]));
+        for (SourceIndex s = detach_bucket(level * kBuckets + digit); s != kNoSource;) {
+            const SourceIndex next = nodes_[s].next;
+            nodes_[s].next = chain;
+            chain = s;
+            s = next;
+        }
+    }
+    wheel_base_ = at_ps;
+    relink_chain(chain);
+}
+
+// The place of `key` in the ring's cyclic order, counted from its head: how many members are below it.
+std::uint32_t PendingSet::ring_position(const Ring& ring, UInt128 key) const {
+    const auto size = static_cast<std::uint32_t>(ring.members.size());
+    std::uint32_t low = 0;
+    std::uint32_t high = size;
+    while (low < high) {
+        const std::uint32_t mid = low + (high - low) / 2;
+        const Entry& e = ring.members[(ring.head + mid) % size];
+        if (ordinal(e) < key) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+bool PendingSet::ring_join(SourceIndex s) {
+    Node& n = nodes_[s];
+    std::uint32_t chosen = kMaxRings;
+    for (std::uint32_t i = 0; i < kMaxRings; ++i) {
+        if (!rings_[i].members.empty() && rings_[i].period == n.period) {
+            chosen = i;
+            break;
+        }
+        if (rings_[i].members.empty() && chosen == kMaxRings) {
+            chosen = i;
+        }
+    }
+    if (chosen == kMaxRings) {
+        return false;
+    }
+    Ring& ring = rings_[chosen];
+    const auto size = static_cast<std::uint32_t>(ring.members.size());
+    const Entry joining{{n.at, n.rank}, s};
+    if (size == 0) {
+        ring.period = n.period;
+        ring.head = 0;
+        ring.members.push_back(joining);
+        ++ring_count_;
+    } else {
+        const auto round_later = [&ring](const Entry& e) { return Key{saturating_add(e.at, ring.period), e.rank}; };
+        const Entry& head = ring.members[ring.head];
+        const Entry& tail = ring.members[(ring.head + size - 1) % size];
+        if (joining > head ? joining >= round_later(head) : tail >= round_later(joining)) {
+            return false;
+        }
+        std::uint32_t at = ring.head + ring_position(ring, ordinal(joining));
+        if (at > size) {
+            at -= size;
+            ++ring.head;
+        }
+        ring.members.insert(ring.members.begin() + at, joining);
+    }
+    n.place = kRing + chosen;
+    ++armed_count_;
+    choose_ring();
+    return true;
+}
+
+void PendingSet::ring_leave(SourceIndex s) {
+    Node& n = nodes_[s];
+    Ring& ring = rings_[n.place - kRing];
+    const auto size = static_cast<std::uint32_t>(ring.members.size());
+    const std::uint32_t at = (ring.head + ring_position(ring, ordinal({ring_instant(n), n.rank}))) % size;
+    ring.members.erase(ring.members.begin() + at);
+    if (at < ring.head) {
+        --ring.head;
+    } else if (ring.head == size - 1) {
+        ring.head = 0;
+    }
+    n.place = kUnarmed;
+    --armed_count_;
+    if (ring.members.empty()) {
+        --ring_count_;
+    }
+    choose_ring();
+}
+
+void PendingSet::choose_ring() {
+    UInt128 least = kAboveAll;
+    for (std::uint32_t i = 0; i < kMaxRings; ++i) {
+        const Ring& ring = rings_[i];
+        if (!ring.members.empty() && ordinal(ring.members[ring.head]) < least) {
+            least = ordinal(ring.members[ring.head]);
+            earliest_ring_ = i;
+        }
+    }
+}
+
+// The next instant of a ring's member. Popping touches the ring alone, not the node; by invariant (3) the next instant
+// is the one of the source's instants that lies within a period of the head.
+Time PendingSet::ring_instant(const Node& n) const {
+    const Ring& ring = rings_[n.place - kRing];
+    const Entry& head = ring.members[ring.head];
+    Duration ahead = (n.at - head.at) % ring.period;
+    if (ahead < Duration::zero() || (ahead == Duration::zero() && n.rank < head.rank)) {
+        ahead += ring.period;
+    }
+    return saturating_add(head.at, ahead);
+}
+
+const char* PendingSet::broken_part(std::vector<char>& seen) const {
+    const auto mark = [&](SourceIndex s, std::uint32_t place) {
+        return nodes_[s].place == place && !std::exchange(seen[s], char{1});
+    };
+    for (std::uint32_t i = 1; i <= front_count_; ++i) {
+        const Entry& e = front_[i];
+        if (!mark(e.source, kFront) || e.at != nodes_[e.source].at || e.rank != nodes_[e.source].rank) {
+            return "a front entry differs from its node";
+        }
+        if (ordinal(e) >= front_end_ || (i > 1 && ordinal(e) >= ordinal(front_[i - 1]))) {
+            return "the front is not sorted below its end (1)";
+        }
+    }
+    for (unsigned bucket = 0; bucket < buckets_.size(); ++bucket) {
+        const unsigned level = bucket / kBuckets;
+        if (((bitmaps_[level] >> bucket % kBuckets & 1) != 0) != (buckets_[bucket] != kNoSource) ||
+            ((wheel_levels_ >> level & 1) != 0) != (bitmaps_[level] != 0)) {
+            return "a bitmap differs from its buckets";
+        }
+        std::uint32_t prev = kFirst | bucket;
+        for (SourceIndex s = buckets_[bucket]; s != kNoSource; prev = s, s = nodes_[s].next) {
+            const std::uint64_t at = raw(nodes_[s].at);
+            if (!mark(s, kWheel) || nodes_[s].prev != prev) {
+                return "a bucket's list is broken";
+            }
+            if (ordinal(at, nodes_[s].rank) < front_end_ || level_of(at) != level ||
+                (at >> (level * kDigitBits)) % kBuckets != bucket % kBuckets || at < wheel_base_) {
+                return "a wheel entry is not in its bucket or below the front's end (1)";
+            }
+        }
+    }
+    for (const Ring& ring : rings_) {
+        const auto size = static_cast<std::uint32_t>(ring.members.size());
+        for (std::uint32_t i = 0; i < size; ++i) {
+            const Entry& e = ring.members[(ring.head + i) % size];
+            if (!mark(e.source, kRing + static_cast<std::uint32_t>(&ring - rings_.data())) ||
+                nodes_[e.source].period != ring.period || ring_instant(nodes_[e.source]) != e.at) {
+                return "a ring's member differs from its node";
+            }
+            if (i != 0 && ordinal(e) <= ordinal(ring.members[(ring.head + i - 1) % size])) {
+                return "a ring is not in order (3)";
+            }
+        }
+    }
+    return nullptr;
+}
+
+const char* PendingSet::broken_invariant() const {
+    std::vector<char> seen(nodes_.size(), 0);
+    if (const char* broken = broken_part(seen)) {
+        return broken;
+    }
+    const auto count = static_cast<std::uint32_t>(std::count(seen.begin(), seen.end(), char{1}));
+    std::uint32_t in_rings = 0;
+    Key least = front_[front_count_];
+    for (const Ring& ring : rings_) {
+        in_rings += static_cast<std::uint32_t>(ring.members.size());
+        if (!ring.members.empty()) {
+            least = std::min<Key>(least, ring.members[ring.head]);
+        }
+    }
+    if (count != armed_count_ || count != front_count_ + wheel_count_ + in_rings) {
+        return "the counts differ from the parts";
+    }
+    if (front_count_ == 0 && (wheel_count_ != 0 || front_end_ != kAboveAll)) {
+        return "the front is dry (2)";
+    }
+    if (wheel_base_ > static_cast<std::uint64_t>(front_end_ >> 64)) {
+        return "the wheel's base is beyond the front's end (1)";
+    }
+    if (static_cast<const Key&>(earliest_) != least) {
+        return "the earliest key is not the least (4)";
+    }
+    return nullptr;
+}
+
+}  // namespace ticklab::sim
