@@ -210,10 +210,10 @@ TEST_CASE("MA 3.4: any mix of operations pops in the order of a std::set of keys
     for (const Mix& mix : kMixes) {
         CAPTURE(mix.name);
         CHECK(rc::check(mix.name, [&mix] {
-            const auto magnitude = *rc::gen::inRange(0U, 12U);
-            const auto count = std::min(2000U, *rc::gen::inRange(1U << magnitude, (2U << magnitude)));
+            // Sizes around the bounds of the front, and far above.
+            const auto count = *rc::gen::element(1U, 2U, 3U, 8U, 31U, 50U, 81U, 100U, 130U, 300U, 1000U, 2000U);
             const auto seed = *rc::gen::arbitrary<std::uint64_t>();
-            run_mix(mix, count, std::min(4 * count + 64, 4000U), seed);
+            run_mix(mix, count, std::min(8 * count + 64, 6000U), seed);
         }));
     }
 }
