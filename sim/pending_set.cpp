@@ -146,7 +146,8 @@ void PendingSet::refill() {
     std::reverse(front_.begin() + 1, front_.begin() + 1 + count);
     front_count_ = count;
     wheel_count_ -= count;
-    front_end_ = wheel_count_ == 0 ? kAboveAll : ordinal(end, 0);
+    // An open end behind thousands of one instant would have every later arming shift them.
+    front_end_ = wheel_count_ == 0 && count <= kMaxRun ? kAboveAll : ordinal(end, 0);
     refill_count_ = count;
     front_limit_ = std::max(count, kMaxRun) + kFrontGrowth;
 }
