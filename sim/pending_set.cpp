@@ -89,61 +89,113 @@ void PendingSet::relink_chain(SourceIndex first) {
     }
 }
 
-// Copies the entries of `bucket` behind the first `count` of the front, in ascending order; leaves the bucket as it is
-// and returns `limit` + 1 if it holds more than `limit`.
-std::uint32_t PendingSet::take_bucket(unsigned bucket, std::uint32_t count, std::uint32_t limit) {
-    Entry* const run = front_.data() + 1 + count;
+// Puts `count` entries, all later than those of the front, into the front, whatever their order. Counts for each how many
+// are earlier: no branch depends on the order, and runs are short.
+void PendingSet::sort_run(const Entry* run, std::uint32_t count, Entry* last) {
+    // `last` is where the earliest goes; slots below it descend.
+    std::uint32_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        const std::uint64_t t0 = raw(run[i].at), t1 = raw(run[i + 1].at), t2 = raw(run[i + 2].at), t3 = raw(run[i + 3].at);
+        std::uint64_t n0 = 0, n1 = t0 <= t1, n2 = (t0 <= t2) + (t1 <= t2), n3 = (t0 <= t3) + (t1 <= t3) + (t2 <= t3);
+        n0 += (t1 < t0) + (t2 < t0) + (t3 < t0);
+        n1 += (t2 < t1) + (t3 < t1);
+        n2 += t3 < t2;
+        std::uint32_t j = 0;
+        for (; j < i; ++j) {
+            const std::uint64_t t = raw(run[j].at);
+            n0 += t <= t0;
+            n1 += t <= t1;
+            n2 += t <= t2;
+            n3 += t <= t3;
+        }
+        for (j = i + 4; j < count; ++j) {
+            const std::uint64_t t = raw(run[j].at);
+            n0 += t < t0;
+            n1 += t < t1;
+            n2 += t < t2;
+            n3 += t < t3;
+        }
+        *(last - n0) = run[i];
+        *(last - n1) = run[i + 1];
+        *(last - n2) = run[i + 2];
+        *(last - n3) = run[i + 3];
+    }
+    for (; i < count; ++i) {
+        const std::uint64_t t0 = raw(run[i].at);
+        std::uint64_t n0 = 0;
+        for (std::uint32_t j = 0; j < i; ++j) {
+            n0 += raw(run[j].at) <= t0;
+        }
+        for (std::uint32_t j = i + 1; j < count; ++j) {
+            n0 += raw(run[j].at) < t0;
+        }
+        *(last - n0) = run[i];
+    }
+    // Ranks within one instant.
+    for (std::uint32_t k = 1; k < count; ++k) {
+        Entry* slot = last - k;
+        if (ordinal(*slot) < ordinal(slot[1])) [[unlikely]] {
+            const Entry e = *slot;
+            for (; slot != last && ordinal(e) < ordinal(slot[1]); ++slot) {
+                *slot = slot[1];
+            }
+            *slot = e;
+        }
+    }
+}
+
+// Copies the entries of `bucket` to `run`, in any order; leaves the bucket as it is and returns `limit` + 1 if it holds
+// more than `limit`.
+std::uint32_t PendingSet::copy_bucket(unsigned bucket, Entry* run, std::uint32_t limit) {
     std::uint32_t length = 0;
     for (SourceIndex s = buckets_[bucket]; s != kNoSource; s = nodes_[s].next) {
         if (length == limit) {
             return limit + 1;
         }
-        const Entry e{{nodes_[s].at, nodes_[s].rank}, s};
-        run[length++] = e;
-    }
-    const auto earlier = [](const Entry& a, const Entry& b) { return ordinal(a) < ordinal(b); };
-    if (length > kMaxRun) {
-        std::sort(run, run + length, earlier);
-    } else {
-        for (std::uint32_t i = 1; i < length; ++i) {
-            const Entry e = run[i];
-            std::uint32_t hole = i;
-            for (; hole != 0 && earlier(e, run[hole - 1]); --hole) {
-                run[hole] = run[hole - 1];
-            }
-            run[hole] = e;
-        }
-    }
-    for (std::uint32_t i = 0; i < length; ++i) {
-        nodes_[run[i].source].place = kFront;
+        run[length++] = Entry{{nodes_[s].at, nodes_[s].rank}, s};
     }
     return length;
 }
 
 // The front is empty: moves the wheel's earliest buckets to it.
 void PendingSet::refill() {
+    std::array<Entry, kMinRefill + kMaxRun> runs;
+    std::array<std::uint32_t, kMinRefill + 1> starts{};
+    std::uint32_t run_count = 0;
     std::uint32_t count = 0;
     std::uint64_t end = 0;
     while (wheel_levels_ != 0 && count < kMinRefill) {
         const auto level = static_cast<unsigned>(std::countr_zero(wheel_levels_));
         const auto digit = static_cast<unsigned>(std::countr_zero(bitmaps_[level]));
         const unsigned bucket = level * kBuckets + digit;
-        // What shares one instant cannot be split.
-        const std::uint32_t limit = level == 0 && count == 0 ? kMaxSources : kMaxRun;
-        const std::uint32_t taken = take_bucket(bucket, count, limit);
-        if (taken <= limit) {
+        std::uint32_t taken = copy_bucket(bucket, runs.data() + count, kMaxRun);
+        if (taken <= kMaxRun) {
             wheel_base_ = bucket_start(level, digit);
             end = wheel_base_ + (std::uint64_t{1} << (level * kDigitBits));
             detach_bucket(bucket);
             count += taken;
-        } else if (count == 0) {
+            starts[++run_count] = count;
+        } else if (count != 0) {
+            break;
+        } else if (level != 0) {
             wheel_base_ = bucket_start(level, digit);
             relink_chain(detach_bucket(bucket));
         } else {
+            // More than a run at one instant: cannot be split.
+            wheel_base_ = bucket_start(level, digit);
+            end = wheel_base_ + 1;
+            count = copy_bucket(bucket, front_.data() + 1, kMaxSources);
+            detach_bucket(bucket);
+            std::sort(front_.begin() + 1, front_.begin() + 1 + count, [](const Entry& a, const Entry& b) { return b.rank < a.rank; });
             break;
         }
     }
-    std::reverse(front_.begin() + 1, front_.begin() + 1 + count);
+    for (std::uint32_t r = 0; r < run_count; ++r) {
+        sort_run(runs.data() + starts[r], starts[r + 1] - starts[r], front_.data() + count - starts[r]);
+    }
+    for (std::uint32_t i = 1; i <= count; ++i) {
+        nodes_[front_[i].source].place = kFront;
+    }
     front_count_ = count;
     wheel_count_ -= count;
     // An open end behind thousands of one instant would have every later arming shift them.

@@ -138,7 +138,8 @@ private:
     void front_move(const Node& n, UInt128 to);
     void refill();
     void spill();
-    std::uint32_t take_bucket(unsigned bucket, std::uint32_t count, std::uint32_t limit);
+    std::uint32_t copy_bucket(unsigned bucket, Entry* run, std::uint32_t limit);
+    static void sort_run(const Entry* run, std::uint32_t count, Entry* last);
 
     unsigned level_of(std::uint64_t at_ps) const;
     void link(SourceIndex s);
