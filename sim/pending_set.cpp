@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <utility>
 
 namespace ticklab::sim {
 
-PendingSet::PendingSet() : front_(1) { buckets_.fill(kNoSource); }
+PendingSet::PendingSet() : front_(1, kAboveAll) { buckets_.fill(kNoSource); }
 
 PendingSet::~PendingSet() = default;
 
@@ -25,7 +26,7 @@ SourceIndex PendingSet::add(std::uint32_t rank) {
     n.rank = rank;
     nodes_.push_back(n);
     // Room for every source, so that no insertion has to ask.
-    front_.emplace_back();
+    front_.push_back(kAboveAll);
     return s;
 }
 
@@ -95,21 +96,21 @@ void PendingSet::sort_run(const Entry* run, std::uint32_t count, Entry* last) {
     // `last` is where the earliest goes; slots below it descend.
     std::uint32_t i = 0;
     for (; i + 4 <= count; i += 4) {
-        const std::uint64_t t0 = raw(run[i].at), t1 = raw(run[i + 1].at), t2 = raw(run[i + 2].at), t3 = raw(run[i + 3].at);
+        const std::uint64_t t0 = raw_time(run[i]), t1 = raw_time(run[i + 1]), t2 = raw_time(run[i + 2]), t3 = raw_time(run[i + 3]);
         std::uint64_t n0 = 0, n1 = t0 <= t1, n2 = (t0 <= t2) + (t1 <= t2), n3 = (t0 <= t3) + (t1 <= t3) + (t2 <= t3);
         n0 += (t1 < t0) + (t2 < t0) + (t3 < t0);
         n1 += (t2 < t1) + (t3 < t1);
         n2 += t3 < t2;
         std::uint32_t j = 0;
         for (; j < i; ++j) {
-            const std::uint64_t t = raw(run[j].at);
+            const std::uint64_t t = raw_time(run[j]);
             n0 += t <= t0;
             n1 += t <= t1;
             n2 += t <= t2;
             n3 += t <= t3;
         }
         for (j = i + 4; j < count; ++j) {
-            const std::uint64_t t = raw(run[j].at);
+            const std::uint64_t t = raw_time(run[j]);
             n0 += t < t0;
             n1 += t < t1;
             n2 += t < t2;
@@ -121,22 +122,22 @@ void PendingSet::sort_run(const Entry* run, std::uint32_t count, Entry* last) {
         *(last - n3) = run[i + 3];
     }
     for (; i < count; ++i) {
-        const std::uint64_t t0 = raw(run[i].at);
+        const std::uint64_t t0 = raw_time(run[i]);
         std::uint64_t n0 = 0;
         for (std::uint32_t j = 0; j < i; ++j) {
-            n0 += raw(run[j].at) <= t0;
+            n0 += raw_time(run[j]) <= t0;
         }
         for (std::uint32_t j = i + 1; j < count; ++j) {
-            n0 += raw(run[j].at) < t0;
+            n0 += raw_time(run[j]) < t0;
         }
         *(last - n0) = run[i];
     }
     // Ranks within one instant.
     for (std::uint32_t k = 1; k < count; ++k) {
         Entry* slot = last - k;
-        if (ordinal(*slot) < ordinal(slot[1])) [[unlikely]] {
+        if (*slot < slot[1]) [[unlikely]] {
             const Entry e = *slot;
-            for (; slot != last && ordinal(e) < ordinal(slot[1]); ++slot) {
+            for (; slot != last && e < slot[1]; ++slot) {
                 *slot = slot[1];
             }
             *slot = e;
@@ -152,7 +153,7 @@ std::uint32_t PendingSet::copy_bucket(unsigned bucket, Entry* run, std::uint32_t
         if (length == limit) {
             return limit + 1;
         }
-        run[length++] = Entry{{nodes_[s].at, nodes_[s].rank}, s};
+        run[length++] = entry_of(s);
     }
     return length;
 }
@@ -186,7 +187,7 @@ void PendingSet::refill() {
             end = wheel_base_ + 1;
             count = copy_bucket(bucket, front_.data() + 1, kMaxSources);
             detach_bucket(bucket);
-            std::sort(front_.begin() + 1, front_.begin() + 1 + count, [](const Entry& a, const Entry& b) { return b.rank < a.rank; });
+            std::sort(front_.begin() + 1, front_.begin() + 1 + count, std::greater<>{});
             break;
         }
     }
@@ -194,12 +195,12 @@ void PendingSet::refill() {
         sort_run(runs.data() + starts[r], starts[r + 1] - starts[r], front_.data() + count - starts[r]);
     }
     for (std::uint32_t i = 1; i <= count; ++i) {
-        nodes_[front_[i].source].place = kFront;
+        nodes_[source_of(front_[i])].place = kFront;
     }
     front_count_ = count;
     wheel_count_ -= count;
     // An open end behind thousands of one instant would have every later arming shift them.
-    front_end_ = wheel_count_ == 0 && count <= kMaxRun ? kAboveAll : ordinal(end, 0);
+    front_end_ = wheel_count_ == 0 && count <= kMaxRun ? kAboveAll : Entry{end} << 64;
     refill_count_ = count;
     front_limit_ = std::max(count, kMaxRun) + kFrontGrowth;
 }
@@ -212,7 +213,7 @@ void PendingSet::refill() {
 void PendingSet::spill() {
     const std::uint32_t moved = front_count_ - kMaxRun;
     const Entry first_moved = front_[moved];
-    const bool lowers = wheel_count_ == 0 || raw(first_moved.at) < wheel_base_;
+    const bool lowers = wheel_count_ == 0 || raw_time(first_moved) < wheel_base_;
     const std::uint64_t cost = std::uint64_t{moved} + (lowers ? wheel_count_ : 0);
     const std::uint64_t growth = front_count_ - std::min(refill_count_, front_count_);
     if (growth * growth < 16 * cost) {
@@ -220,11 +221,11 @@ void PendingSet::spill() {
         return;
     }
     if (lowers) {
-        lower_base(raw(first_moved.at));
+        lower_base(raw_time(first_moved));
     }
-    front_end_ = ordinal(first_moved);
+    front_end_ = first_moved;
     for (std::uint32_t i = 1; i <= moved; ++i) {
-        link(front_[i].source);
+        link(source_of(front_[i]));
     }
     wheel_count_ += moved;
     std::copy(front_.begin() + 1 + moved, front_.begin() + 1 + front_count_, front_.begin() + 1);
@@ -255,15 +256,14 @@ void PendingSet::lower_base(std::uint64_t at_ps) {
     relink_chain(chain);
 }
 
-// The place of `key` in the ring's cyclic order, counted from its head: how many members are below it.
-std::uint32_t PendingSet::ring_position(const Ring& ring, UInt128 key) const {
+// The place of `e` in the ring's cyclic order, counted from its head: how many members are below.
+std::uint32_t PendingSet::ring_position(const Ring& ring, Entry e) const {
     const auto size = static_cast<std::uint32_t>(ring.members.size());
     std::uint32_t low = 0;
     std::uint32_t high = size;
     while (low < high) {
         const std::uint32_t mid = low + (high - low) / 2;
-        const Entry& e = ring.members[(ring.head + mid) % size];
-        if (ordinal(e) < key) {
+        if (ring.members[(ring.head + mid) % size] < e) {
             low = mid + 1;
         } else {
             high = mid;
@@ -289,20 +289,20 @@ bool PendingSet::ring_join(SourceIndex s) {
     }
     Ring& ring = rings_[chosen];
     const auto size = static_cast<std::uint32_t>(ring.members.size());
-    const Entry joining{{n.at, n.rank}, s};
+    const Entry joining = entry_of(s);
     if (size == 0) {
         ring.period = n.period;
         ring.head = 0;
         ring.members.push_back(joining);
         ++ring_count_;
     } else {
-        const auto round_later = [&ring](const Entry& e) { return Key{saturating_add(e.at, ring.period), e.rank}; };
-        const Entry& head = ring.members[ring.head];
-        const Entry& tail = ring.members[(ring.head + size - 1) % size];
-        if (joining > head ? joining >= round_later(head) : tail >= round_later(joining)) {
+        const Entry round = Entry{static_cast<std::uint64_t>(ring.period.count())} << 64;
+        const Entry head = ring.members[ring.head];
+        const Entry tail = ring.members[(ring.head + size - 1) % size];
+        if (joining > head ? joining >= head + round : tail >= joining + round) {
             return false;
         }
-        std::uint32_t at = ring.head + ring_position(ring, ordinal(joining));
+        std::uint32_t at = ring.head + ring_position(ring, joining);
         if (at > size) {
             at -= size;
             ++ring.head;
@@ -319,7 +319,7 @@ void PendingSet::ring_leave(SourceIndex s) {
     Node& n = nodes_[s];
     Ring& ring = rings_[n.place - kRing];
     const auto size = static_cast<std::uint32_t>(ring.members.size());
-    const std::uint32_t at = (ring.head + ring_position(ring, ordinal({ring_instant(n), n.rank}))) % size;
+    const std::uint32_t at = (ring.head + ring_position(ring, entry(ring_instant(n), n.rank, s))) % size;
     ring.members.erase(ring.members.begin() + at);
     if (at < ring.head) {
         --ring.head;
@@ -335,11 +335,11 @@ void PendingSet::ring_leave(SourceIndex s) {
 }
 
 void PendingSet::choose_ring() {
-    UInt128 least = kAboveAll;
+    Entry least = kAboveAll;
     for (std::uint32_t i = 0; i < kMaxRings; ++i) {
         const Ring& ring = rings_[i];
-        if (!ring.members.empty() && ordinal(ring.members[ring.head]) < least) {
-            least = ordinal(ring.members[ring.head]);
+        if (!ring.members.empty() && ring.members[ring.head] < least) {
+            least = ring.members[ring.head];
             earliest_ring_ = i;
         }
     }
@@ -349,12 +349,12 @@ void PendingSet::choose_ring() {
 // is the one of the source's instants that lies within a period of the head.
 Time PendingSet::ring_instant(const Node& n) const {
     const Ring& ring = rings_[n.place - kRing];
-    const Entry& head = ring.members[ring.head];
-    Duration ahead = (n.at - head.at) % ring.period;
-    if (ahead < Duration::zero() || (ahead == Duration::zero() && n.rank < head.rank)) {
+    const Entry head = ring.members[ring.head];
+    Duration ahead = (n.at - time_of(head)) % ring.period;
+    if (ahead < Duration::zero() || (ahead == Duration::zero() && n.rank < rank_of(head))) {
         ahead += ring.period;
     }
-    return saturating_add(head.at, ahead);
+    return saturating_add(time_of(head), ahead);
 }
 
 const char* PendingSet::broken_part(std::vector<char>& seen) const {
@@ -362,11 +362,11 @@ const char* PendingSet::broken_part(std::vector<char>& seen) const {
         return nodes_[s].place == place && !std::exchange(seen[s], char{1});
     };
     for (std::uint32_t i = 1; i <= front_count_; ++i) {
-        const Entry& e = front_[i];
-        if (!mark(e.source, kFront) || e.at != nodes_[e.source].at || e.rank != nodes_[e.source].rank) {
+        const Entry e = front_[i];
+        if (!mark(source_of(e), kFront) || e != entry_of(source_of(e))) {
             return "a front entry differs from its node";
         }
-        if (ordinal(e) >= front_end_ || (i > 1 && ordinal(e) >= ordinal(front_[i - 1]))) {
+        if (e >= front_end_ || e >= front_[i - 1]) {
             return "the front is not sorted below its end (1)";
         }
     }
@@ -382,7 +382,7 @@ const char* PendingSet::broken_part(std::vector<char>& seen) const {
             if (!mark(s, kWheel) || nodes_[s].prev != prev) {
                 return "a bucket's list is broken";
             }
-            if (ordinal(at, nodes_[s].rank) < front_end_ || level_of(at) != level ||
+            if (entry_of(s) < front_end_ || level_of(at) != level ||
                 (at >> (level * kDigitBits)) % kBuckets != bucket % kBuckets || at < wheel_base_) {
                 return "a wheel entry is not in its bucket or below the front's end (1)";
             }
@@ -391,12 +391,13 @@ const char* PendingSet::broken_part(std::vector<char>& seen) const {
     for (const Ring& ring : rings_) {
         const auto size = static_cast<std::uint32_t>(ring.members.size());
         for (std::uint32_t i = 0; i < size; ++i) {
-            const Entry& e = ring.members[(ring.head + i) % size];
-            if (!mark(e.source, kRing + static_cast<std::uint32_t>(&ring - rings_.data())) ||
-                nodes_[e.source].period != ring.period || ring_instant(nodes_[e.source]) != e.at) {
+            const Entry e = ring.members[(ring.head + i) % size];
+            const SourceIndex s = source_of(e);
+            if (!mark(s, kRing + static_cast<std::uint32_t>(&ring - rings_.data())) ||
+                nodes_[s].period != ring.period || e != entry(ring_instant(nodes_[s]), nodes_[s].rank, s)) {
                 return "a ring's member differs from its node";
             }
-            if (i != 0 && ordinal(e) <= ordinal(ring.members[(ring.head + i - 1) % size])) {
+            if (i != 0 && e <= ring.members[(ring.head + i - 1) % size]) {
                 return "a ring is not in order (3)";
             }
         }
@@ -411,11 +412,11 @@ const char* PendingSet::broken_invariant() const {
     }
     const auto count = static_cast<std::uint32_t>(std::count(seen.begin(), seen.end(), char{1}));
     std::uint32_t in_rings = 0;
-    Key least = front_[front_count_];
+    Entry least = front_[front_count_];
     for (const Ring& ring : rings_) {
         in_rings += static_cast<std::uint32_t>(ring.members.size());
         if (!ring.members.empty()) {
-            least = std::min<Key>(least, ring.members[ring.head]);
+            least = std::min(least, ring.members[ring.head]);
         }
     }
     if (count != armed_count_ || count != front_count_ + wheel_count_ + in_rings) {
@@ -424,10 +425,10 @@ const char* PendingSet::broken_invariant() const {
     if (front_count_ == 0 && (wheel_count_ != 0 || front_end_ != kAboveAll)) {
         return "the front is dry (2)";
     }
-    if (wheel_base_ > static_cast<std::uint64_t>(front_end_ >> 64)) {
+    if (wheel_base_ > raw_time(front_end_)) {
         return "the wheel's base is beyond the front's end (1)";
     }
-    if (static_cast<const Key&>(earliest_) != least) {
+    if (earliest_ != Key{time_of(least), rank_of(least)} || earliest_source_ != source_of(least)) {
         return "the earliest key is not the least (4)";
     }
     return nullptr;

@@ -85,11 +85,10 @@ public:
     const char* broken_invariant() const;
 
 private:
-    // Key is no POD for the purpose of layout, so `source` sits in its tail padding.
-    struct Entry : Key {
-        SourceIndex source = kNoSource;
-    };
-    static_assert(sizeof(Entry) == 16);
+    // Time, rank and source as one number: comparing two is a compare and a subtract-with-borrow, no branch.
+    using Entry = UInt128;
+    // The default Key and kNoSource: what an empty set shows as its earliest.
+    static constexpr Entry kAboveAll = Entry{~std::uint64_t{0} >> 1} << 64 | ~std::uint64_t{0};
 
     enum Place : std::uint32_t { kUnarmed, kFront, kWheel, kRing };
 
@@ -120,22 +119,31 @@ private:
     static constexpr std::uint32_t kMaxRun = 32;
     static constexpr std::uint32_t kMinRefill = 16;
     static constexpr std::uint32_t kFrontGrowth = 48;
-    static constexpr UInt128 kAboveAll = ~UInt128{0};
+    // A front this long is searched from its back; beyond, by halving.
+    static constexpr std::uint32_t kSearchFromBack = kMaxRun + kFrontGrowth;
 
-    // A key as one number, so that comparing two is a compare and a subtract-with-borrow, no branch.
-    static constexpr UInt128 ordinal(std::uint64_t at_ps, std::uint32_t rank) { return UInt128{at_ps} << 64 | rank; }
-    static constexpr UInt128 ordinal(const Key& k) { return ordinal(raw(k.at), k.rank); }
     static constexpr std::uint64_t raw(Time t) { return static_cast<std::uint64_t>(ps(t)); }
+    static constexpr Entry entry(Time at, std::uint32_t rank, SourceIndex s) {
+        return Entry{raw(at)} << 64 | std::uint64_t{rank} << 32 | s;
+    }
+    static constexpr std::uint64_t raw_time(Entry e) { return static_cast<std::uint64_t>(e >> 64); }
+    static constexpr Time time_of(Entry e) { return Time{Duration{static_cast<std::int64_t>(raw_time(e))}}; }
+    static constexpr std::uint32_t rank_of(Entry e) {
+        return static_cast<std::uint32_t>(static_cast<std::uint64_t>(e) >> 32);
+    }
+    static constexpr SourceIndex source_of(Entry e) { return static_cast<SourceIndex>(e); }
+    Entry entry_of(SourceIndex s) const { return entry(nodes_[s].at, nodes_[s].rank, s); }
 
     [[noreturn]] static void misused(const char* what);
 
     void place(SourceIndex s, Time at);
     void refresh_earliest();
 
-    std::uint32_t front_position(UInt128 key) const;
-    void front_insert(SourceIndex s, UInt128 key);
-    void front_erase(UInt128 key);
-    void front_move(const Node& n, UInt128 to);
+    Entry* front_position(Entry e);
+    Entry* front_find(Entry e);
+    void front_insert(Entry e);
+    void front_erase(Entry e);
+    void front_move(Entry from, Entry to);
     void refill();
     void spill();
     std::uint32_t copy_bucket(unsigned bucket, Entry* run, std::uint32_t limit);
@@ -153,12 +161,13 @@ private:
     void ring_leave(SourceIndex s);
     void ring_advance();
     void choose_ring();
-    std::uint32_t ring_position(const Ring& ring, UInt128 key) const;
+    std::uint32_t ring_position(const Ring& ring, Entry e) const;
     Time ring_instant(const Node& n) const;
     void rearm_periodic(SourceIndex s);
     const char* broken_part(std::vector<char>& seen) const;
 
-    Entry earliest_;
+    Key earliest_;
+    SourceIndex earliest_source_ = kNoSource;
     bool earliest_in_ring_ = false;
     std::uint32_t armed_count_ = 0;
     std::uint32_t front_count_ = 0;
@@ -166,7 +175,7 @@ private:
     std::uint32_t refill_count_ = kMaxRun;
     std::uint32_t wheel_count_ = 0;
     Time last_popped_ = kBoot;
-    UInt128 front_end_ = kAboveAll;
+    Entry front_end_ = kAboveAll;
     std::vector<Entry> front_;  // [0] is a sentinel that is never earliest, [front_count_] the earliest
     std::vector<Node> nodes_;
 
@@ -185,68 +194,81 @@ inline bool PendingSet::armed(SourceIndex s) const { return nodes_[s].place != k
 inline const Key& PendingSet::earliest() const { return earliest_; }
 
 inline void PendingSet::refresh_earliest() {
-    earliest_ = front_[front_count_];
+    Entry e = front_[front_count_];
     earliest_in_ring_ = false;
     if (ring_count_ != 0) {
         const Ring& ring = rings_[earliest_ring_];
-        const Entry& head = ring.members[ring.head];
-        if (ordinal(head) < ordinal(earliest_)) {
-            earliest_ = head;
+        const Entry head = ring.members[ring.head];
+        if (head < e) {
+            e = head;
             earliest_in_ring_ = true;
         }
     }
+    earliest_.at = time_of(e);
+    earliest_.rank = rank_of(e);
+    earliest_source_ = source_of(e);
 }
 
-// The index of the first front entry that is not above `key`, front_count_ + 1 if all are.
-inline std::uint32_t PendingSet::front_position(UInt128 key) const {
-    const Entry* first = front_.data() + 1;
+// The first front entry that is not above `e`, the slot after the last if all are.
+inline PendingSet::Entry* PendingSet::front_position(Entry e) {
+    Entry* first = front_.data() + 1;
     std::uint32_t length = front_count_;
     while (length > 1) {
         const std::uint32_t half = length / 2;
-        first += ordinal(first[half - 1]) > key ? half : 0;
+        first += first[half - 1] > e ? half : 0;
         length -= half;
     }
-    if (length == 1 && ordinal(*first) > key) {
-        ++first;
-    }
-    return static_cast<std::uint32_t>(first - front_.data());
+    return first + (length == 1 && *first > e ? 1 : 0);
 }
 
-inline void PendingSet::front_insert(SourceIndex s, UInt128 key) {
-    Node& n = nodes_[s];
-    n.place = kFront;
-    const std::uint32_t at = front_count_ != 0 && ordinal(front_[front_count_]) > key ? front_count_ + 1
-                                                                                       : front_position(key);
-    Entry* slot = front_.data() + at;
-    std::memmove(static_cast<void*>(slot + 1), slot, (front_count_ + 1 - at) * sizeof(Entry));
-    *slot = Entry{{n.at, n.rank}, s};
+inline PendingSet::Entry* PendingSet::front_find(Entry e) {
+    if (front_count_ > kSearchFromBack) {
+        return front_position(e);
+    }
+    Entry* slot = front_.data() + front_count_;
+    while (source_of(*slot) != source_of(e)) {
+        --slot;
+    }
+    return slot;
+}
+
+inline void PendingSet::front_insert(Entry e) {
+    nodes_[source_of(e)].place = kFront;
+    Entry* slot = front_.data() + front_count_ + 1;
+    Entry* const enough = front_count_ > kSearchFromBack ? slot - kMaxRun : front_.data();
+    while (slot[-1] < e && slot != enough) {
+        *slot = slot[-1];
+        --slot;
+    }
+    if (slot == enough) [[unlikely]] {
+        Entry* const position = front_position(e);
+        std::memmove(position + 1, position, static_cast<std::size_t>(slot - position) * sizeof(Entry));
+        slot = position;
+    }
+    *slot = e;
     if (++front_count_ > front_limit_) [[unlikely]] {
         spill();
     }
 }
 
-inline void PendingSet::front_erase(UInt128 key) {
-    Entry* slot = front_.data() + front_position(key);
-    const auto after = static_cast<std::uint32_t>(front_.data() + front_count_ - slot);
-    std::memmove(static_cast<void*>(slot), slot + 1, after * sizeof(Entry));
+inline void PendingSet::front_erase(Entry e) {
+    Entry* const slot = front_find(e);
+    const auto after = static_cast<std::size_t>(front_.data() + front_count_ - slot);
+    std::memmove(slot, slot + 1, after * sizeof(Entry));
     --front_count_;
 }
 
-// Moves the entry of `n`, which is in the front, to key `to`, also in the front; shifts only what lies between.
-inline void PendingSet::front_move(const Node& n, UInt128 to) {
-    Entry* const from_slot = front_.data() + front_position(ordinal({n.at, n.rank}));
-    Entry* to_slot = front_.data() + front_position(to);
-    Entry moved = *from_slot;
-    moved.at = Time{Duration{static_cast<std::int64_t>(to >> 64)}};
-    if (to_slot > from_slot) {
-        --to_slot;
-        std::memmove(static_cast<void*>(from_slot), from_slot + 1,
-                     static_cast<std::size_t>(to_slot - from_slot) * sizeof(Entry));
-    } else {
-        std::memmove(static_cast<void*>(to_slot + 1), to_slot,
-                     static_cast<std::size_t>(from_slot - to_slot) * sizeof(Entry));
+// Replaces `from` by `to`, which belongs in the front too; shifts only what lies between.
+inline void PendingSet::front_move(Entry from, Entry to) {
+    Entry* slot = front_find(from);
+    while (slot[-1] < to) {
+        *slot = slot[-1];
+        --slot;
     }
-    *to_slot = moved;
+    for (const Entry* const back = front_.data() + front_count_; slot != back && slot[1] > to; ++slot) {
+        *slot = slot[1];
+    }
+    *slot = to;
 }
 
 inline unsigned PendingSet::level_of(std::uint64_t at_ps) const {
@@ -293,15 +315,16 @@ inline void PendingSet::unlink(SourceIndex s) {
 // Puts `s`, which is in no ring, where `at` belongs.
 inline void PendingSet::place(SourceIndex s, Time at) {
     Node& n = nodes_[s];
-    const UInt128 key = ordinal({at, n.rank});
-    const bool to_front = key < front_end_;
+    const Entry e = entry(at, n.rank, s);
+    const bool to_front = e < front_end_;
     if (n.place == kFront) {
+        const Entry old = entry_of(s);
         if (to_front) {
-            front_move(n, key);
             n.at = at;
+            front_move(old, e);
             return;
         }
-        front_erase(ordinal({n.at, n.rank}));
+        front_erase(old);
     } else if (n.place == kWheel) {
         unlink(s);
         --wheel_count_;
@@ -310,7 +333,7 @@ inline void PendingSet::place(SourceIndex s, Time at) {
     }
     n.at = at;
     if (to_front) {
-        front_insert(s, key);
+        front_insert(e);
     } else {
         link(s);
         ++wheel_count_;
@@ -343,7 +366,7 @@ inline void PendingSet::disarm(SourceIndex s) {
     } else {
         --armed_count_;
         if (n.place == kFront) {
-            front_erase(ordinal({n.at, n.rank}));
+            front_erase(entry_of(s));
             n.place = kUnarmed;
             if (front_count_ == 0) {
                 refill();
@@ -358,7 +381,7 @@ inline void PendingSet::disarm(SourceIndex s) {
 }
 
 inline SourceIndex PendingSet::pop() {
-    const SourceIndex s = earliest_.source;
+    const SourceIndex s = earliest_source_;
     if (s == kNoSource) [[unlikely]] {
         misused("pop: the set is empty");
     }
@@ -384,11 +407,11 @@ inline SourceIndex PendingSet::pop() {
 inline void PendingSet::ring_advance() {
     Ring& ring = rings_[earliest_ring_];
     Entry& head = ring.members[ring.head];
-    if (kNever - head.at <= ring.period) [[unlikely]] {
-        ring_leave(head.source);
+    if (kNever - time_of(head) <= ring.period) [[unlikely]] {
+        ring_leave(source_of(head));
         return;
     }
-    head.at += ring.period;
+    head += Entry{static_cast<std::uint64_t>(ring.period.count())} << 64;
     if (++ring.head == ring.members.size()) {
         ring.head = 0;
     }
