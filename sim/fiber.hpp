@@ -63,7 +63,12 @@ private:
     Entry entry_ = nullptr;
     void* argument_ = nullptr;
     StackPool::Stack stack_{};
-    void* fake_stack_ = nullptr;  // AddressSanitizer's, while switched away
+    // For AddressSanitizer: its shadow of this fiber's stack while switched away, and the bounds of the host's own stack.
+    void* fake_stack_ = nullptr;
+    struct {
+        const void* bottom = nullptr;
+        std::size_t size = 0;
+    } host_stack_;
 };
 
 }  // namespace ticklab::sim
