@@ -97,6 +97,8 @@ public:
     std::uint64_t seed() const { return seed_; }
     /// A uniform integer in [0, bound), bound >= 1, by counter-based generator or strategy.
     std::uint64_t draw(const Site& site, ChoiceContext& context, std::uint64_t bound);
+    /// True once in `n` draws on average, n >= 1: a choice of two answers.
+    bool one_in(const Site& site, ChoiceContext& context, std::uint64_t n);
     /// Exponentially distributed whole number with the given mean (integer logarithm, no libm; MA 7.4), at most 44 means.
     std::uint64_t exponential(const Site& site, ChoiceContext& context, std::uint64_t mean);
 
@@ -107,6 +109,10 @@ public:
     void record_decisions(bool on) { recording_ = on; }
 
 private:
+    std::uint64_t settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t answer);
+    std::uint64_t random_for(std::uint64_t key) const;
+    static std::uint64_t key_of(const Site& site, ChoiceContext& context);
+
     std::uint64_t seed_;
     Strategy* strategy_ = nullptr;
     bool recording_ = false;

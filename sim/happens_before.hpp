@@ -24,7 +24,7 @@ public:
     /// `cpu` releases: what it did before happens before what an acquirer does after.
     void release(Cpu& cpu);
     /// As release, and what was released here before is kept (read-modify-write).
-    void release_join(Cpu& cpu) { release(cpu); }
+    void release_join(Cpu& cpu);
     /// `cpu` acquires.
     void acquire(Cpu& cpu) const;
     /// Forgets what was released: a relaxed store starts no edge.
