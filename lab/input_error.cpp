@@ -30,15 +30,16 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     return last[b.size()];
 }
 
-/// Escapes what would break the line, and bytes that are not UTF-8.
+/// Escapes control characters, and replaces bytes that are not UTF-8.
 std::string one_line(std::string_view text) {
     const std::string dumped =
         nlohmann::json(std::string(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    std::string line = dumped.substr(1, dumped.size() - 2);
-    for (const std::string_view plain : {"\"", "\\"}) {
-        const std::string escaped = fmt::format("\\{}", plain);
-        for (std::size_t at = 0; (at = line.find(escaped, at)) != std::string::npos; ++at)
-            line.replace(at, 2, plain);
+    std::string line;
+    for (const char c : nlohmann::json::parse(dumped).get_ref<const std::string&>()) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+            line += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+        else
+            line += c;
     }
     return line;
 }
@@ -58,18 +59,19 @@ std::string to_text(const InputError& error) {
 std::string found_expected(std::string_view found, std::string_view expected, std::string_view nearest) {
     std::string text = fmt::format("found {}, expected {}", found, expected);
     if (!nearest.empty())
-        text += fmt::format("; did you mean {}?", quoted(nearest));
+        text += fmt::format("; did you mean {}?", in_quotes(nearest));
     return text;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     std::string shortened(text.substr(0, kShownBytes));
     const bool cut = text.size() > kShownBytes;
     while (cut && !shortened.empty() && (static_cast<unsigned char>(shortened.back()) & 0xc0) == 0x80)
         shortened.pop_back();
     if (cut && !shortened.empty() && (static_cast<unsigned char>(shortened.back()) & 0xc0) == 0xc0)
         shortened.pop_back();
-    return nlohmann::json(shortened + (cut ? "..." : "")).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return nlohmann::json(shortened + (cut ? "..." : ""))
+        .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string shown(const nlohmann::json& value) {
@@ -79,7 +81,7 @@ std::string shown(const nlohmann::json& value) {
         case nlohmann::json::value_t::array:
             return value.empty() ? "an empty array" : "an array";
         case nlohmann::json::value_t::string:
-            return quoted(value.get_ref<const std::string&>());
+            return in_quotes(value.get_ref<const std::string&>());
         default:
             return value.dump();
     }
@@ -107,10 +109,10 @@ std::string_view nearest_word(std::string_view word, std::span<const std::string
 
 std::string one_of(std::span<const std::string_view> words) {
     if (words.size() == 1)
-        return quoted(words[0]);
+        return in_quotes(words[0]);
     std::string text = "one of ";
     for (std::size_t i = 0; i < words.size() && i < kShownWords; ++i)
-        text += (i == 0 ? "" : ", ") + quoted(words[i]);
+        text += (i == 0 ? "" : ", ") + in_quotes(words[i]);
     if (words.size() > kShownWords)
         text += fmt::format(" and {} more", words.size() - kShownWords);
     return text;

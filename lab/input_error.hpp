@@ -27,13 +27,13 @@ std::string to_text(const InputError& error);
 std::string found_expected(std::string_view found, std::string_view expected, std::string_view nearest = {});
 
 /// The text in quotes, shortened, control characters escaped.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 /// A JSON value as an error shows it: scalars as written, containers by their kind.
 std::string shown(const nlohmann::json& value);
 
-/// The word that `word` was probably meant to be: few edits away, or the same behind a prefix ("offline" for "cpu.offline").
-/// Empty if none is near.
+/// The word that `word` was probably meant to be: few edits away, or the same behind a prefix ("offline" for
+/// "cpu.offline"). Empty if none is near.
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> words);
 
 /// The words in quotes, or the first of them where there are many: "one of ...".

@@ -22,7 +22,7 @@ struct LoadParameterDecl {
     std::string_view help;  ///< one sentence with the unit and the range
     bool required = false;
     std::string_view default_text{};  ///< as it would be written in a scenario; empty for none
-    std::int64_t min = 0;           ///< for kCount
+    std::int64_t min = 0;             ///< for kCount
     std::int64_t max = INT64_MAX;
 };
 

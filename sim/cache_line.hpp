@@ -24,6 +24,9 @@ public:
     void access(Cpu& cpu, bool write, bool read_modify_write = false);
     /// As if `cpu` had requested the line at `at`: for a lock handed over by its releaser. Returns the grant.
     Time transfer_to(Cpu& cpu, Time at);
+    /// `cpu` waits for a write to this line (see spin_until): it is woken by the next one.
+    void add_poller(Cpu& cpu);
+    void remove_poller(Cpu& cpu);
 
 private:
     friend class Cpu;
@@ -36,6 +39,7 @@ private:
     std::uint64_t sharers_ = 0;
     Time free_at_ = kBoot;
     Cpu* monitor_ = nullptr;
+    Cpu* pollers_ = nullptr;  // linked through Cpu::next_poller_
 };
 
 }  // namespace ticklab::sim

@@ -20,8 +20,10 @@
 #include "ticklab/sim/cost_table.hpp"
 #include "ticklab/sim/devices/local_apic.hpp"
 #include "ticklab/sim/engine.hpp"
+#include "ticklab/sim/function_ref.hpp"
 #include "ticklab/sim/machine_config.hpp"
 #include "ticklab/sim/record_stream.hpp"
+#include "ticklab/sim/store_buffer.hpp"
 #include "ticklab/sim/thread.hpp"
 #include "ticklab/sim/tsc.hpp"
 #include "ticklab/sim/verdict.hpp"
@@ -131,6 +133,8 @@ public:
     /// HPET register access over MMIO. [point]
     std::uint64_t hpet_read(std::uint32_t offset, unsigned bytes = 4);
     void hpet_write(std::uint32_t offset, std::uint64_t value, unsigned bytes = 4);
+    /// Starts an off-line CPU: INIT and start-up IPI. [point]
+    void send_init_start_up(CpuId target);
 
     LocalApic& apic() { return apic_; }
     const LocalApic& apic() const { return apic_; }
@@ -186,7 +190,7 @@ public:
     std::uint64_t draw(const Site& site, std::uint64_t bound);
 
     /// Ends the run with a verdict.
-    [[noreturn]] void fail(const CheckDecl& check, const std::string& message);
+    [[noreturn]] void fail(const CheckDecl& check, std::string message);
     /// fail() unless `condition`: a kernel's own assertion.
     void require(bool condition, const char* message) {
         if (!condition) [[unlikely]]
@@ -203,8 +207,10 @@ private:
     friend class Frame;
     friend class MemoryCell;
     friend class LockChecker;
+    friend void spin_until(Cpu&, CacheLine&, FunctionRef<bool()>, const Cpu*);
+    friend void full_barrier(Cpu&);
+    friend void per_cpu_access(Cpu&, CpuId);
     friend class HotplugController;
-    friend class StopMachine;
 
     void due(Time at) override;
     void interrupt_ready(Time at) override;
@@ -229,14 +235,21 @@ private:
     /// Gives the host to the next activity until this CPU's source comes due. Interruptible waits also end when an interrupt or
     /// work arrives; interrupted_ says so.
     void wait(Time until, bool interruptible);
+    /// Ends any wait at `at`: what was waited for has come.
+    void end_wait(Time at) {
+        if (!interrupted_)
+            engine_.arm(source_, std::max({at, held_until_, engine_.now()}));
+    }
     /// Ends an interruptible wait at `at`, or as soon after it as the CPU can.
     void interrupt_wait(Time at);
     void take_interrupts();
     void take_one();
     void run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t vector, const Cause& cause,
                  const Price& entry_price, const Thread::Body* body);
-    WakeReason sleep(unsigned c_state, bool take_interrupts_after, bool break_on_interrupt);
-    void stop_devices(const CState& state, bool stop);
+    WakeReason sleep(unsigned c_state, bool break_on_interrupt);
+    bool stops_devices(const CState& state) const;
+    void stop_devices(bool stop);
+    RecordId wake_cause(WakeReason reason) const;
     void hold(const Site& site, Time until);
     void release_hold(Time at);
     void stall(Time until);
@@ -244,10 +257,14 @@ private:
     void work_arrived(Time at);
     void switch_thread(Thread& next);
     Thread* take_runnable(ThreadClass above);
+    Thread& next_thread();
     void enqueue(Thread& thread);
     void start_thread(Thread& thread);
     static void thread_entry(void* argument);
     void idle_loop();
+    void script_loop();
+    /// Whether idle must be left, and why.
+    std::optional<WakeReason> wake_reason() const;
     void power_on(Time at);
     void play_dead();
 
@@ -275,17 +292,29 @@ private:
     Time held_until_ = kBoot;   // stalled: nothing runs before this instant
     Time not_before_ = kBoot;   // asleep: an interrupt wakes no earlier than the commit
     CacheLine* monitored_ = nullptr;
+    Emitter emitter_;
     Tsc tsc_;
+    /// The TSC as the deadline timer sees it.
+    class TscDeadlineClock final : public DeadlineClock {
+    public:
+        explicit TscDeadlineClock(const Tsc& tsc) : tsc_(tsc) {}
+        Time first_at(std::uint64_t tsc) const override { return tsc_.first_at(tsc); }
+        std::uint64_t read(Time at) const override { return tsc_.read(at); }
+
+    private:
+        const Tsc& tsc_;
+    } deadline_clock_;
     LocalApic apic_;
     Cause nmi_cause_;
+    Cause cause_none_;
     Cause wake_cause_;
     struct IrqWork {
         Cause cause;
         Thread::Body body;
     };
     std::deque<IrqWork> irq_work_;
+    std::deque<IrqWork> irq_work_running_;
     std::uint64_t irqs_in_a_row_ = 0;
-    Emitter emitter_;
     RecordId last_record_;
     Thread* current_ = nullptr;
     ChoiceContext* context_ = nullptr;
@@ -296,8 +325,15 @@ private:
     std::deque<IrqWork> script_work_;
     const Site* held_at_ = nullptr;
     std::vector<const SpinLock*> held_locks_;
-    const SpinLock* waiting_for_ = nullptr;
-    const Cpu* waiting_for_cpu_ = nullptr;
+    /// What the innermost wait of this CPU is for, and the interrupt nesting depth at which it waits.
+    struct Awaited {
+        const SpinLock* lock = nullptr;
+        const Cpu* cpu = nullptr;
+        unsigned depth = 0;
+    };
+    Awaited awaited_;
+    Cpu* next_poller_ = nullptr;
+    StoreBuffer store_buffer_;
     void* waiter_ = nullptr;
     CpuCounters counters_;
 };

@@ -36,6 +36,11 @@ StackPool::~StackPool() {
 }
 
 StackPool::Stack StackPool::allocate() {
+    if (!free_.empty()) {
+        const Stack stack = free_.back();
+        free_.pop_back();
+        return stack;
+    }
     if (used_in_slab_ == kStacksPerSlab) {
         void* slab = mmap(nullptr, stack_bytes_ * kStacksPerSlab, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -99,6 +104,12 @@ void Fiber::switch_to(Fiber& from, Fiber& to) {
     if (!came.from->stack_.bottom)
         came.from->host_stack_ = {bottom, size};
 #endif
+}
+
+void Fiber::give_back(StackPool& pool) {
+    pool.give_back(stack_);
+    stack_ = {};
+    context_ = nullptr;
 }
 
 bool Fiber::stack_intact() const {

@@ -28,12 +28,14 @@ public:
         std::byte* top = nullptr;     ///< coloured
     };
     Stack allocate();
+    void give_back(Stack stack) { free_.push_back(stack); }
     std::size_t stack_bytes() const { return stack_bytes_; }
 
 private:
     static constexpr std::size_t kStacksPerSlab = 64;
     std::size_t stack_bytes_;
     std::vector<void*> slabs_;
+    std::vector<Stack> free_;
     std::size_t used_in_slab_ = kStacksPerSlab;
     std::size_t count_ = 0;
 };
@@ -50,6 +52,8 @@ public:
     /// Prepares the fiber to run `entry(argument)` at the first switch to it.
     void start(StackPool& pool, Entry entry, void* argument);
     bool started() const { return context_ != nullptr; }
+    /// Gives the stack of a fiber that will not be entered again back to the pool.
+    void give_back(StackPool& pool);
 
     /// Leaves the running fiber `from` (this thread of the host is on it now) and continues `to`.
     static void switch_to(Fiber& from, Fiber& to);

@@ -62,6 +62,8 @@ struct MachineConfig {
     std::uint32_t jitter_per_1024 = 0;
     /// One interleaving point in this many is stalled for up to max_stall; zero for none. Drawn from the choices.
     std::uint64_t stall_one_in = 0;
+    /// The order of activities at one instant in one class is a choice (MA 3.4).
+    bool break_ties = false;
     /// Longest wait of a CPU that cannot be interrupted before the verdict "soft lock-up".
     Duration soft_lockup = std::chrono::milliseconds{500};
 
@@ -70,7 +72,7 @@ struct MachineConfig {
     bool check_races = true;
 
     std::uint64_t seed = 1;
-    std::size_t stack_bytes = 64 * 1024;
+    std::size_t stack_bytes = std::size_t{64} * 1024;
 };
 
 }  // namespace ticklab::sim

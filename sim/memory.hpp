@@ -16,22 +16,27 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
-#include <functional>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
 #include "ticklab/sim/cache_line.hpp"
+#include "ticklab/sim/function_ref.hpp"
 #include "ticklab/sim/happens_before.hpp"
+#include "ticklab/sim/store_buffer.hpp"
 
 namespace ticklab::sim {
 
 class Cpu;
 class Machine;
 class SpinLock;
-struct CellHistory;
 
-/// Order of an access, as in the Linux kernel memory model: full is an smp_mb() on both sides.
-enum class Order : std::uint8_t { kRelaxed, kAcquire, kRelease, kFull };
+/// Order of an access, as in the Linux kernel memory model: full is an smp_mb() on both sides; consume orders what depends on
+/// the loaded address (rcu_dereference) and is modelled as acquire.
+enum class Order : std::uint8_t { kRelaxed, kConsume, kAcquire, kRelease, kFull };
+
+constexpr bool acquires(Order o) { return o == Order::kConsume || o == Order::kAcquire || o == Order::kFull; }
+constexpr bool releases(Order o) { return o == Order::kRelease || o == Order::kFull; }
 
 template <class T>
 concept Word = std::is_trivially_copyable_v<T> && sizeof(T) <= 8;
@@ -62,7 +67,7 @@ public:
     /// Stores what `change` makes of the newest value; returns the old one.
     template <class Change>
     std::uint64_t modify(Cpu& cpu, Order order, Change change) {
-        const std::uint64_t old = begin_modify(cpu, order);
+        const std::uint64_t old = begin_modify(cpu);
         end_modify(cpu, change(old), order);
         return old;
     }
@@ -71,13 +76,16 @@ public:
     CacheLine& line() { return line_; }
 
 private:
-    std::uint64_t begin_modify(Cpu& cpu, Order order);
+    std::uint64_t begin_modify(Cpu& cpu);
     void end_modify(Cpu& cpu, std::uint64_t bits, Order order);
+    void put(Cpu& cpu, std::uint64_t bits, Order order);
+    void store_delayed(Cpu& cpu, std::uint64_t before, Order order);
+    std::uint64_t load_stale(Cpu& cpu, Order order);
 
     std::uint64_t bits_;
     CacheLine line_;
     SyncClock release_;
-    CellHistory* history_ = nullptr;
+    std::unique_ptr<CellHistory> history_;
 };
 
 /// An atomic variable. All operations are interleaving points.
@@ -147,7 +155,7 @@ void full_barrier(Cpu& cpu);
 /// A polling loop, `while (!until()) cpu_relax()`, on a variable: evaluates `until` now and after each write to `line`, as
 /// the loop would see it, without stepping through it. Interrupts are taken if enabled. `waiting_for` names the CPU that is
 /// expected to write, if known, for deadlock detection. [point]
-void spin_until(Cpu& cpu, CacheLine& line, const std::function<bool()>& until, const Cpu* waiting_for = nullptr);
+void spin_until(Cpu& cpu, CacheLine& line, FunctionRef<bool()> until, const Cpu* waiting_for = nullptr);
 
 /// Unmarked data shared between CPUs: checked for races, free of charge.
 template <class T>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <vector>
 
@@ -34,10 +35,15 @@ private:
         std::vector<CpuId> readers;
         std::function<void(Cpu&)> callback;
         SyncClock readers_done;
+        std::size_t waited_readers = 0;
     };
+    void run_finished(Cpu& cpu);
+
     Machine& machine_;
     std::vector<std::uint32_t> depth_;
     std::vector<Waiting> waiting_;
+    std::deque<Waiting> finished_;
+    std::deque<Waiting> running_;
 };
 
 }  // namespace ticklab::sim
