@@ -142,10 +142,10 @@ void Cpu::take_one() {
         run_irq(kIrqEntry, kIrqExit, 0, work.cause, prices.irq_entry, &work.body);
         irq_work_running_.pop_back();
     } else {
-        const Cause* cause = &cause_none_;
-        const std::uint8_t vector = apic_.acknowledge(clock_.now(), cause);
+        const AcknowledgedInterrupt taken = apic_.acknowledge(clock_.now());
         ++counters_.interrupts;
-        run_irq(kIrqEntry, kIrqExit, vector, *cause, prices.irq_entry, nullptr);
+        ipi_sync_.acquire(*this);
+        run_irq(kIrqEntry, kIrqExit, taken.vector, taken.cause, prices.irq_entry, nullptr);
     }
 }
 
@@ -366,9 +366,9 @@ void Cpu::stop_devices(bool stop) {
     const Time at = clock_.now();
     if (config.tsc_class != TscClass::kInvariant) {
         if (stop)
-            tsc_.stop(at);
+            tsc_.enter_deep_idle(at, cause());
         else
-            tsc_.start(at);
+            tsc_.exit_deep_idle(at, cause());
     }
     if (stop)
         apic_.freeze(at);

@@ -1,11 +1,14 @@
 // Stackful fibers on Boost.Context, and the pool of their stacks.
 //
 // Rules
-//  - A run that ends with a verdict abandons its fibers; nothing is unwound (MA 1.4). So code on a fiber owns nothing that
+//  - A run that ends with a verdict abandons its fibers; nothing is unwound (MA 1.4). So code on a fiber owns nothing
+//  that
 //    only a destructor gives back.
-//  - Stacks come from slabs: no memory mapping of their own and no guard page each, so that tens of thousands fit the usual
+//  - Stacks come from slabs: no memory mapping of their own and no guard page each, so that tens of thousands fit the
+//  usual
 //    limit on mappings. A canary at the end of each stack is checked at every switch away from it.
-//  - Stack tops are coloured: shifted by a varying number of cache lines, so that a thousand of them do not share cache sets.
+//  - Stack tops are coloured: shifted by a varying number of cache lines, so that a thousand of them do not share cache
+//  sets.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>
@@ -67,7 +70,8 @@ private:
     Entry entry_ = nullptr;
     void* argument_ = nullptr;
     StackPool::Stack stack_{};
-    // For AddressSanitizer: its shadow of this fiber's stack while switched away, and the bounds of the host's own stack.
+    // For AddressSanitizer: its shadow of this fiber's stack while switched away, and the bounds of the host's own
+    // stack.
     void* fake_stack_ = nullptr;
     struct {
         const void* bottom = nullptr;
