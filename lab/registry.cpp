@@ -8,7 +8,7 @@
 
 #include "ticklab/lab/machine_verbs.hpp"
 #include "ticklab/sim/devices/hpet_records.hpp"
-#include "ticklab/sim/machine.hpp"
+#include "ticklab/sim/machine_costs.hpp"
 #include "ticklab/sim/machine_records.hpp"
 #include "ticklab/sim/machine_sites.hpp"
 #include "ticklab/sim/verdict.hpp"
