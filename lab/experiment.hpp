@@ -47,7 +47,7 @@ struct TimerFigures {
     sim::Duration late_max = sim::Duration::min();
 };
 
-class Experiment final : private sim::TimerClient {
+class Experiment final : public sim::TimerClient {
 public:
     /// Throws std::invalid_argument with the message of machine or kernel if they do not accept the configuration.
     Experiment(const Scenario& scenario, const ExperimentOptions& options);
