@@ -22,26 +22,26 @@ void ValueReader::refuse(const std::string& pointer, std::string_view found, std
         errors_.push_back(source_.error_at(pointer, found_expected(found, expected, nearest)));
 }
 
-std::optional<Duration> ValueReader::duration(const json& json, const std::string& pointer) {
-    const Parsed<Duration> parsed = parse_duration(json.get_ref<const std::string&>());
+std::optional<Duration> ValueReader::duration(const json& given, const std::string& pointer) {
+    const Parsed<Duration> parsed = parse_duration(given.get_ref<const std::string&>());
     if (!parsed.value)
-        refuse(pointer, shown(json), parsed.expected);
+        refuse(pointer, shown(given), parsed.expected);
     return parsed.value;
 }
 
-std::optional<Time> ValueReader::instant(const json& json, const std::string& pointer) {
-    const Parsed<TimeText> parsed = parse_time(json.get_ref<const std::string&>());
+std::optional<Time> ValueReader::instant(const json& given, const std::string& pointer) {
+    const Parsed<TimeText> parsed = parse_time(given.get_ref<const std::string&>());
     if (!parsed.value || parsed.value->relative) {
-        refuse(pointer, shown(json), parsed.value ? R"(a time since boot such as "5ms")" : parsed.expected);
+        refuse(pointer, shown(given), parsed.value ? R"(a time since boot such as "5ms")" : parsed.expected);
         return std::nullopt;
     }
     return sim::kBoot + parsed.value->span;
 }
 
-std::optional<Value> ValueReader::time(const json& json, const std::string& pointer, const ReadContext& context) {
-    const Parsed<TimeText> parsed = parse_time(json.get_ref<const std::string&>());
+std::optional<Value> ValueReader::time(const json& given, const std::string& pointer, const ReadContext& context) {
+    const Parsed<TimeText> parsed = parse_time(given.get_ref<const std::string&>());
     if (!parsed.value) {
-        refuse(pointer, shown(json), parsed.expected);
+        refuse(pointer, shown(given), parsed.expected);
         return std::nullopt;
     }
     if (!parsed.value->relative)
@@ -50,14 +50,14 @@ std::optional<Value> ValueReader::time(const json& json, const std::string& poin
         return parsed.value->span;
     const Time at = sim::saturating_add(*context.moment, parsed.value->span);
     if (at == sim::kNever) {
-        refuse(pointer, shown(json), "a time of at most 9223372s since boot (64 bits of picoseconds)");
+        refuse(pointer, shown(given), "a time of at most 9223372s since boot (64 bits of picoseconds)");
         return std::nullopt;
     }
     return at;
 }
 
-std::optional<sim::CpuId> ValueReader::cpu(const json& json, const std::string& pointer, sim::CpuId cpu_count) {
-    const auto number = json.get<std::int64_t>();
+std::optional<sim::CpuId> ValueReader::cpu(const json& given, const std::string& pointer, sim::CpuId cpu_count) {
+    const auto number = given.get<std::int64_t>();
     if (number < 0 || number >= static_cast<std::int64_t>(cpu_count)) {
         refuse(pointer, fmt::format("CPU {}", number), fmt::format("a CPU below {} (machine.cpus)", cpu_count));
         return std::nullopt;
@@ -65,34 +65,34 @@ std::optional<sim::CpuId> ValueReader::cpu(const json& json, const std::string& 
     return static_cast<sim::CpuId>(number);
 }
 
-std::optional<Value> ValueReader::value(const json& json, const std::string& pointer, const ParameterDecl& parameter,
+std::optional<Value> ValueReader::value(const json& given, const std::string& pointer, const ParameterDecl& parameter,
                                         const ReadContext& context) {
     switch (parameter.type) {
         case ValueType::kInteger: {
             // The schema's bounds are doubles; these are exact.
-            const auto number = json.get<std::int64_t>();
+            const auto number = given.get<std::int64_t>();
             if (number >= parameter.min && number <= parameter.max)
                 return number;
-            refuse(pointer, json.dump(), fmt::format("an integer from {} to {}", parameter.min, parameter.max));
+            refuse(pointer, given.dump(), fmt::format("an integer from {} to {}", parameter.min, parameter.max));
             return std::nullopt;
         }
         case ValueType::kBool:
-            return json.get<bool>();
+            return given.get<bool>();
         case ValueType::kDuration:
-            return duration(json, pointer);
+            return duration(given, pointer);
         case ValueType::kTime:
-            return time(json, pointer, context);
+            return time(given, pointer, context);
         case ValueType::kCpu: {
-            const std::optional<sim::CpuId> number = cpu(json, pointer, context.cpu_count);
+            const std::optional<sim::CpuId> number = cpu(given, pointer, context.cpu_count);
             return number ? std::optional<Value>(std::int64_t{*number}) : std::nullopt;
         }
         case ValueType::kTimer:
             if (context.timers == nullptr)
                 throw std::logic_error(fmt::format("\"{}\" names a timer where there is none", parameter.name));
-            return std::int64_t{context.timers->index_of(json.get_ref<const std::string&>())};
+            return std::int64_t{context.timers->index_of(given.get_ref<const std::string&>())};
         case ValueType::kWord:
         case ValueType::kText:
-            return json.get<std::string>();
+            return given.get<std::string>();
     }
     return std::nullopt;
 }
@@ -102,10 +102,10 @@ std::vector<std::optional<Value>> ValueReader::arguments(const json& object, con
                                                          const ReadContext& context) {
     std::vector<std::optional<Value>> values;
     for (const ParameterDecl& parameter : parameters) {
-        const auto given = object.find(parameter.name);
+        const auto member = object.find(parameter.name);
         const std::string at = pointer_to(pointer, parameter.name);
-        if (given != object.end())
-            values.push_back(value(*given, at, parameter, context));
+        if (member != object.end())
+            values.push_back(value(*member, at, parameter, context));
         else if (!parameter.default_text.empty())
             values.push_back(value(json::parse(default_value(parameter).dump()), at, parameter, context));
         else

@@ -37,20 +37,20 @@ public:
     void refuse(const std::string& pointer, std::string_view found, std::string_view expected,
                 std::string_view nearest = {});
 
-    std::optional<sim::Value> value(const nlohmann::json& json, const std::string& pointer,
+    std::optional<sim::Value> value(const nlohmann::json& given, const std::string& pointer,
                                     const sim::ParameterDecl& parameter, const ReadContext& context);
     /// The members of `object` in the order of `parameters`, with defaults.
     std::vector<std::optional<sim::Value>> arguments(const nlohmann::json& object, const std::string& pointer,
                                                      std::span<const sim::ParameterDecl> parameters,
                                                      const ReadContext& context);
 
-    std::optional<sim::Duration> duration(const nlohmann::json& json, const std::string& pointer);
+    std::optional<sim::Duration> duration(const nlohmann::json& given, const std::string& pointer);
     /// An instant since boot.
-    std::optional<sim::Time> instant(const nlohmann::json& json, const std::string& pointer);
-    std::optional<sim::CpuId> cpu(const nlohmann::json& json, const std::string& pointer, sim::CpuId cpu_count);
+    std::optional<sim::Time> instant(const nlohmann::json& given, const std::string& pointer);
+    std::optional<sim::CpuId> cpu(const nlohmann::json& given, const std::string& pointer, sim::CpuId cpu_count);
 
 private:
-    std::optional<sim::Value> time(const nlohmann::json& json, const std::string& pointer, const ReadContext& context);
+    std::optional<sim::Value> time(const nlohmann::json& given, const std::string& pointer, const ReadContext& context);
 
     const JsonSource& source_;
     std::vector<InputError>& errors_;
