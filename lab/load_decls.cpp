@@ -14,16 +14,16 @@ constexpr LoadParameterDecl kTimerChurn[] = {
     {"timers", LoadValueType::kCount, "Timers of a CPU, used in turn.", false, "64", 1, 1'000'000},
 };
 constexpr LoadParameterDecl kTimerPeriodic[] = {
-    {"period", LoadValueType::kDuration, "From one expiry to the next.", true},
+    {"period", LoadValueType::kDuration, "From one expiry to the next, above 0s.", true, {}, 1},
     {"count", LoadValueType::kCount, "Timers of a CPU.", false, "1", 1, 1'000'000},
 };
 constexpr LoadParameterDecl kCpuDuty[] = {
-    {"busy", LoadValueType::kDistribution, "How long a CPU runs user code.", true},
-    {"idle", LoadValueType::kDistribution, "How long it then has none.", true},
+    {"busy", LoadValueType::kDistribution, "How long a CPU runs user code, above 0s.", true, {}, 1},
+    {"idle", LoadValueType::kDistribution, "How long it then has none, above 0s.", true, {}, 1},
 };
 constexpr LoadParameterDecl kCpuCycle[] = {
-    {"online", LoadValueType::kDistribution, "How long a CPU stays online.", true},
-    {"offline", LoadValueType::kDistribution, "How long it then stays off-line.", true},
+    {"online", LoadValueType::kDistribution, "How long a CPU stays online, above 0s.", true, {}, 1},
+    {"offline", LoadValueType::kDistribution, "How long it then stays off-line, above 0s.", true, {}, 1},
 };
 constexpr LoadParameterDecl kIrqNoise[] = {
     {"rate", LoadValueType::kRate, "How often a CPU takes a device interrupt.", true},

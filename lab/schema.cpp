@@ -124,7 +124,8 @@ Json verb_object(const VerbDecl& verb, Around around, std::string_view when) {
     if (around == Around::kStep) {
         properties["at"] = described(reference("time"), "When, since boot.");
         properties["when"] = reference(when);
-        properties["on"] = described(reference("cpu"), "The CPU that performs it.");
+        if (verb.context != VerbContext::kMachine)
+            properties["on"] = described(reference("cpu"), "The CPU that performs it.");
     }
     properties["do"] = Json::object();
     add_parameters(properties, required, verb.parameters);
@@ -343,7 +344,7 @@ Json expectation_schema(const Registry& registry, const KernelDecl& kernel) {
     for (const Registry::OwnedCheck& owned : registry.checks())
         if (owned.kernel == nullptr || owned.kernel == &kernel)
             names.push_back(owned.check->name);
-    Json late = range_of(reference("duration"), nullptr, R"({"min": DURATION, "max": DURATION})");
+    Json late = range_of(reference("duration"), "object", R"({"min": DURATION, "max": DURATION})");
     late["type"] = "object";
     Json schema = object_of(
         {{"timer", described(reference("timer"), "A timer of the scenario, over the whole run.")},

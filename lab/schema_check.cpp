@@ -40,13 +40,15 @@ bool has_type(const json& value, std::string_view type) {
            (type == "null" && value.is_null());
 }
 
+/// A text, or the texts of an array.
 std::vector<std::string_view> texts_of(const json& value) {
     std::vector<std::string_view> texts;
     if (value.is_string())
         texts.push_back(value.get_ref<const std::string&>());
-    for (const json& element : value.is_array() ? value : json::array())
-        if (element.is_string())
-            texts.push_back(value[texts.size()].get_ref<const std::string&>());
+    if (value.is_array())
+        for (const json& element : value)
+            if (element.is_string())
+                texts.push_back(element.get_ref<const std::string&>());
     return texts;
 }
 

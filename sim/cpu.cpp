@@ -14,6 +14,9 @@ namespace {
 /// Interrupts that a CPU may take one after another without getting on at thread level.
 constexpr std::uint64_t kIrqStormBound = 100'000;
 
+/// Room that device activities and a verdict need on whichever stack they run.
+constexpr std::size_t kStackReserve = 12 * 1024;
+
 }  // namespace
 
 void Cpu::add_jitter(const Price& price) {
@@ -78,6 +81,8 @@ void Cpu::wait_turn() {
 }
 
 void Cpu::wait(Time until, bool interruptible) {
+    if (current_->fiber_.room_below(__builtin_frame_address(0)) < kStackReserve) [[unlikely]]
+        fail(checks::kStackOverflow, fmt::format("thread {}", current_->name_));
     interrupted_ = false;
     interruptible_ = interruptible;
     if (until != kNever)
@@ -86,8 +91,6 @@ void Cpu::wait(Time until, bool interruptible) {
         engine_.disarm(source_);
     machine_.dispatch(current_->fiber_);
     interruptible_ = false;
-    if (!current_->fiber_.stack_intact()) [[unlikely]]
-        fail(checks::kStackOverflow, fmt::format("thread {}", current_->name_));
 }
 
 void Cpu::interrupt_wait(Time at) {

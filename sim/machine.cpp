@@ -250,6 +250,11 @@ RunEnd Machine::run(Time until, std::uint64_t max_steps) {
     stop_requested_ = false;
     if (!verdict_)
         dispatch(host_);
+    for (const Thread& thread : threads_)
+        if (!verdict_ && !thread.fiber_.stack_intact())
+            make_verdict(checks::kStackOverflow, fmt::format("thread {}", thread.name_), thread.cpu_->id(), {});
+    if (verdict_)
+        end_ = RunEnd::kVerdict;
     records_.commit(verdict_ ? kNever : until);
     if (verdict_)
         verdict_->record_number = records_.committed();
