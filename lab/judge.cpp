@@ -98,10 +98,12 @@ std::optional<Finding> Judge::lost(const Owed& owed, Time now, bool last) const 
         owner};
 }
 
-bool Judge::all_asleep() const {
+bool Judge::all_asleep(Time now) const {
     for (sim::CpuId c = 0; c < machine_.cpu_count(); ++c) {
         const sim::CpuActivity activity = machine_.cpu(c).activity();
         if (activity != sim::CpuActivity::kIdle && activity != sim::CpuActivity::kOffline)
+            return false;
+        if (quiet_.stalled(c, now))
             return false;
     }
     return true;
@@ -121,7 +123,7 @@ std::optional<Finding> Judge::look(Time now, bool last) {
             return finding;
     }
     std::optional<Finding> finding;
-    const bool asleep = hotplug_under_way_ == 0 && all_asleep();
+    const bool asleep = hotplug_under_way_ == 0 && all_asleep(now);
     const Time next = machine_.engine().earliest().at;
     obligations_.for_each_owed([&](const Owed& owed) {
         if (finding)

@@ -8,7 +8,7 @@
 //  - Lost: not_after is past, and since then the CPU that has the timer was idle or in user mode for longer than that
 //    allowance, and at least kLostGrace unless the run is over. A CPU that is off-line excuses nothing once the hotplug
 //    operation is over.
-//  - Uncovered: all CPUs sleep, and the engine's next activity is later than an armed timer's bound allows (DESIGN 5).
+//  - Uncovered: all CPUs sleep, none of them stalled, and the engine's next activity is later than an armed timer's bound allows (DESIGN 5).
 #pragma once
 
 #include <deque>
@@ -48,7 +48,7 @@ public:
 private:
     void judge(const Firing& firing);
     std::optional<Finding> lost(const Owed& owed, sim::Time now, bool last) const;
-    bool all_asleep() const;
+    bool all_asleep(sim::Time now) const;
     bool no_lock_held() const;
 
     sim::Machine& machine_;

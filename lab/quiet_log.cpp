@@ -20,11 +20,6 @@ void QuietLog::close(PerCpu& cpu, Time at) {
 
 void QuietLog::consume(const sim::Record& record) {
     const std::uint16_t kind = record.kind->id;
-    if (kind == sim::kCpuOffline.id || kind == sim::kCpuOnline.id) {
-        PerCpu& target = cpus_[record.unsigned_at(0)];
-        target.offline = kind == sim::kCpuOffline.id;
-        return;
-    }
     if (record.cpu >= cpus_.size())
         return;
     PerCpu& cpu = cpus_[record.cpu];

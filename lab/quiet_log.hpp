@@ -21,7 +21,10 @@ public:
     void consume(const sim::Record& record);
     /// Quiet time of `cpu` in [from, to]. Intervals older than the last kMaxIntervals of a CPU are forgotten and count as busy.
     sim::Duration quiet(sim::CpuId cpu, sim::Time from, sim::Time to) const;
-    bool online(sim::CpuId cpu) const { return !cpus_[cpu].offline; }
+    /// Whether a stall that befell the CPU in idle or user mode lasts beyond `at`.
+    bool stalled(sim::CpuId cpu, sim::Time at) const {
+        return cpus_[cpu].open != sim::kNever && cpus_[cpu].open > at;
+    }
 
 private:
     static constexpr std::size_t kMaxIntervals = 1024;
@@ -32,7 +35,6 @@ private:
     struct PerCpu {
         std::deque<Interval> intervals;
         sim::Time open = sim::kNever;  ///< begin of the interval that is not over
-        bool offline = false;
     };
     static void close(PerCpu& cpu, sim::Time at);
 

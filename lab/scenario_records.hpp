@@ -18,7 +18,7 @@ inline constexpr sim::RecordKind kVerbBeginRecord{
     {{"verb", sim::OperandType::kName}, {"subject", sim::OperandType::kObject}}};
 inline constexpr sim::RecordKind kVerbEndRecord{
     131, "scenario", "verb_end", "scenario", sim::TimelineShape::kSliceEnd, "verb", "the verb has returned",
-    {{"verb", sim::OperandType::kName}, {"subject", sim::OperandType::kObject}}};
+    {{"verb", sim::OperandType::kName}, {"subject", sim::OperandType::kObject}, {"done", sim::OperandType::kBool}}};
 inline constexpr sim::RecordKind kCallbackBeginRecord{
     132, "scenario", "callback_begin", "timer", sim::TimelineShape::kSliceBegin, "callback",
     "the callback of a timer starts", {{"timer", sim::OperandType::kObject}}};
