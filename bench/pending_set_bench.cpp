@@ -201,4 +201,3 @@ BENCHMARK(lone<IndexedHeap>)->Apply(sizes);
 
 }  // namespace
 
-BENCHMARK_MAIN();

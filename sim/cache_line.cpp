@@ -8,7 +8,7 @@
 namespace ticklab::sim {
 namespace {
 
-constexpr std::uint64_t sharer_bit(const Cpu& cpu) { return std::uint64_t{1} << (cpu.id() % 64); }
+std::uint64_t sharer_bit(const Cpu& cpu) { return std::uint64_t{1} << (cpu.id() % 64); }
 
 }  // namespace
 

@@ -10,9 +10,9 @@ namespace ticklab::sim {
 
 class Cpu;
 
-/// One cache line of shared memory. Requests are served in the order in which CPUs make them; the effect of an access is
-/// its grant, max(request, line free) + transfer cost. Since nobody else can see the line between request and grant, the
-/// value is read or written at the request and only the CPU's clock moves to the grant.
+/// One cache line of shared memory. Requests are served in the order in which CPUs make them; the effect of an access
+/// is its grant, max(request, line free) + transfer cost. Since nobody else can see the line between request and grant,
+/// the value is read or written at the request and only the CPU's clock moves to the grant.
 class CacheLine {
 public:
     CacheLine() = default;
@@ -34,8 +34,8 @@ private:
 
     std::uint32_t magic_ = kLive;
     CpuId owner_ = kNoCpu;
-    /// CPUs that hold a copy, bit = CPU number modulo 64: exact up to 64 CPUs, above that a CPU whose bit is set by another
-    /// is charged a hit.
+    /// CPUs that hold a copy, bit = CPU number modulo 64: exact up to 64 CPUs, above that a CPU whose bit is set by
+    /// another is charged a hit.
     std::uint64_t sharers_ = 0;
     Time free_at_ = kBoot;
     Cpu* monitor_ = nullptr;

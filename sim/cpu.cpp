@@ -14,6 +14,9 @@ namespace {
 /// Interrupts that a CPU may take one after another without getting on at thread level.
 constexpr std::uint64_t kIrqStormBound = 100'000;
 
+/// Room that device activities and a verdict need on whichever stack they run.
+constexpr std::size_t kStackReserve = 12 * 1024;
+
 }  // namespace
 
 void Cpu::add_jitter(const Price& price) {
@@ -78,6 +81,8 @@ void Cpu::wait_turn() {
 }
 
 void Cpu::wait(Time until, bool interruptible) {
+    if (current_->fiber_.room_below(__builtin_frame_address(0)) < kStackReserve) [[unlikely]]
+        fail(checks::kStackOverflow, fmt::format("thread {}", current_->name_));
     interrupted_ = false;
     interruptible_ = interruptible;
     if (until != kNever)
@@ -86,8 +91,6 @@ void Cpu::wait(Time until, bool interruptible) {
         engine_.disarm(source_);
     machine_.dispatch(current_->fiber_);
     interruptible_ = false;
-    if (!current_->fiber_.stack_intact()) [[unlikely]]
-        fail(checks::kStackOverflow, fmt::format("thread {}", current_->name_));
 }
 
 void Cpu::interrupt_wait(Time at) {
@@ -142,10 +145,10 @@ void Cpu::take_one() {
         run_irq(kIrqEntry, kIrqExit, 0, work.cause, prices.irq_entry, &work.body);
         irq_work_running_.pop_back();
     } else {
-        const Cause* cause = &cause_none_;
-        const std::uint8_t vector = apic_.acknowledge(clock_.now(), cause);
+        const AcknowledgedInterrupt taken = apic_.acknowledge(clock_.now());
         ++counters_.interrupts;
-        run_irq(kIrqEntry, kIrqExit, vector, *cause, prices.irq_entry, nullptr);
+        ipi_sync_.acquire(*this);
+        run_irq(kIrqEntry, kIrqExit, taken.vector, taken.cause, prices.irq_entry, nullptr);
     }
 }
 
@@ -366,9 +369,9 @@ void Cpu::stop_devices(bool stop) {
     const Time at = clock_.now();
     if (config.tsc_class != TscClass::kInvariant) {
         if (stop)
-            tsc_.stop(at);
+            tsc_.enter_deep_idle(at, cause());
         else
-            tsc_.start(at);
+            tsc_.exit_deep_idle(at, cause());
     }
     if (stop)
         apic_.freeze(at);

@@ -2,9 +2,10 @@
 // run on.
 //
 // Rules
-//  (1) A CPU advances its own local time freely; at an interleaving point (MA 3.1) it must be the earliest activity of the
-//      machine, else it waits its turn. Methods marked [point] are interleaving points; those marked [window] take pending
-//      interrupts while interrupts are enabled.
+//  (1) A CPU advances its own local time freely; at an interleaving point (MA 3.1) it must be the earliest activity of
+//  the
+//      machine, else it waits its turn. Methods marked [point] are interleaving points; those marked [window] take
+//      pending interrupts while interrupts are enabled.
 //  (2) With interrupts enabled a CPU never runs past an interrupt's arrival: every spend() is a window (MA 2.2).
 //  (3) Interrupts nest on the running thread's stack as plain calls (MA 1.1).
 //  (4) All methods except the const ones may be called only by code running on this CPU, unless they say otherwise.
@@ -47,8 +48,8 @@ struct CpuCounters {
     std::uint64_t wakeups = 0;
     std::uint64_t idle_entries = 0;
     std::uint64_t thread_switches = 0;
-    std::uint64_t points = 0;     ///< interleaving points passed
-    std::uint64_t yields = 0;     ///< of them, those that had to wait their turn
+    std::uint64_t points = 0;  ///< interleaving points passed
+    std::uint64_t yields = 0;  ///< of them, those that had to wait their turn
     Duration user_time{};
     Duration irq_time{};
     Duration lock_wait{};
@@ -56,7 +57,7 @@ struct CpuCounters {
     std::vector<Duration> residency;  ///< a C-state
 };
 
-class Cpu final : public ActivityHandler, private LocalApicClient {
+class Cpu final : public ActivityHandler, private LocalApicClient, private ClockListener {
 public:
     Cpu(Machine& machine, CpuId id);
     ~Cpu() override;
@@ -126,8 +127,11 @@ public:
     void apic_eoi();
     /// TSC-deadline MSR. 0 disarms. [point]
     void write_tsc_deadline(std::uint64_t tsc);
-    /// Sends a fixed IPI to one CPU. [point]
+    /// WRMSR: the TSC, TSC_ADJUST, TSC_DEADLINE, IA32_APIC_BASE and the x2APIC registers. [point]
+    void write_msr(std::uint32_t msr, std::uint64_t value);
+    /// Sends a fixed IPI, or an NMI, to one CPU. [point]
     void send_ipi(CpuId target, std::uint8_t vector);
+    void send_nmi(CpuId target);
     /// Reads the TSC in program order (as rdtscp or lfence; rdtsc would).
     std::uint64_t read_tsc();
     /// HPET register access over MMIO. [point]
@@ -140,20 +144,20 @@ public:
     const LocalApic& apic() const { return apic_; }
     Tsc& tsc() { return tsc_; }
 
-    /// Enters C-state `c_state` (index in the configuration). Interrupts are off at entry and on at return, when at least one
-    /// interrupt has been handled or work has come. Enable-and-halt is one step: an interrupt that is already pending
-    /// prevents the sleep (MA 9). No lock may be held. [point]
+    /// Enters C-state `c_state` (index in the configuration). Interrupts are off at entry and on at return, when at
+    /// least one interrupt has been handled or work has come. Enable-and-halt is one step: an interrupt that is already
+    /// pending prevents the sleep (MA 9). No lock may be held. [point]
     WakeReason halt(unsigned c_state);
     /// Arms the monitor on a line; a write to it by another CPU from now on ends or prevents mwait.
     void monitor(CacheLine& line);
-    /// Like halt(), and also ended by a write to the monitored line. With `break_on_interrupt` interrupts wake the CPU even
-    /// though they stay disabled, and are not taken here.
+    /// Like halt(), and also ended by a write to the monitored line. With `break_on_interrupt` interrupts wake the CPU
+    /// even though they stay disabled, and are not taken here.
     WakeReason mwait(unsigned c_state, bool break_on_interrupt);
     /// User mode until `until` (kNever: for ever), an interrupt that was handled, or work at thread level. [window]
     void run_user(Time until);
 
-    /// Makes the current thread sleep until wake(). No spin lock may be held, not in an interrupt. A wake() since the last
-    /// block() ends it at once. [point]
+    /// Makes the current thread sleep until wake(). No spin lock may be held, not in an interrupt. A wake() since the
+    /// last block() ends it at once. [point]
     void block();
     /// Lets `thread` run; it may belong to another CPU, which is kicked. May be called in any context. [point]
     void wake(Thread& thread);
@@ -213,27 +217,29 @@ private:
     friend class HotplugController;
 
     void due(Time at) override;
+    void clock_changed(Time at, Cause cause) override { apic_.deadline_clock_changed(at, cause); }
     void interrupt_ready(Time at) override;
     void nmi(Time at, Cause cause) override;
     void init(Time at) override;
     void start_up(Time at, std::uint8_t vector, Cause cause) override;
 
     /// An interrupt that this CPU would take now if it could.
-    bool interrupt_pending() const {
-        return apic_.deliverable() || (nmi_pending_ && !in_nmi_) || !irq_work_.empty();
-    }
-    /// Pays without an interrupt window: interrupts are off, or the price is part of an access that cannot be interrupted.
+    bool interrupt_pending() const { return apic_.deliverable() || (nmi_pending_ && !in_nmi_) || !irq_work_.empty(); }
+    /// Pays without an interrupt window: interrupts are off, or the price is part of an access that cannot be
+    /// interrupted.
     void pay(const Price& price) {
         clock_.add(price);
         if (jitter_per_1024_ != 0) [[unlikely]]
             add_jitter(price);
     }
     void add_jitter(const Price& price);
+    void require_access(AccessFault fault, std::uint32_t where);
+    void write_icr(CpuId target, std::uint32_t low);
     void spend_interruptible(const Price& price);
     void inject_stall();
     void wait_turn();
-    /// Gives the host to the next activity until this CPU's source comes due. Interruptible waits also end when an interrupt or
-    /// work arrives; interrupted_ says so.
+    /// Gives the host to the next activity until this CPU's source comes due. Interruptible waits also end when an
+    /// interrupt or work arrives; interrupted_ says so.
     void wait(Time until, bool interruptible);
     /// Ends any wait at `at`: what was waited for has come.
     void end_wait(Time at) {
@@ -289,8 +295,8 @@ private:
     bool waiting_for_start_up_ = false;
     CpuActivity activity_ = CpuActivity::kOffline;
     unsigned irq_depth_ = 0;
-    Time held_until_ = kBoot;   // stalled: nothing runs before this instant
-    Time not_before_ = kBoot;   // asleep: an interrupt wakes no earlier than the commit
+    Time held_until_ = kBoot;  // stalled: nothing runs before this instant
+    Time not_before_ = kBoot;  // asleep: an interrupt wakes no earlier than the commit
     CacheLine* monitored_ = nullptr;
     Emitter emitter_;
     Tsc tsc_;
@@ -306,7 +312,6 @@ private:
     } deadline_clock_;
     LocalApic apic_;
     Cause nmi_cause_;
-    Cause cause_none_;
     Cause wake_cause_;
     struct IrqWork {
         Cause cause;
@@ -333,6 +338,7 @@ private:
     };
     Awaited awaited_;
     Cpu* next_poller_ = nullptr;
+    SyncClock ipi_sync_;
     StoreBuffer store_buffer_;
     void* waiter_ = nullptr;
     CpuCounters counters_;

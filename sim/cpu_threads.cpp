@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ticklab/sim/cpu.hpp"
+#include "ticklab/sim/hotplug.hpp"
 #include "ticklab/sim/machine.hpp"
 #include "ticklab/sim/machine_records.hpp"
 
@@ -24,13 +25,15 @@ Cpu::Cpu(Machine& machine, CpuId id)
       emitter_{rank_of(ActivityClass::kCpu, id), id, 0},
       tsc_(machine.records(), emitter_, machine.config().tsc_hz, machine.config().tsc_class),
       deadline_clock_(tsc_),
-      apic_(id, machine.engine(), machine.records(), machine.apic_params(), machine.apic_bus(), *this) {
+      apic_(machine.apic_bus(), id, *this) {
+    apic_.set_deadline_clock(deadline_clock_);
+    tsc_.add_listener(*this);
     source_ = engine_.add(ActivityClass::kCpu, *this);
     rank_ = engine_.rank(source_);
     emitter_ = Emitter{rank_, id, 0};
     counters_.residency.assign(machine.config().c_states.size(), Duration::zero());
-    idle_thread_ = &machine.make_thread(*this, fmt::format("idle/{}", id), ThreadClass::kIdle,
-                                        [](Cpu& cpu) { cpu.idle_loop(); });
+    idle_thread_ =
+        &machine.make_thread(*this, fmt::format("idle/{}", id), ThreadClass::kIdle, [](Cpu& cpu) { cpu.idle_loop(); });
     current_ = idle_thread_;
     context_ = &idle_thread_->choices_;
 }
@@ -109,9 +112,8 @@ void Cpu::play_dead() {
 }
 
 Thread* Cpu::take_runnable(ThreadClass above) {
-    const auto best = std::min_element(runnable_.begin(), runnable_.end(), [](const Thread* a, const Thread* b) {
-        return a->class_ < b->class_;
-    });
+    const auto best = std::min_element(runnable_.begin(), runnable_.end(),
+                                       [](const Thread* a, const Thread* b) { return a->class_ < b->class_; });
     if (best == runnable_.end() || (*best)->class_ >= above)
         return nullptr;
     Thread* const thread = *best;

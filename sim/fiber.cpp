@@ -60,8 +60,8 @@ void Fiber::start(StackPool& pool, Entry entry, void* argument) {
     std::memcpy(stack_.bottom, &kCanary, sizeof kCanary);
     entry_ = entry;
     argument_ = argument;
-    context_ = boost::context::detail::make_fcontext(
-        stack_.top, static_cast<std::size_t>(stack_.top - stack_.bottom), &Fiber::trampoline);
+    context_ = boost::context::detail::make_fcontext(stack_.top, static_cast<std::size_t>(stack_.top - stack_.bottom),
+                                                     &Fiber::trampoline);
 }
 
 namespace {
@@ -112,8 +112,6 @@ void Fiber::give_back(StackPool& pool) {
     context_ = nullptr;
 }
 
-bool Fiber::stack_intact() const {
-    return !stack_.bottom || std::memcmp(stack_.bottom, &kCanary, sizeof kCanary) == 0;
-}
+bool Fiber::stack_intact() const { return !stack_.bottom || std::memcmp(stack_.bottom, &kCanary, sizeof kCanary) == 0; }
 
 }  // namespace ticklab::sim

@@ -75,7 +75,8 @@ Thread& HotplugController::helper(std::deque<Helper>& helpers, Cpu& cpu, const c
         h.thread = &machine_.make_thread(cpu, fmt::format("{}/{}", name, cpu.id()), thread_class, [&h](Cpu& me) {
             for (;;) {
                 while (h.job) {
-                    // Kept here and not on this stack, which may be abandoned; the next job may be set before this one returns.
+                    // Kept here and not on this stack, which may be abandoned; the next job may be set before this one
+                    // returns.
                     h.running = std::move(h.job);
                     h.job = nullptr;
                     h.running(me);

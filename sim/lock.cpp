@@ -148,8 +148,7 @@ void Mutex::lock(Cpu& cpu) {
     if (owner_ == &cpu.current())
         cpu.fail(checks::kLockRecursion, fmt::format("{} is held by this thread", name()));
     if (!cpu.held_locks_.empty())
-        cpu.fail(checks::kLockSleep, fmt::format("{} taken while {} is held", name(),
-                                                 cpu.held_locks_.back()->name()));
+        cpu.fail(checks::kLockSleep, fmt::format("{} taken while {} is held", name(), cpu.held_locks_.back()->name()));
     machine_.lock_checker().before_lock(cpu, *this);
     line_.access(cpu, true);
     cpu.pay(machine_.prices().lock_acquire);
@@ -166,8 +165,7 @@ void Mutex::lock(Cpu& cpu) {
 
 void Mutex::unlock(Cpu& cpu) {
     if (owner_ != &cpu.current())
-        cpu.fail(checks::kLockStranger,
-                 fmt::format("{} is not held by this thread", name()));
+        cpu.fail(checks::kLockStranger, fmt::format("{} is not held by this thread", name()));
     line_.access(cpu, true);
     cpu.pay(machine_.prices().lock_release);
     sync_.release(cpu);

@@ -1,10 +1,13 @@
 // Spin locks and sleeping locks of the modelled kernel (MA 4).
 //
 // Rules
-//  - Spin locks are ticket locks: granted in FIFO order at release, even if the waiter is in an interrupt or stalled then.
+//  - Spin locks are ticket locks: granted in FIFO order at release, even if the waiter is in an interrupt or stalled
+//  then.
 //  - Which interrupt state a CPU spins with is stated by the acquire variant.
-//  - Always checked: the owner releases; no CPU takes a lock it holds; classes are taken in an order without circles; a class
-//    taken in interrupts is never taken elsewhere with interrupts enabled; nothing sleeps, idles or goes off-line with one.
+//  - Always checked: the owner releases; no CPU takes a lock it holds; classes are taken in an order without circles; a
+//  class
+//    taken in interrupts is never taken elsewhere with interrupts enabled; nothing sleeps, idles or goes off-line with
+//    one.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +27,8 @@ class Cpu;
 class Machine;
 class Thread;
 
-/// A class of locks that share a place in the lock order, such as "timer base"; made once a machine by Machine::lock_class.
+/// A class of locks that share a place in the lock order, such as "timer base"; made once a machine by
+/// Machine::lock_class.
 struct LockClass {
     std::string name;
     std::uint32_t index = 0;

@@ -23,7 +23,8 @@ constexpr std::array kPriceSlots{
     PriceSlot{&MachinePrices::cache_transfer, {"cache_transfer", "a cache line comes from a CPU of the same node"}},
     PriceSlot{&MachinePrices::cache_transfer_remote,
               {"cache_transfer_remote", "a cache line comes from a CPU of another node"}},
-    PriceSlot{&MachinePrices::atomic_rmw, {"atomic_rmw", "locked read-modify-write on a line that is held, beyond the hit"}},
+    PriceSlot{&MachinePrices::atomic_rmw,
+              {"atomic_rmw", "locked read-modify-write on a line that is held, beyond the hit"}},
     PriceSlot{&MachinePrices::lock_acquire, {"lock_acquire", "taking a free spin lock, beyond its cache line"}},
     PriceSlot{&MachinePrices::lock_release, {"lock_release", "releasing a spin lock, beyond its cache line"}},
     PriceSlot{&MachinePrices::irq_entry, {"irq_entry", "acknowledging an interrupt and entering its handler"}},
@@ -83,6 +84,38 @@ const MachineConfig& checked(const MachineConfig& config) {
     return config;
 }
 
+std::uint32_t node_of_cpu(const MachineConfig& config, CpuId id) {
+    return static_cast<std::uint32_t>(std::uint64_t{id} * config.node_count / config.cpu_count);
+}
+
+std::vector<std::uint16_t> nodes_of_cpus(const MachineConfig& config) {
+    std::vector<std::uint16_t> nodes(config.cpu_count);
+    for (CpuId c = 0; c < config.cpu_count; ++c)
+        nodes[c] = static_cast<std::uint16_t>(node_of_cpu(config, c));
+    return nodes;
+}
+
+ApicParameters apic_parameters(const MachineConfig& config) {
+    ApicParameters p;
+    p.bus_hz = config.apic_bus_hz;
+    p.tsc_deadline = config.tsc_deadline_timer;
+    p.x2apic = config.x2apic;
+    p.ipi_fly = config.ipi_fly;
+    p.ipi_fly_remote = config.ipi_fly_remote;
+    p.msi_fly = config.msi_fly;
+    p.ioapic_fly = config.ioapic_fly;
+    p.timer_fly = config.timer_fly;
+    return p;
+}
+
+HpetParams hpet_params(const MachineConfig& config) {
+    HpetParams p(config.hpet_timer_count);
+    p.period_fs = config.hpet_period_fs;
+    p.counter_bits = config.hpet_counter_bits;
+    p.counter_start = config.hpet_counter_start;
+    return p;
+}
+
 }  // namespace
 
 std::span<const CostDecl> machine_cost_decls() { return kPriceDecls; }
@@ -109,9 +142,10 @@ Machine::Machine(const MachineConfig& config, Kernel& kernel)
       happens_before_(config.cpu_count, config.check_races && config.cpu_count <= kMaxRaceCpus),
       lock_checker_(*this, config.check_locks),
       prices_(resolve_prices(config)),
-      apic_bus_(engine_, records_, bus_params()),
-      io_apic_(records_, apic_bus_),
-      hpet_(engine_, records_, hpet_params(), hpet_wiring_),
+      apic_bus_(engine_, records_, apic_parameters(config), nodes_of_cpus(config)),
+      io_apic_(apic_bus_),
+      hpet_wiring_(io_apic_, apic_bus_),
+      hpet_(engine_, records_, hpet_wiring_, hpet_params(config)),
       rcu_(*this),
       busy_until_(config.cpu_count, kBoot) {
     for (CpuId c = 0; c < config_.cpu_count; ++c)
@@ -128,9 +162,20 @@ Machine::Machine(const MachineConfig& config, Kernel& kernel)
 
 Machine::~Machine() = default;
 
-std::uint32_t Machine::node_of(CpuId id) const {
-    return static_cast<std::uint32_t>(std::uint64_t{id} * config_.node_count / config_.cpu_count);
+std::uint32_t Machine::node_of(CpuId id) const { return node_of_cpu(config_, id); }
+
+void Machine::HpetWiring::set_line(Time at, unsigned timer, unsigned pin, bool asserted, Cause cause) {
+    io_apic_.set_pin(at, pin, timer, asserted, cause);
 }
+
+void Machine::HpetWiring::pulse(Time at, unsigned, unsigned pin, Cause cause) { io_apic_.pulse(at, pin, cause); }
+
+void Machine::HpetWiring::send_message(Time at, std::uint64_t address, std::uint32_t data, Cause cause) {
+    bus_.send_message(at, address, data, cause);
+}
+
+// The machine has neither PIT nor RTC that legacy replacement could cut off.
+void Machine::HpetWiring::set_legacy_routing(Time, bool, Cause) {}
 
 Cpu* Machine::first_online(CpuId except) {
     for (Cpu& cpu : cpus_)
@@ -155,8 +200,8 @@ Thread& Machine::make_thread(Cpu& cpu, std::string name, ThreadClass thread_clas
 void Machine::run_on_thread(CpuId id, Cause cause, Thread::Body work) {
     Cpu& cpu = cpus_[id];
     if (!cpu.script_thread_)
-        cpu.script_thread_ = &make_thread(cpu, fmt::format("script/{}", id), ThreadClass::kScript,
-                                          [](Cpu& me) { me.script_loop(); });
+        cpu.script_thread_ =
+            &make_thread(cpu, fmt::format("script/{}", id), ThreadClass::kScript, [](Cpu& me) { me.script_loop(); });
     cpu.script_work_.push_back(Cpu::IrqWork{cause, std::move(work)});
     make_runnable(*cpu.script_thread_, cause);
 }
@@ -178,8 +223,8 @@ void Machine::run_in_irq(CpuId id, Cause cause, Thread::Body work) {
 }
 
 void Machine::run_in_control_thread(CpuId id, Cause cause, Thread::Body work) {
-    Thread& thread = make_thread(cpus_[id], fmt::format("control/{:x}", cause.root), ThreadClass::kHotplug,
-                                 std::move(work));
+    Thread& thread =
+        make_thread(cpus_[id], fmt::format("control/{:x}", cause.root), ThreadClass::kHotplug, std::move(work));
     thread.cause_ = cause;
     thread.choices_.begin(cause.root);
     make_runnable(thread, cause);
@@ -205,6 +250,11 @@ RunEnd Machine::run(Time until, std::uint64_t max_steps) {
     stop_requested_ = false;
     if (!verdict_)
         dispatch(host_);
+    for (const Thread& thread : threads_)
+        if (!verdict_ && !thread.fiber_.stack_intact())
+            make_verdict(checks::kStackOverflow, fmt::format("thread {}", thread.name_), thread.cpu_->id(), {});
+    if (verdict_)
+        end_ = RunEnd::kVerdict;
     records_.commit(verdict_ ? kNever : until);
     if (verdict_)
         verdict_->record_number = records_.committed();
@@ -221,7 +271,8 @@ bool Machine::ended() {
     } else if (engine_.steps() >= step_limit_) {
         end_ = RunEnd::kBudget;
     } else if (engine_.livelocked()) {
-        make_verdict(checks::kLivelock, fmt::format("more steps than the bound at {} ps", ps(engine_.now())), kNoCpu, {});
+        make_verdict(checks::kLivelock, fmt::format("more steps than the bound at {} ps", ps(engine_.now())), kNoCpu,
+                     {});
         end_ = RunEnd::kVerdict;
     } else {
         return false;

@@ -48,7 +48,8 @@ inline constexpr CpuId kMaxRaceCpus = 64;
 class SiteWatcher {
 public:
     virtual ~SiteWatcher() = default;
-    /// `cpu` reached `site`. Returns until when it is held there: kBoot for not at all, kNever until Machine::release().
+    /// `cpu` reached `site`. Returns until when it is held there: kBoot for not at all, kNever until
+    /// Machine::release().
     virtual Time reached(Cpu& cpu, const Site& site) = 0;
 };
 
@@ -90,16 +91,17 @@ public:
 
     /// Makes a thread; it runs when woken. Lives as long as the machine. Any context.
     Thread& make_thread(Cpu& cpu, std::string name, ThreadClass thread_class, Thread::Body body);
-    /// Queues `work` on the script thread of `cpu` (thread level, wakes an idle CPU) at the present instant. From device or script
-    /// activities, or from other CPUs.
+    /// Queues `work` on the script thread of `cpu` (thread level, wakes an idle CPU) at the present instant. From
+    /// device or script activities, or from other CPUs.
     void run_on_thread(CpuId cpu, Cause cause, Thread::Body work);
     /// Runs `work` on `cpu` as an interrupt handler body of its own (no vector).
     void run_in_irq(CpuId cpu, Cause cause, Thread::Body work);
     /// Runs `work` in a new thread of class kHotplug on `cpu`; it may sleep.
     void run_in_control_thread(CpuId cpu, Cause cause, Thread::Body work);
 
-    /// Takes `target` down or up, from a thread on `control` that may sleep (hotplug.md 3, 4). False if it is refused: the target
-    /// is in that state already, is the control CPU or the last one online, or a state refused (rolled back).
+    /// Takes `target` down or up, from a thread on `control` that may sleep (hotplug.md 3, 4). False if it is refused:
+    /// the target is in that state already, is the control CPU or the last one online, or a state refused (rolled
+    /// back).
     bool cpu_down(Cpu& control, Cpu& target);
     bool cpu_up(Cpu& control, Cpu& target);
     /// Runs `body` on `on` while all other online CPUs spin with interrupts off. From a thread on `control`.
@@ -116,8 +118,8 @@ public:
     void set_site_watcher(SiteWatcher* watcher) { site_watcher_ = watcher; }
     SiteWatcher* site_watcher() const { return site_watcher_; }
 
-    /// Runs until `until` (activities at `until` itself included), a verdict, a stop, or `max_steps` activities in all. May be
-    /// called again.
+    /// Runs until `until` (activities at `until` itself included), a verdict, a stop, or `max_steps` activities in all.
+    /// May be called again.
     RunEnd run(Time until, std::uint64_t max_steps);
     /// Asks run() to come back before the next activity. Any context.
     void stop() { stop_requested_ = true; }
@@ -136,11 +138,24 @@ private:
     friend void spin_until(Cpu&, CacheLine&, FunctionRef<bool()>, const Cpu*);
     friend class HotplugController;
     class ChoiceTieBreaker;
+    /// The HPET's lines to the I/O APIC and its messages to the bus.
+    class HpetWiring final : public HpetSink {
+    public:
+        HpetWiring(IoApic& io_apic, ApicBus& bus) : io_apic_(io_apic), bus_(bus) {}
+        void set_line(Time at, unsigned timer, unsigned pin, bool asserted, Cause cause) override;
+        void pulse(Time at, unsigned timer, unsigned pin, Cause cause) override;
+        void send_message(Time at, std::uint64_t address, std::uint32_t data, Cause cause) override;
+        void set_legacy_routing(Time at, bool on, Cause cause) override;
+
+    private:
+        IoApic& io_apic_;
+        ApicBus& bus_;
+    };
 
     void make_runnable(Thread& thread, const Cause& cause);
     HotplugController& hotplug() { return *hotplug_; }
-    /// Performs activities until `from` is to go on: on a CPU's fiber until that CPU's source came due, on the host's until
-    /// the run ends.
+    /// Performs activities until `from` is to go on: on a CPU's fiber until that CPU's source came due, on the host's
+    /// until the run ends.
     void dispatch(Fiber& from);
     bool ended();
     [[noreturn]] void abandon(Fiber& from);
@@ -161,6 +176,7 @@ private:
     MachinePrices prices_;
     ApicBus apic_bus_;
     IoApic io_apic_;
+    HpetWiring hpet_wiring_;
     Hpet hpet_;
     std::deque<Cpu> cpus_;
     std::deque<Thread> threads_;

@@ -21,7 +21,7 @@ struct CState {
     Duration exit_latency{};      ///< wake-up -> first instruction
     Duration target_residency{};  ///< shortest sleep for which a governor should choose it
     std::uint64_t power_mw = 0;
-    bool deep = false;            ///< C2/C3+: stops what LA 10 says
+    bool deep = false;  ///< C2/C3+: stops what LA 10 says
 };
 
 struct MachineConfig {
@@ -44,7 +44,6 @@ struct MachineConfig {
     Duration ioapic_fly = std::chrono::nanoseconds{700};
     Duration timer_fly = std::chrono::nanoseconds{20};
 
-    bool hpet = true;
     std::uint64_t hpet_period_fs = 69'841'279;
     unsigned hpet_counter_bits = 64;
     unsigned hpet_timer_count = 8;

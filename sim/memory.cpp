@@ -119,7 +119,8 @@ void MemoryCell::store_delayed(Cpu& cpu, std::uint64_t before, Order order) {
         if (s.writer != cpu.id())
             s.visible_at = std::min(s.visible_at, now);
     cpu.store_buffer_.retire(now);
-    const std::uint64_t delay = cpu.draw(sites::kStoreDrain, static_cast<std::uint64_t>(config.max_staleness.count()) + 1);
+    const std::uint64_t delay =
+        cpu.draw(sites::kStoreDrain, static_cast<std::uint64_t>(config.max_staleness.count()) + 1);
     Time visible_at = now + Duration{static_cast<std::int64_t>(delay)};
     // Stores drain in program order under TSO; under weak only a release waits for those before it.
     if (config.memory_model == MemoryModel::kTso || releases(order))

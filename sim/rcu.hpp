@@ -15,8 +15,8 @@ class Cpu;
 class Machine;
 class Thread;
 
-/// Classic RCU on a machine without kernel preemption: a grace period is over when every CPU that was inside a read section at
-/// its start has left it. Readers cost nothing and never wait.
+/// Classic RCU on a machine without kernel preemption: a grace period is over when every CPU that was inside a read
+/// section at its start has left it. Readers cost nothing and never wait.
 class Rcu {
 public:
     explicit Rcu(Machine& machine);

@@ -18,9 +18,9 @@ struct CellStore {
     std::uint64_t bits = 0;
     CpuId writer = kNoCpu;
     std::uint32_t writer_clock = 0;
-    Time visible_at = kBoot;     ///< to other CPUs
-    Time superseded_at = kNever; ///< when the next store of the cell became visible
-    SyncClock release;           ///< what an acquire load that reads it acquires
+    Time visible_at = kBoot;      ///< to other CPUs
+    Time superseded_at = kNever;  ///< when the next store of the cell became visible
+    SyncClock release;            ///< what an acquire load that reads it acquires
 };
 
 /// The last stores of one cell and how far each CPU has read. Only under tso and weak.
@@ -37,7 +37,9 @@ struct CellHistory {
 class StoreBuffer {
 public:
     /// A store drains at `visible_at` at the latest.
-    void add(CellHistory& cell, std::uint64_t index, Time visible_at) { pending_.push_back({&cell, index, visible_at}); }
+    void add(CellHistory& cell, std::uint64_t index, Time visible_at) {
+        pending_.push_back({&cell, index, visible_at});
+    }
     /// The latest drain among the stores that are still pending at `now`.
     Time last_drain(Time now) const;
     /// Drains everything at `now`.

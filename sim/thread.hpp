@@ -17,8 +17,8 @@ namespace ticklab::sim {
 class Cpu;
 class Mutex;
 
-/// Order in which runnable threads of a CPU run; of one class, first come first served, and no thread is preempted except
-/// by a higher class when it returns to user mode, leaves an interrupt at idle, or sleeps.
+/// Order in which runnable threads of a CPU run; of one class, first come first served, and no thread is preempted
+/// except by a higher class when it returns to user mode, leaves an interrupt at idle, or sleeps.
 enum class ThreadClass : std::uint8_t { kStopper, kHotplug, kKernel, kScript, kUser, kIdle };
 
 enum class ThreadState : std::uint8_t { kNew, kRunnable, kRunning, kBlocked, kFinished };
