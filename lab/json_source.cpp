@@ -412,7 +412,7 @@ std::vector<SourcePlace> JsonSource::element_places(const std::string& pointer) 
     std::vector<SourcePlace> places;
     const json& array = root_.at(json::json_pointer(pointer));
     places.reserve(array.size());
-    const NodeIndex parent = find(pointer);
+    const NodeIndex parent = origin_of(pointer) == nullptr ? find(pointer) : static_cast<NodeIndex>(nodes_.size());
     for (NodeIndex node = parent + 1; node < nodes_.size() && places.size() < array.size(); ++node)
         if (nodes_[node].parent == parent && nodes_[node].key == std::to_string(places.size()))
             places.push_back(place_at(pointer_to(pointer, places.size()), nodes_[node].offset));

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "ticklab/lab/machine_verbs.hpp"
+#include "ticklab/sim/devices/apic_records.hpp"
 #include "ticklab/sim/devices/hpet_records.hpp"
 #include "ticklab/sim/machine_costs.hpp"
 #include "ticklab/sim/machine_records.hpp"
@@ -63,6 +64,8 @@ Registry& mutable_program_registry() {
 
 Registry::Registry() {
     for (const sim::RecordKind* kind : sim::kMachineRecordKinds)
+        add_record(*kind);
+    for (const sim::RecordKind* kind : sim::kApicRecordKinds)
         add_record(*kind);
     for (const sim::RecordKind* kind : sim::kClockRecordKinds)
         add_record(*kind);

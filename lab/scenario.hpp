@@ -123,7 +123,7 @@ struct Scenario {
     std::uint64_t max_steps = 0;  ///< bound on activities; reaching it ends the run inconclusive (exit code 5)
     std::vector<TimerPlan> timers;
     std::vector<std::string> locks;
-    std::vector<Step> script;  ///< "script" and "faults", in file order
+    std::vector<Step> script;  ///< "script" and then "faults", each in file order
     std::vector<Load> load;
     std::vector<Expectation> expect;
 };

@@ -34,9 +34,6 @@ void ScenarioReader::read_script() {
         for (std::size_t i = 0; i < places.size(); ++i)
             read_step(root[part][i], places[i], part == "faults");
     }
-    std::stable_sort(scenario_.script.begin(), scenario_.script.end(), [](const Step& a, const Step& b) {
-        return std::pair(a.place.line, a.place.column) < std::pair(b.place.line, b.place.column);
-    });
     check_stalls();
 }
 

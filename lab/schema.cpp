@@ -471,6 +471,9 @@ Json cost_table_schema(const Registry& registry) {
         prices[std::string(cost.name)] = described(entry, cost.help);
     for (const sim::CostDecl& cost : sim::machine_cost_decls())
         required.push_back(cost.name);
+    // Prices that this program's kernels do not ask for may be there: a table serves kernels of other programs too.
+    Json table = object_of(std::move(prices), required);
+    table["additionalProperties"] = entry;
     Json schema = object_of({{"name", name_text("the table's name")},
                              {"about", {{"type", "string"}}},
                              {"prices", object_of(std::move(prices), required)}},

@@ -188,11 +188,13 @@ private:
                     add(pointer, found_expected(fmt::format("no {}", in_quotes(name)),
                                                 properties.contains(name) ? expected(properties[std::string(name)])
                                                                           : "that member"));
-        const bool closed = schema.contains("additionalProperties") && schema["additionalProperties"] == false;
+        const json& others = schema.contains("additionalProperties") ? schema["additionalProperties"] : kNothing;
         for (const auto& [name, member] : value.items()) {
             if (properties.contains(name))
                 walk(properties[name], member, pointer_to(pointer, name));
-            else if (closed)
+            else if (others.is_object())
+                walk(others, member, pointer_to(pointer, name));
+            else
                 add(pointer_to(pointer, name),
                     found_expected(fmt::format("key {}", in_quotes(name)), known.empty() ? "no keys" : one_of(known),
                                    nearest_word(name, known)),

@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <stdexcept>
 
 namespace ticklab::lab {
 namespace {
@@ -96,7 +95,7 @@ void WholeFile::fail(const char* what) {
     if (!temporary_.empty())
         ::unlink(temporary_.c_str());
     temporary_.clear();
-    throw std::runtime_error(name_ + ": " + what + ": " + reason);
+    throw FileError(name_ + ": " + what + ": " + reason);
 }
 
 void write_whole_file(const std::string& name, std::string_view bytes) {

@@ -1,17 +1,23 @@
 // Files are written whole or not at all.
 #pragma once
 
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
 namespace ticklab::lab {
+
+/// A file could not be written: its name and the reason. Bad usage, not an internal error.
+class FileError : public std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
 
 /// Writes a file under a temporary name beside it and renames it when every byte is on its way to the disk.
 ///
 /// Rules
 ///  - Until commit() nothing is at the name, or what was there before. Without commit() the temporary file goes away.
 ///  - A name that is no ordinary file, such as /dev/stdout or a pipe, is written directly.
-///  - Errors are std::runtime_error with the name and the reason.
+///  - Errors are FileError.
 class WholeFile {
 public:
     explicit WholeFile(std::string name);
