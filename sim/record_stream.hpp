@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -96,6 +97,7 @@ private:
     Time committed_to_ = kBoot;
     bool in_order_ = true;
     std::deque<std::string> names_;
+    std::map<std::string_view, std::uint64_t, std::less<>> name_index_;
 };
 
 }  // namespace ticklab::sim

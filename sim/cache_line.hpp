@@ -1,0 +1,41 @@
+// Ownership of cache lines: what an access costs and when it is granted (MA 3.2).
+#pragma once
+
+#include <cstdint>
+
+#include "ticklab/sim/record.hpp"
+#include "ticklab/sim/time.hpp"
+
+namespace ticklab::sim {
+
+class Cpu;
+
+/// One cache line of shared memory. Requests are served in the order in which CPUs make them; the effect of an access is
+/// its grant, max(request, line free) + transfer cost. Since nobody else can see the line between request and grant, the
+/// value is read or written at the request and only the CPU's clock moves to the grant.
+class CacheLine {
+public:
+    CacheLine() = default;
+    CacheLine(const CacheLine&) = delete;
+    CacheLine& operator=(const CacheLine&) = delete;
+
+    /// Performs the interleaving point and pays for the access; a hit, a transfer within the node or one across nodes.
+    /// A line whose memory was freed is the verdict memory.use_after_free. [point]
+    void access(Cpu& cpu, bool write, bool read_modify_write = false);
+    /// As if `cpu` had requested the line at `at`: for a lock handed over by its releaser. Returns the grant.
+    Time transfer_to(Cpu& cpu, Time at);
+
+private:
+    friend class Cpu;
+    static constexpr std::uint32_t kLive = 0x4c494e45;
+
+    std::uint32_t magic_ = kLive;
+    CpuId owner_ = kNoCpu;
+    /// CPUs that hold a copy, bit = CPU number modulo 64: exact up to 64 CPUs, above that a CPU whose bit is set by another
+    /// is charged a hit.
+    std::uint64_t sharers_ = 0;
+    Time free_at_ = kBoot;
+    Cpu* monitor_ = nullptr;
+};
+
+}  // namespace ticklab::sim

@@ -1,0 +1,75 @@
+#include "ticklab/sim/choices.hpp"
+
+#include <bit>
+#include <cassert>
+
+namespace ticklab::sim {
+
+std::uint32_t ChoiceContext::next_ordinal(std::uint64_t site_hash) {
+    for (std::size_t i = 0; i < used_; ++i)
+        if (counters_[i].site == site_hash)
+            return counters_[i].count++;
+    if (used_ == counters_.size())
+        counters_.push_back({});
+    counters_[used_++] = Counter{site_hash, 1};
+    return 0;
+}
+
+std::uint64_t Choices::key_of(const Site& site, ChoiceContext& context) {
+    return mix(mix(mix(site.hash(), context.owner()), context.root()), context.next_ordinal(site.hash()));
+}
+
+std::uint64_t Choices::random_for(std::uint64_t key) const { return mix(mix(seed_, 0x7469636b6c6162ull), key); }
+
+std::uint64_t Choices::settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t answer) {
+    if (strategy_)
+        answer = strategy_->answer(site, key, bound, answer);
+    assert(answer < bound);
+    if (recording_ && answer != 0)
+        decisions_.push_back(Decision{key, bound, answer, site.name()});
+    return answer;
+}
+
+std::uint64_t Choices::draw(const Site& site, ChoiceContext& context, std::uint64_t bound) {
+    assert(bound >= 1);
+    const std::uint64_t key = key_of(site, context);
+    // Multiply-shift maps the word onto [0, bound) with an error below bound / 2^64.
+    return settle(site, key, bound, static_cast<std::uint64_t>((UInt128{random_for(key)} * bound) >> 64));
+}
+
+bool Choices::one_in(const Site& site, ChoiceContext& context, std::uint64_t n) {
+    assert(n >= 1);
+    const std::uint64_t key = key_of(site, context);
+    const bool hit = static_cast<std::uint64_t>((UInt128{random_for(key)} * n) >> 64) == 0;
+    return settle(site, key, 2, hit) != 0;
+}
+
+std::uint64_t negative_log2_fixed(std::uint64_t u) {
+    assert(u != 0);
+    const int leading = std::countl_zero(u);
+    // Mantissa in [1, 2) as 1.63 fixed point; its logarithm bit by bit, by squaring.
+    std::uint64_t m = u << leading;
+    std::uint64_t log2_fraction = 0;
+    for (int bit = 31; bit >= 0; --bit) {
+        const UInt128 square = UInt128{m} * m;
+        if (square >> 127) {
+            log2_fraction |= std::uint64_t{1} << bit;
+            m = static_cast<std::uint64_t>(square >> 64);
+        } else {
+            m = static_cast<std::uint64_t>(square >> 63);
+        }
+    }
+    const std::uint64_t log2_fixed = (std::uint64_t{static_cast<unsigned>(63 - leading)} << 32) | log2_fraction;
+    return (std::uint64_t{64} << 32) - log2_fixed;
+}
+
+std::uint64_t Choices::exponential(const Site& site, ChoiceContext& context, std::uint64_t mean) {
+    constexpr std::uint64_t kResolution = std::uint64_t{1} << 62;
+    constexpr UInt128 kLn2Fixed = 0xb17217f7ull;  // ln 2 in units of 2^-32
+    // Answer 0 (nothing happens) is the shortest wait, so the draw counts down from certainty.
+    const std::uint64_t u = (kResolution - draw(site, context, kResolution)) << 2;
+    const std::uint64_t log2_fixed = u == 0 ? 0 : negative_log2_fixed(u);
+    return static_cast<std::uint64_t>((UInt128{mean} * log2_fixed * kLn2Fixed) >> 64);
+}
+
+}  // namespace ticklab::sim

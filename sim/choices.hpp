@@ -1,0 +1,125 @@
+// Everything a scenario does not determine is asked here (MA 7).
+//
+// Rules
+//  - A choice is an integer below a bound, at a named site; 0 means "nothing happens".
+//  - A seed answers by hashing (seed; site; owner; root operation; ordinal within it), so one more draw, or one event
+//    removed, leaves all other answers alone (MA 7.1). There is no other randomness.
+//  - A strategy may answer instead of the seed (hunt, replay, shrink); the answers that are not 0 make up the decision list.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "ticklab/sim/time.hpp"
+
+namespace ticklab::sim {
+
+/// Mixes two words; the one hash that keys and roots are made with. Stable for ever.
+constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+    std::uint64_t x = a ^ (b + 0x9e3779b97f4a7c15ull + (a << 6) + (a >> 2));
+    x ^= x >> 32;
+    x *= 0xd6e8feb86659fd93ull;
+    x ^= x >> 32;
+    x *= 0xd6e8feb86659fd93ull;
+    x ^= x >> 32;
+    return x;
+}
+
+/// Stable hash of a name.
+constexpr std::uint64_t name_hash(std::string_view name) {
+    std::uint64_t h = 0xcbf29ce484222325ull;
+    for (const char c : name)
+        h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3ull;
+    return mix(h, name.size());
+}
+
+/// A named place in the code: used for choices, for scenario triggers and for break points (MA 7.3). Define at namespace
+/// scope, once: `inline constinit Site kAfterUnlock{"xen.migrate.after_unlock", "between ..."};`
+class Site {
+public:
+    constexpr Site(std::string_view name, std::string_view help) : name_(name), help_(help), hash_(name_hash(name)) {}
+    constexpr std::string_view name() const { return name_; }
+    constexpr std::string_view help() const { return help_; }
+    constexpr std::uint64_t hash() const { return hash_; }
+
+private:
+    std::string_view name_;
+    std::string_view help_;
+    std::uint64_t hash_;
+};
+
+/// Who asks: the stable name of a CPU, timer or task, the root operation that led here, and the counters of its draws.
+/// One a thread and nesting level, so that ordinals count within one root operation.
+class ChoiceContext {
+public:
+    explicit ChoiceContext(std::uint64_t owner = 0) : owner_(owner) {}
+    void begin(std::uint64_t root) {
+        root_ = root;
+        used_ = 0;
+    }
+    std::uint64_t root() const { return root_; }
+    std::uint64_t owner() const { return owner_; }
+    /// The number of earlier draws at `site` in this root operation; counts one more.
+    std::uint32_t next_ordinal(std::uint64_t site_hash);
+
+private:
+    struct Counter {
+        std::uint64_t site;
+        std::uint32_t count;
+    };
+    std::uint64_t owner_;
+    std::uint64_t root_ = 0;
+    std::size_t used_ = 0;
+    std::vector<Counter> counters_;
+};
+
+/// One answered choice.
+struct Decision {
+    std::uint64_t key;
+    std::uint64_t bound;
+    std::uint64_t answer;
+    std::string_view site;
+};
+
+/// Answers choices in place of the seed.
+class Strategy {
+public:
+    virtual ~Strategy() = default;
+    /// An answer below `bound`. `seeded` is what the seed would answer.
+    virtual std::uint64_t answer(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded) = 0;
+};
+
+class Choices {
+public:
+    explicit Choices(std::uint64_t seed) : seed_(seed) {}
+
+    std::uint64_t seed() const { return seed_; }
+    /// A uniform integer in [0, bound), bound >= 1, by counter-based generator or strategy.
+    std::uint64_t draw(const Site& site, ChoiceContext& context, std::uint64_t bound);
+    /// True once in `n` draws on average, n >= 1: a choice of two answers.
+    bool one_in(const Site& site, ChoiceContext& context, std::uint64_t n);
+    /// Exponentially distributed whole number with the given mean (integer logarithm, no libm; MA 7.4), at most 44 means.
+    std::uint64_t exponential(const Site& site, ChoiceContext& context, std::uint64_t mean);
+
+    /// Null for the seed.
+    void set_strategy(Strategy* strategy) { strategy_ = strategy; }
+    /// All answers so far that were not 0, in the order of asking, if recording was asked for.
+    const std::vector<Decision>& decisions() const { return decisions_; }
+    void record_decisions(bool on) { recording_ = on; }
+
+private:
+    std::uint64_t settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t answer);
+    std::uint64_t random_for(std::uint64_t key) const;
+    static std::uint64_t key_of(const Site& site, ChoiceContext& context);
+
+    std::uint64_t seed_;
+    Strategy* strategy_ = nullptr;
+    bool recording_ = false;
+    std::vector<Decision> decisions_;
+};
+
+/// -log2(u / 2^64) in units of 2^-32, for u >= 1, by integer arithmetic alone.
+std::uint64_t negative_log2_fixed(std::uint64_t u);
+
+}  // namespace ticklab::sim

@@ -1,0 +1,330 @@
+// A simulated CPU, as kernel code sees it. Kernel code is written in direct style: plain functions taking the Cpu& they
+// run on.
+//
+// Rules
+//  (1) A CPU advances its own local time freely; at an interleaving point (MA 3.1) it must be the earliest activity of the
+//      machine, else it waits its turn. Methods marked [point] are interleaving points; those marked [window] take pending
+//      interrupts while interrupts are enabled.
+//  (2) With interrupts enabled a CPU never runs past an interrupt's arrival: every spend() is a window (MA 2.2).
+//  (3) Interrupts nest on the running thread's stack as plain calls (MA 1.1).
+//  (4) All methods except the const ones may be called only by code running on this CPU, unless they say otherwise.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ticklab/sim/cost_table.hpp"
+#include "ticklab/sim/devices/local_apic.hpp"
+#include "ticklab/sim/engine.hpp"
+#include "ticklab/sim/machine_config.hpp"
+#include "ticklab/sim/record_stream.hpp"
+#include "ticklab/sim/thread.hpp"
+#include "ticklab/sim/tsc.hpp"
+#include "ticklab/sim/verdict.hpp"
+
+namespace ticklab::sim {
+
+class CacheLine;
+class Machine;
+class SpinLock;
+
+/// Why a CPU came out of idle.
+enum class WakeReason : std::uint8_t { kInterrupt, kMonitor, kWork };
+
+/// What a CPU is doing between its own instructions.
+enum class CpuActivity : std::uint8_t { kRunning, kSpinning, kUser, kIdle, kHeld, kOffline };
+
+/// Figures of one CPU over a run.
+struct CpuCounters {
+    std::uint64_t interrupts = 0;
+    std::uint64_t nmis = 0;
+    std::uint64_t wakeups = 0;
+    std::uint64_t idle_entries = 0;
+    std::uint64_t thread_switches = 0;
+    std::uint64_t points = 0;     ///< interleaving points passed
+    std::uint64_t yields = 0;     ///< of them, those that had to wait their turn
+    Duration user_time{};
+    Duration irq_time{};
+    Duration lock_wait{};
+    Duration stalled{};
+    std::vector<Duration> residency;  ///< a C-state
+};
+
+class Cpu final : public ActivityHandler, private LocalApicClient {
+public:
+    Cpu(Machine& machine, CpuId id);
+    ~Cpu() override;
+    Cpu(const Cpu&) = delete;
+    Cpu& operator=(const Cpu&) = delete;
+
+    CpuId id() const { return id_; }
+    std::uint32_t node() const { return node_; }
+    Machine& machine() const { return machine_; }
+    /// Local time: the instant this CPU has reached. Software has no access to it; devices and oracles do.
+    Time local_time() const { return clock_.now(); }
+    /// In the online map. Any CPU may ask; changed by the hotplug code only.
+    bool online() const { return online_; }
+    CpuActivity activity() const { return activity_; }
+    const CpuCounters& counters() const { return counters_; }
+
+    /// Pays `price`. With interrupts enabled, pending ones are taken in between and the rest is paid after. [window]
+    void spend(const Price& price) {
+        if (irqs_enabled_)
+            spend_interruptible(price);
+        else
+            pay(price);
+    }
+    /// Pays `cycles` (converted now; keep a Price for what is paid often). [window]
+    void spend(Cycles cycles) { spend(price(cycles)); }
+    Price price(Cycles cycles) const { return Price::of(cycles, clock_.cycle_length()); }
+    /// Pays a span of time, rounded up to cycles. [window]
+    void spend_time(Duration d);
+
+    /// A named interleaving point: triggers, holds and injected stalls act here. Costs nothing itself. [point, window]
+    void at(const Site& site);
+    /// An unnamed interleaving point. [point, window]
+    void sync() {
+        ++counters_.points;
+        if (stalls_) [[unlikely]]
+            inject_stall();
+        const Key key{clock_.now(), rank_};
+        if (engine_.may_act(key)) [[likely]]
+            engine_.advance(key);
+        else
+            wait_turn();
+        if (irqs_enabled_ && interrupt_pending())
+            take_interrupts();
+    }
+
+    bool irqs_enabled() const { return irqs_enabled_; }
+    void irq_disable() { irqs_enabled_ = false; }
+    /// [point, window]
+    void irq_enable();
+    /// Disables interrupts and returns whether they were enabled.
+    [[nodiscard]] bool irq_save() {
+        const bool was = irqs_enabled_;
+        irqs_enabled_ = false;
+        return was;
+    }
+    void irq_restore(bool enabled) {
+        if (enabled)
+            irq_enable();
+    }
+    /// Nesting depth of interrupts (NMI included); 0 at thread level.
+    unsigned irq_depth() const { return irq_depth_; }
+    bool in_irq() const { return irq_depth_ != 0; }
+
+    /// Local APIC access at its price. A forbidden access is the verdict machine.access_fault. [point]
+    void apic_write(std::uint32_t offset, std::uint64_t value);
+    std::uint64_t apic_read(std::uint32_t offset);
+    void apic_eoi();
+    /// TSC-deadline MSR. 0 disarms. [point]
+    void write_tsc_deadline(std::uint64_t tsc);
+    /// Sends a fixed IPI to one CPU. [point]
+    void send_ipi(CpuId target, std::uint8_t vector);
+    /// Reads the TSC in program order (as rdtscp or lfence; rdtsc would).
+    std::uint64_t read_tsc();
+    /// HPET register access over MMIO. [point]
+    std::uint64_t hpet_read(std::uint32_t offset, unsigned bytes = 4);
+    void hpet_write(std::uint32_t offset, std::uint64_t value, unsigned bytes = 4);
+
+    LocalApic& apic() { return apic_; }
+    const LocalApic& apic() const { return apic_; }
+    Tsc& tsc() { return tsc_; }
+
+    /// Enters C-state `c_state` (index in the configuration). Interrupts are off at entry and on at return, when at least one
+    /// interrupt has been handled or work has come. Enable-and-halt is one step: an interrupt that is already pending
+    /// prevents the sleep (MA 9). No lock may be held. [point]
+    WakeReason halt(unsigned c_state);
+    /// Arms the monitor on a line; a write to it by another CPU from now on ends or prevents mwait.
+    void monitor(CacheLine& line);
+    /// Like halt(), and also ended by a write to the monitored line. With `break_on_interrupt` interrupts wake the CPU even
+    /// though they stay disabled, and are not taken here.
+    WakeReason mwait(unsigned c_state, bool break_on_interrupt);
+    /// User mode until `until` (kNever: for ever), an interrupt that was handled, or work at thread level. [window]
+    void run_user(Time until);
+
+    /// Makes the current thread sleep until wake(). No spin lock may be held, not in an interrupt. A wake() since the last
+    /// block() ends it at once. [point]
+    void block();
+    /// Lets `thread` run; it may belong to another CPU, which is kicked. May be called in any context. [point]
+    void wake(Thread& thread);
+    /// Runs a runnable thread of a class above the current one, if there is one. [point]
+    void yield();
+    Thread& current() { return *current_; }
+    const Thread& current() const { return *current_; }
+    bool has_runnable() const { return !runnable_.empty(); }
+
+    /// Emits a record at local time, caused by what this CPU is doing now.
+    template <class... Operands>
+    RecordId record(const RecordKind& kind, Operands... operands) {
+        return last_record_ = stream_.emit(emitter_, clock_.now(), kind, cause().record, operands...);
+    }
+    /// The same with a cause of its own.
+    template <class... Operands>
+    RecordId record_caused(RecordId by, const RecordKind& kind, Operands... operands) {
+        return last_record_ = stream_.emit(emitter_, clock_.now(), kind, by, operands...);
+    }
+    template <class... Operands>
+    RecordId record_waited(RecordId waited_on, const RecordKind& kind, Operands... operands) {
+        return last_record_ = stream_.emit_waited(emitter_, clock_.now(), kind, cause().record, waited_on, operands...);
+    }
+    RecordId last_record() const { return last_record_; }
+    RecordStream& records() const { return stream_; }
+
+    /// What led to the code that runs now: whoever defers something stores it.
+    const Cause& cause() const { return current_->cause_; }
+    /// Goes on under another cause (a softirq, a callback); the caller restores the one returned.
+    [[nodiscard]] Cause set_cause(const Cause& cause);
+    /// The context in which choices are asked now.
+    ChoiceContext& choice_context() { return *context_; }
+    /// Draws at `site` for what runs on this CPU now.
+    std::uint64_t draw(const Site& site, std::uint64_t bound);
+
+    /// Ends the run with a verdict.
+    [[noreturn]] void fail(const CheckDecl& check, const std::string& message);
+    /// fail() unless `condition`: a kernel's own assertion.
+    void require(bool condition, const char* message) {
+        if (!condition) [[unlikely]]
+            fail(checks::kKernelBug, message);
+    }
+
+    CpuSnapshot snapshot() const;
+
+private:
+    friend class Machine;
+    friend class CacheLine;
+    friend class SpinLock;
+    friend class Mutex;
+    friend class Frame;
+    friend class MemoryCell;
+    friend class LockChecker;
+    friend class HotplugController;
+    friend class StopMachine;
+
+    void due(Time at) override;
+    void interrupt_ready(Time at) override;
+    void nmi(Time at, Cause cause) override;
+    void init(Time at) override;
+    void start_up(Time at, std::uint8_t vector, Cause cause) override;
+
+    /// An interrupt that this CPU would take now if it could.
+    bool interrupt_pending() const {
+        return apic_.deliverable() || (nmi_pending_ && !in_nmi_) || !irq_work_.empty();
+    }
+    /// Pays without an interrupt window: interrupts are off, or the price is part of an access that cannot be interrupted.
+    void pay(const Price& price) {
+        clock_.add(price);
+        if (jitter_per_1024_ != 0) [[unlikely]]
+            add_jitter(price);
+    }
+    void add_jitter(const Price& price);
+    void spend_interruptible(const Price& price);
+    void inject_stall();
+    void wait_turn();
+    /// Gives the host to the next activity until this CPU's source comes due. Interruptible waits also end when an interrupt or
+    /// work arrives; interrupted_ says so.
+    void wait(Time until, bool interruptible);
+    /// Ends an interruptible wait at `at`, or as soon after it as the CPU can.
+    void interrupt_wait(Time at);
+    void take_interrupts();
+    void take_one();
+    void run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t vector, const Cause& cause,
+                 const Price& entry_price, const Thread::Body* body);
+    WakeReason sleep(unsigned c_state, bool take_interrupts_after, bool break_on_interrupt);
+    void stop_devices(const CState& state, bool stop);
+    void hold(const Site& site, Time until);
+    void release_hold(Time at);
+    void stall(Time until);
+    void monitor_written(Time at, const Cause& by);
+    void work_arrived(Time at);
+    void switch_thread(Thread& next);
+    Thread* take_runnable(ThreadClass above);
+    void enqueue(Thread& thread);
+    void start_thread(Thread& thread);
+    static void thread_entry(void* argument);
+    void idle_loop();
+    void power_on(Time at);
+    void play_dead();
+
+    Machine& machine_;
+    Engine& engine_;
+    RecordStream& stream_;
+    CpuId id_;
+    std::uint32_t node_;
+    std::uint32_t rank_ = 0;
+    SourceIndex source_ = kNoSource;
+    LocalClock clock_;
+    bool irqs_enabled_ = false;
+    std::uint32_t jitter_per_1024_;
+    bool stalls_;
+    bool online_ = false;
+    bool nmi_pending_ = false;
+    bool in_nmi_ = false;
+    bool interruptible_ = false;
+    bool interrupted_ = false;
+    bool shift_on_stall_ = false;
+    bool monitor_triggered_ = false;
+    bool waiting_for_start_up_ = false;
+    CpuActivity activity_ = CpuActivity::kOffline;
+    unsigned irq_depth_ = 0;
+    Time held_until_ = kBoot;   // stalled: nothing runs before this instant
+    Time not_before_ = kBoot;   // asleep: an interrupt wakes no earlier than the commit
+    CacheLine* monitored_ = nullptr;
+    Tsc tsc_;
+    LocalApic apic_;
+    Cause nmi_cause_;
+    Cause wake_cause_;
+    struct IrqWork {
+        Cause cause;
+        Thread::Body body;
+    };
+    std::deque<IrqWork> irq_work_;
+    std::uint64_t irqs_in_a_row_ = 0;
+    Emitter emitter_;
+    RecordId last_record_;
+    Thread* current_ = nullptr;
+    ChoiceContext* context_ = nullptr;
+    std::deque<ChoiceContext> irq_contexts_;
+    std::vector<Thread*> runnable_;
+    Thread* idle_thread_ = nullptr;
+    Thread* script_thread_ = nullptr;
+    std::deque<IrqWork> script_work_;
+    const Site* held_at_ = nullptr;
+    std::vector<const SpinLock*> held_locks_;
+    const SpinLock* waiting_for_ = nullptr;
+    const Cpu* waiting_for_cpu_ = nullptr;
+    void* waiter_ = nullptr;
+    CpuCounters counters_;
+};
+
+/// Names what a CPU is doing for as long as it stands, for verdicts. `name` must outlive the run (a literal).
+class Frame {
+public:
+    Frame(Cpu& cpu, const char* name);
+    ~Frame();
+    Frame(const Frame&) = delete;
+    Frame& operator=(const Frame&) = delete;
+
+private:
+    Thread& thread_;
+};
+
+/// Interrupts off for as long as it stands, the former state after it (as local_irq_save).
+class IrqGuard {
+public:
+    explicit IrqGuard(Cpu& cpu) : cpu_(cpu), enabled_(cpu.irq_save()) {}
+    ~IrqGuard() { cpu_.irq_restore(enabled_); }
+    IrqGuard(const IrqGuard&) = delete;
+    IrqGuard& operator=(const IrqGuard&) = delete;
+
+private:
+    Cpu& cpu_;
+    bool enabled_;
+};
+
+}  // namespace ticklab::sim

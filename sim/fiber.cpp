@@ -1,0 +1,108 @@
+#include "ticklab/sim/fiber.hpp"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <exception>
+#include <new>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define TICKLAB_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TICKLAB_ASAN 1
+#endif
+#endif
+#ifdef TICKLAB_ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace ticklab::sim {
+namespace {
+
+constexpr std::uint64_t kCanary = 0x7469636b6c616221ull;
+constexpr std::size_t kCacheLineBytes = 64;
+constexpr std::size_t kColours = 32;
+// 13 is coprime to the colours and spreads neighbours over the sets of a 4 KiB-indexed first-level cache.
+constexpr std::size_t kColourStep = 13;
+
+}  // namespace
+
+StackPool::StackPool(std::size_t stack_bytes) : stack_bytes_((stack_bytes + 4095) & ~std::size_t{4095}) {}
+
+StackPool::~StackPool() {
+    for (void* slab : slabs_)
+        munmap(slab, stack_bytes_ * kStacksPerSlab);
+}
+
+StackPool::Stack StackPool::allocate() {
+    if (used_in_slab_ == kStacksPerSlab) {
+        void* slab = mmap(nullptr, stack_bytes_ * kStacksPerSlab, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (slab == MAP_FAILED)
+            throw std::bad_alloc();
+        slabs_.push_back(slab);
+        used_in_slab_ = 0;
+    }
+    auto* bottom = static_cast<std::byte*>(slabs_.back()) + stack_bytes_ * used_in_slab_++;
+    const std::size_t colour = count_++ * kColourStep % kColours;
+    return Stack{bottom, bottom + stack_bytes_ - colour * kCacheLineBytes};
+}
+
+void Fiber::start(StackPool& pool, Entry entry, void* argument) {
+    if (!stack_.bottom)
+        stack_ = pool.allocate();
+    std::memcpy(stack_.bottom, &kCanary, sizeof kCanary);
+    entry_ = entry;
+    argument_ = argument;
+    context_ = boost::context::detail::make_fcontext(
+        stack_.top, static_cast<std::size_t>(stack_.top - stack_.bottom), &Fiber::trampoline);
+}
+
+namespace {
+struct Handover {
+    Fiber* from;
+    Fiber* to;
+};
+}  // namespace
+
+void Fiber::trampoline(boost::context::detail::transfer_t transfer) {
+    const Handover h = *static_cast<Handover*>(transfer.data);
+    h.from->context_ = transfer.fctx;
+#ifdef TICKLAB_ASAN
+    const void* bottom = nullptr;
+    std::size_t size = 0;
+    __sanitizer_finish_switch_fiber(nullptr, &bottom, &size);
+    if (!h.from->stack_.bottom)
+        h.from->host_stack_ = {bottom, size};
+#endif
+    h.to->entry_(h.to->argument_);
+    std::terminate();
+}
+
+void Fiber::switch_to(Fiber& from, Fiber& to) {
+    Handover h{&from, &to};
+#ifdef TICKLAB_ASAN
+    const void* to_bottom = to.stack_.bottom ? to.stack_.bottom : to.host_stack_.bottom;
+    const std::size_t to_size =
+        to.stack_.bottom ? static_cast<std::size_t>(to.stack_.top - to.stack_.bottom) : to.host_stack_.size;
+    __sanitizer_start_switch_fiber(&from.fake_stack_, to_bottom, to_size);
+#endif
+    const boost::context::detail::transfer_t back = boost::context::detail::jump_fcontext(to.context_, &h);
+    // Whoever jumped here tells where it left off.
+    const Handover came = *static_cast<Handover*>(back.data);
+    came.from->context_ = back.fctx;
+#ifdef TICKLAB_ASAN
+    const void* bottom = nullptr;
+    std::size_t size = 0;
+    __sanitizer_finish_switch_fiber(from.fake_stack_, &bottom, &size);
+    if (!came.from->stack_.bottom)
+        came.from->host_stack_ = {bottom, size};
+#endif
+}
+
+bool Fiber::stack_intact() const {
+    return !stack_.bottom || std::memcmp(stack_.bottom, &kCanary, sizeof kCanary) == 0;
+}
+
+}  // namespace ticklab::sim

@@ -1,0 +1,74 @@
+// Stackful fibers on Boost.Context, and the pool of their stacks.
+//
+// Rules
+//  - A run that ends with a verdict abandons its fibers; nothing is unwound (MA 1.4). So code on a fiber owns nothing that
+//    only a destructor gives back.
+//  - Stacks come from slabs: no memory mapping of their own and no guard page each, so that tens of thousands fit the usual
+//    limit on mappings. A canary at the end of each stack is checked at every switch away from it.
+//  - Stack tops are coloured: shifted by a varying number of cache lines, so that a thousand of them do not share cache sets.
+#pragma once
+
+#include <boost/context/detail/fcontext.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ticklab::sim {
+
+class StackPool {
+public:
+    /// Bytes of address space of each stack; only touched pages are resident.
+    explicit StackPool(std::size_t stack_bytes);
+    ~StackPool();
+    StackPool(const StackPool&) = delete;
+    StackPool& operator=(const StackPool&) = delete;
+
+    struct Stack {
+        std::byte* bottom = nullptr;  ///< lowest address
+        std::byte* top = nullptr;     ///< coloured
+    };
+    Stack allocate();
+    std::size_t stack_bytes() const { return stack_bytes_; }
+
+private:
+    static constexpr std::size_t kStacksPerSlab = 64;
+    std::size_t stack_bytes_;
+    std::vector<void*> slabs_;
+    std::size_t used_in_slab_ = kStacksPerSlab;
+    std::size_t count_ = 0;
+};
+
+/// A flow of control with a stack of its own. Entered by switching to it; its entry function must not return.
+class Fiber {
+public:
+    using Entry = void (*)(void* argument);
+
+    Fiber() = default;
+    Fiber(const Fiber&) = delete;
+    Fiber& operator=(const Fiber&) = delete;
+
+    /// Prepares the fiber to run `entry(argument)` at the first switch to it.
+    void start(StackPool& pool, Entry entry, void* argument);
+    bool started() const { return context_ != nullptr; }
+
+    /// Leaves the running fiber `from` (this thread of the host is on it now) and continues `to`.
+    static void switch_to(Fiber& from, Fiber& to);
+    /// Whether the canary at the end of the stack is whole. Always true for the host's own stack.
+    bool stack_intact() const;
+
+private:
+    static void trampoline(boost::context::detail::transfer_t transfer);
+
+    boost::context::detail::fcontext_t context_ = nullptr;
+    Entry entry_ = nullptr;
+    void* argument_ = nullptr;
+    StackPool::Stack stack_{};
+    // For AddressSanitizer: its shadow of this fiber's stack while switched away, and the bounds of the host's own stack.
+    void* fake_stack_ = nullptr;
+    struct {
+        const void* bottom = nullptr;
+        std::size_t size = 0;
+    } host_stack_;
+};
+
+}  // namespace ticklab::sim

@@ -1,0 +1,167 @@
+// The machine: CPUs, devices, threads and memory on one engine, running one kernel.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ticklab/sim/arena.hpp"
+#include "ticklab/sim/choices.hpp"
+#include "ticklab/sim/cpu.hpp"
+#include "ticklab/sim/devices/apic_bus.hpp"
+#include "ticklab/sim/devices/hpet.hpp"
+#include "ticklab/sim/devices/io_apic.hpp"
+#include "ticklab/sim/engine.hpp"
+#include "ticklab/sim/fiber.hpp"
+#include "ticklab/sim/happens_before.hpp"
+#include "ticklab/sim/kernel.hpp"
+#include "ticklab/sim/lock.hpp"
+#include "ticklab/sim/machine_config.hpp"
+#include "ticklab/sim/memory.hpp"
+#include "ticklab/sim/rcu.hpp"
+#include "ticklab/sim/record_stream.hpp"
+#include "ticklab/sim/verdict.hpp"
+
+namespace ticklab::sim {
+
+/// Prices of the machine's own operations, resolved from the cost table at construction.
+struct MachinePrices {
+    Price cache_hit, cache_transfer, cache_transfer_remote, atomic_rmw, lock_acquire, lock_release;
+    Price irq_entry, irq_exit, nmi_entry, apic_read, apic_write, msr_write, ipi_send, mmio_hpet, tsc_read;
+    Price thread_switch, memory_barrier, user_entry;
+};
+
+/// The prices above as declarations, for schema and lists.
+std::span<const CostDecl> machine_cost_decls();
+
+/// Why Machine::run() came back.
+enum class RunEnd : std::uint8_t { kTime, kVerdict, kBudget, kStopped };
+
+/// Called at a named site when it is watched: the scenario's triggers.
+class SiteWatcher {
+public:
+    virtual ~SiteWatcher() = default;
+    /// `cpu` reached `site`. Returns until when it is held there: kBoot for not at all, kNever until Machine::release().
+    virtual Time reached(Cpu& cpu, const Site& site) = 0;
+};
+
+class Machine {
+public:
+    /// Throws std::invalid_argument with a message that names the missing price or wrong parameter.
+    Machine(const MachineConfig& config, Kernel& kernel);
+    ~Machine();
+    Machine(const Machine&) = delete;
+    Machine& operator=(const Machine&) = delete;
+
+    const MachineConfig& config() const { return config_; }
+    const MachinePrices& prices() const { return prices_; }
+    Engine& engine() { return engine_; }
+    RecordStream& records() { return records_; }
+    Choices& choices() { return choices_; }
+    Kernel& kernel() { return kernel_; }
+    Arena& arena() { return arena_; }
+    Rcu& rcu() { return rcu_; }
+    HappensBefore& happens_before() { return happens_before_; }
+    LockChecker& lock_checker() { return lock_checker_; }
+    ApicBus& apic_bus() { return apic_bus_; }
+    IoApic& io_apic() { return io_apic_; }
+    Hpet& hpet() { return hpet_; }
+
+    CpuId cpu_count() const { return config_.cpu_count; }
+    Cpu& cpu(CpuId id) { return cpus_[id]; }
+    const Cpu& cpu(CpuId id) const { return cpus_[id]; }
+    std::uint32_t node_of(CpuId id) const;
+    /// Lowest online CPU other than `except`; null if there is none.
+    Cpu* first_online(CpuId except = kNoCpu);
+
+    LockClass& lock_class(std::string_view name) { return lock_checker_.make_class(name); }
+    const std::vector<SpinLock*>& locks() const { return locks_; }
+    /// A price of the kernel's, by name. Throws std::invalid_argument naming it if the cost table has none.
+    Price price(std::string_view name) const;
+    /// Index of a name for records.
+    std::uint64_t intern(std::string_view name) { return records_.intern(name); }
+
+    /// Makes a thread; it runs when woken. Lives as long as the machine. Any context.
+    Thread& make_thread(Cpu& cpu, std::string name, ThreadClass thread_class, Thread::Body body);
+    /// Queues `work` on the script thread of `cpu` (thread level, wakes an idle CPU) at the present instant. From device or script
+    /// activities, or from other CPUs.
+    void run_on_thread(CpuId cpu, Cause cause, Thread::Body work);
+    /// Runs `work` on `cpu` as an interrupt handler body of its own (no vector).
+    void run_in_irq(CpuId cpu, Cause cause, Thread::Body work);
+    /// Runs `work` in a new thread of class kHotplug on `cpu`; it may sleep.
+    void run_in_control_thread(CpuId cpu, Cause cause, Thread::Body work);
+
+    /// Takes `target` down or up, from a thread on `control` that may sleep. False if a state refused (rolled back).
+    bool cpu_down(Cpu& control, Cpu& target);
+    bool cpu_up(Cpu& control, Cpu& target);
+    /// Runs `body` on `on` while all other online CPUs spin with interrupts off. From a thread on `control`.
+    void stop_machine(Cpu& control, Cpu& on, const Thread::Body& body);
+
+    /// A stall of the CPU until `until` (SMI, stolen time): nothing runs on it, interrupts wait. From outside the CPUs.
+    void stall(CpuId cpu, Time until);
+    /// Ends a hold at a site.
+    void release(CpuId cpu);
+    /// Sets what CPU `cpu` does when its kernel is idle: user mode until `until` (kNever: for ever, kBoot: idle).
+    void set_busy(CpuId cpu, Time until);
+    Time busy_until(CpuId cpu) const { return busy_until_[cpu]; }
+
+    void set_site_watcher(SiteWatcher* watcher) { site_watcher_ = watcher; }
+    SiteWatcher* site_watcher() const { return site_watcher_; }
+
+    /// Runs until `until` (activities at `until` itself included), a verdict, a stop, or `max_steps` activities in all. May be
+    /// called again.
+    RunEnd run(Time until, std::uint64_t max_steps);
+    /// Asks run() to come back before the next activity. Any context.
+    void stop() { stop_requested_ = true; }
+    const std::optional<Verdict>& verdict() const { return verdict_; }
+    Time now() const { return engine_.now(); }
+    /// A verdict found outside the CPUs (oracles): the run stops before the next activity.
+    void fail(const CheckDecl& check, const std::string& message, CpuId cpu = kNoCpu, RecordId record = {});
+    /// Energy used so far by all CPUs, in nanojoule, from residency and the configured powers.
+    std::uint64_t energy_nj() const;
+
+private:
+    friend class Cpu;
+    friend class SpinLock;
+    friend class Mutex;
+
+    struct HostFiber;
+    class HotplugController* hotplug_controller();
+
+    void dispatch(Fiber& from);
+    [[noreturn]] void abandon(Fiber& from);
+    void make_verdict(const CheckDecl& check, const std::string& message, CpuId cpu, RecordId record);
+
+    MachineConfig config_;
+    Kernel& kernel_;
+    RecordStream records_;
+    Engine engine_;
+    Choices choices_;
+    StackPool stacks_;
+    Arena arena_;
+    HappensBefore happens_before_;
+    LockChecker lock_checker_;
+    MachinePrices prices_;
+    ApicBus apic_bus_;
+    IoApic io_apic_;
+    Hpet hpet_;
+    std::deque<Cpu> cpus_;
+    std::deque<Thread> threads_;
+    std::vector<SpinLock*> locks_;
+    Rcu rcu_;
+    std::vector<Time> busy_until_;
+    std::unique_ptr<class HotplugController> hotplug_;
+    SiteWatcher* site_watcher_ = nullptr;
+    Fiber host_;
+    Time run_until_ = kBoot;
+    std::uint64_t step_limit_ = 0;
+    RunEnd end_ = RunEnd::kTime;
+    bool stop_requested_ = false;
+    std::optional<Verdict> verdict_;
+};
+
+}  // namespace ticklab::sim

@@ -1,0 +1,43 @@
+// Read-copy-update grace periods of the modelled kernel (MA 5.2, DESIGN 2).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "ticklab/sim/happens_before.hpp"
+#include "ticklab/sim/record.hpp"
+
+namespace ticklab::sim {
+
+class Cpu;
+class Machine;
+class Thread;
+
+/// Classic RCU on a machine without kernel preemption: a grace period is over when every CPU that was inside a read section at
+/// its start has left it. Readers cost nothing and never wait.
+class Rcu {
+public:
+    explicit Rcu(Machine& machine);
+
+    /// Nests. Any context. No sleeping inside.
+    void read_lock(Cpu& cpu);
+    void read_unlock(Cpu& cpu);
+    bool in_read_section(const Cpu& cpu) const;
+    /// Waits for a grace period: thread level, may sleep. [point]
+    void synchronize(Cpu& cpu);
+    /// Runs `callback` after a grace period, on the CPU that ends it, at its read_unlock or at once. Must not sleep.
+    void call(Cpu& cpu, std::function<void(Cpu&)> callback);
+
+private:
+    struct Waiting {
+        std::vector<CpuId> readers;
+        std::function<void(Cpu&)> callback;
+        SyncClock readers_done;
+    };
+    Machine& machine_;
+    std::vector<std::uint32_t> depth_;
+    std::vector<Waiting> waiting_;
+};
+
+}  // namespace ticklab::sim
