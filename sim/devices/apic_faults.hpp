@@ -23,10 +23,10 @@ enum class ApicFault : std::uint8_t {
 /// What the value of a fault means. Zero always switches it off.
 enum class FaultUnit : std::uint8_t {
     kSwitch,      ///< 0 or 1
-    kCount,       ///< that many times from now
-    kDurationPs,  ///< picoseconds, not negative
+    kCount,       ///< that many times from now, below 2^32
+    kDurationPs,  ///< picoseconds, 0 to 10^15
     kPpm,         ///< parts per million, -900000 to 900000
-    kTicks,       ///< ticks of the TSC, not negative
+    kTicks,       ///< ticks of the TSC, below 2^32
 };
 
 struct ApicFaultInfo {
@@ -47,8 +47,8 @@ inline constexpr std::array<ApicFaultInfo, 9> kApicFaults{{
      "an edge in flight to the old destination is lost when its source is re-targeted"},
     {ApicFault::kMissingEoi, "LA-F4", "apic.missing_eoi", FaultUnit::kCount, false,
      "the next EOI writes have no effect: the class in service and those below it stay blocked"},
-    {ApicFault::kSpuriousInterrupt, "LA-F5", "apic.spurious_interrupt", FaultUnit::kCount, false,
-     "the interrupt line is raised with no vector behind it"},
+    {ApicFault::kSpuriousInterrupt, "LA-F5", "apic.spurious_interrupt", FaultUnit::kSwitch, false,
+     "the interrupt line is raised once, with no vector behind it"},
     {ApicFault::kIpiDelay, "LA-F6", "apic.ipi_delay", FaultUnit::kDurationPs, false,
      "IPIs to the CPU arrive this much later"},
     {ApicFault::kTimerFrequencyError, "LA-F7", "apic.timer_frequency_error", FaultUnit::kPpm, false,

@@ -42,8 +42,8 @@ inline constexpr RecordKind kIpiSend{
 
 inline constexpr RecordKind kApicSignal{
     38, "sim", "apic_signal", "irq", TimelineShape::kInstant, {},
-    "a CPU received an NMI, SMI, INIT or start-up; merged: one was latched already",
-    {{"mode", OperandType::kName}, {"vector", OperandType::kVector}, {"merged", OperandType::kBool}}};
+    "a CPU received an NMI, SMI, INIT or start-up IPI",
+    {{"mode", OperandType::kName}, {"vector", OperandType::kVector}}};
 
 inline constexpr RecordKind kApicSpurious{
     39, "sim", "apic_spurious", "irq", TimelineShape::kInstant, {},

@@ -57,16 +57,15 @@ std::uint32_t LocalApicTimer::current_count(Time at) const {
     if (!counting_)
         return 0;
     const std::uint64_t elapsed = ticks_since_start(at);
-    if (elapsed < remaining_)
-        return static_cast<std::uint32_t>(remaining_ - elapsed);
-    if (mode_ == ApicTimerMode::kOneShot)
+    if (mode_ == ApicTimerMode::kOneShot && elapsed >= remaining_)
         return 0;
-    const std::uint64_t in_period = (elapsed - remaining_) % period_ticks();
+    const std::uint64_t to_event =
+        elapsed < remaining_ ? remaining_ - elapsed : period_ticks() - (elapsed - remaining_) % period_ticks();
     // While a reload takes its tick, the count stands at 0.
-    return in_period < reload_ticks_ ? 0 : static_cast<std::uint32_t>(period_ticks() - in_period);
+    return to_event > initial_count_ ? 0 : static_cast<std::uint32_t>(to_event);
 }
 
-void LocalApicTimer::start_run(Time at, std::uint32_t remaining) {
+void LocalApicTimer::start_run(Time at, std::uint64_t remaining) {
     run_start_ = at;
     phase_ = 0;
     remaining_ = remaining;
@@ -80,8 +79,7 @@ void LocalApicTimer::rebase(Time at) {
     const std::uint64_t elapsed = ticks_since_start(at);
     const auto since = static_cast<std::uint64_t>(std::max(at - run_start_, Duration::zero()).count());
     phase_ = UInt128{since} * rate_.numerator + phase_ - elapsed * tick_denominator();
-    // Counted down to the event, not to the register's value: a reload may stand between.
-    remaining_ = static_cast<std::uint32_t>(event_ticks_ - elapsed);
+    remaining_ = event_ticks_ - elapsed;
     event_ticks_ = remaining_;
     run_start_ = at;
 }

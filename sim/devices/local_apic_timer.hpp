@@ -81,7 +81,7 @@ private:
     std::uint64_t ticks_since_start(Time at) const;
     Time instant_of(std::uint64_t ticks) const;
     std::uint64_t period_ticks() const { return std::uint64_t{initial_count_} + reload_ticks_; }
-    void start_run(Time at, std::uint32_t remaining);
+    void start_run(Time at, std::uint64_t remaining);
     void rebase(Time at);
     void stop();
     void schedule(Time at);
@@ -93,11 +93,11 @@ private:
     Time run_start_ = kBoot;
     Time event_at_ = kNever;
     Duration whole_period_ = Duration::zero();
+    std::uint64_t remaining_ = 0;
     std::uint64_t event_ticks_ = 0;
     std::uint64_t deadline_ = 0;
     std::uint64_t bus_hz_;
     std::uint32_t initial_count_ = 0;
-    std::uint32_t remaining_ = 0;
     std::uint32_t divide_configuration_ = 0;
     std::uint32_t early_ticks_ = 0;
     std::uint32_t reload_ticks_;
