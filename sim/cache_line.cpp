@@ -8,7 +8,7 @@
 namespace ticklab::sim {
 namespace {
 
-constexpr std::uint64_t sharer_bit(const Cpu& cpu) { return std::uint64_t{1} << (cpu.id() % 64); }
+std::uint64_t sharer_bit(const Cpu& cpu) { return std::uint64_t{1} << (cpu.id() % 64); }
 
 }  // namespace
 
@@ -37,6 +37,8 @@ void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
             monitor_ = nullptr;
             watcher->monitor_written(free_at_, cpu.cause());
         }
+        for (Cpu* poller = pollers_; poller; poller = poller->next_poller_)
+            poller->end_wait(free_at_);
     } else {
         if (owner_ == kNoCpu)
             owner_ = cpu.id();
@@ -44,6 +46,19 @@ void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
         if (!hit)
             free_at_ = cpu.clock_.now();
     }
+}
+
+void CacheLine::add_poller(Cpu& cpu) {
+    cpu.next_poller_ = pollers_;
+    pollers_ = &cpu;
+}
+
+void CacheLine::remove_poller(Cpu& cpu) {
+    Cpu** link = &pollers_;
+    while (*link != &cpu)
+        link = &(*link)->next_poller_;
+    *link = cpu.next_poller_;
+    cpu.next_poller_ = nullptr;
 }
 
 Time CacheLine::transfer_to(Cpu& cpu, Time at) {

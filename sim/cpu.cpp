@@ -14,7 +14,8 @@ namespace {
 /// Interrupts that a CPU may take one after another without getting on at thread level.
 constexpr std::uint64_t kIrqStormBound = 100'000;
 
-constexpr std::size_t kResidentStateCount = 16;
+/// Room that device activities and a verdict need on whichever stack they run.
+constexpr std::size_t kStackReserve = 12 * 1024;
 
 }  // namespace
 
@@ -80,6 +81,8 @@ void Cpu::wait_turn() {
 }
 
 void Cpu::wait(Time until, bool interruptible) {
+    if (current_->fiber_.room_below(__builtin_frame_address(0)) < kStackReserve) [[unlikely]]
+        fail(checks::kStackOverflow, fmt::format("thread {}", current_->name_));
     interrupted_ = false;
     interruptible_ = interruptible;
     if (until != kNever)
@@ -88,8 +91,6 @@ void Cpu::wait(Time until, bool interruptible) {
         engine_.disarm(source_);
     machine_.dispatch(current_->fiber_);
     interruptible_ = false;
-    if (!current_->fiber_.stack_intact()) [[unlikely]]
-        fail(checks::kStackOverflow, fmt::format("thread {}", current_->name_));
 }
 
 void Cpu::interrupt_wait(Time at) {
@@ -138,14 +139,16 @@ void Cpu::take_one() {
         run_irq(kNmiEntry, kNmiExit, 0, nmi_cause_, prices.nmi_entry, nullptr);
         in_nmi_ = false;
     } else if (!irq_work_.empty()) {
-        const IrqWork work = std::move(irq_work_.front());
+        irq_work_running_.push_back(std::move(irq_work_.front()));
         irq_work_.pop_front();
+        const IrqWork& work = irq_work_running_.back();
         run_irq(kIrqEntry, kIrqExit, 0, work.cause, prices.irq_entry, &work.body);
+        irq_work_running_.pop_back();
     } else {
-        const Cause* cause = &cause_none_;
-        const std::uint8_t vector = apic_.acknowledge(clock_.now(), cause);
+        const AcknowledgedInterrupt taken = apic_.acknowledge(clock_.now());
         ++counters_.interrupts;
-        run_irq(kIrqEntry, kIrqExit, vector, *cause, prices.irq_entry, nullptr);
+        ipi_sync_.acquire(*this);
+        run_irq(kIrqEntry, kIrqExit, taken.vector, taken.cause, prices.irq_entry, nullptr);
     }
 }
 
@@ -261,9 +264,9 @@ void Cpu::inject_stall() {
     clock_.move_to(until);
 }
 
-WakeReason Cpu::halt(unsigned c_state) { return sleep(c_state, true, false); }
+WakeReason Cpu::halt(unsigned c_state) { return sleep(c_state, false); }
 
-WakeReason Cpu::mwait(unsigned c_state, bool break_on_interrupt) { return sleep(c_state, !break_on_interrupt, break_on_interrupt); }
+WakeReason Cpu::mwait(unsigned c_state, bool break_on_interrupt) { return sleep(c_state, break_on_interrupt); }
 
 void Cpu::monitor(CacheLine& line) {
     sync();
@@ -274,31 +277,18 @@ void Cpu::monitor(CacheLine& line) {
     monitor_triggered_ = false;
 }
 
-WakeReason Cpu::sleep(unsigned c_state, bool take_after, bool break_on_interrupt) {
+WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
     require(!irqs_enabled_, "idle entered with interrupts enabled");
     if (irq_depth_ != 0 || current_ != idle_thread_)
         fail(checks::kIrqContext, "idle entered from an interrupt or from a thread that is not the idle thread");
     if (!held_locks_.empty())
         fail(checks::kLockIdle, fmt::format("{} held into idle", held_locks_.back()->name()));
     const CState& state = machine_.config().c_states.at(c_state);
-    const bool monitoring = monitored_ != nullptr;
     sync();
     at(sites::kIdleDecide);
     ++counters_.idle_entries;
-    WakeReason reason = WakeReason::kInterrupt;
-    const auto woken = [&] {
-        if (has_runnable()) {
-            reason = WakeReason::kWork;
-            return true;
-        }
-        if (monitoring && monitor_triggered_) {
-            reason = WakeReason::kMonitor;
-            return true;
-        }
-        reason = WakeReason::kInterrupt;
-        return interrupt_pending();
-    };
-    if (!woken()) {
+    std::optional<WakeReason> reason = wake_reason();
+    if (!reason) {
         irqs_in_a_row_ = 0;
         const Time decided = clock_.now();
         const std::uint64_t name = machine_.intern(state.name);
@@ -307,39 +297,50 @@ WakeReason Cpu::sleep(unsigned c_state, bool take_after, bool break_on_interrupt
         not_before_ = decided + state.entry_latency;
         const bool stops = stops_devices(state);
         if (stops) {
-            // Interrupts that arrive before the commit wake after it (MA 9.2), so the commit itself is not interruptible.
+            // What arrives before the commit wakes after it (MA 9.2), so the way to the commit is not interruptible.
             wait(not_before_, false);
             clock_.move_to(engine_.now());
             stop_devices(true);
         }
-        if (!woken())
+        if (!wake_reason())
             wait(kNever, true);
-        else
-            wait(not_before_, false);
         clock_.move_to(engine_.now());
         not_before_ = kBoot;
         if (stops)
             stop_devices(false);
         ++counters_.wakeups;
         counters_.residency[c_state] += clock_.now() - decided;
-        (void)woken();
-        wait(clock_.now() + state.exit_latency, false);
-        clock_.move_to(engine_.now());
+        // Another CPU's write or a scenario step may have ended the sleep without leaving anything to do.
+        reason = wake_reason().value_or(WakeReason::kWork);
+        const RecordId woken_by = wake_cause(*reason);
+        if (state.exit_latency != Duration::zero()) {
+            wait(clock_.now() + state.exit_latency, false);
+            clock_.move_to(engine_.now());
+        }
         activity_ = CpuActivity::kRunning;
         static constexpr std::array<std::string_view, 3> kReasons{"interrupt", "monitor", "work"};
-        record_caused(wake_cause(reason), kIdleExit, name,
-                      machine_.intern(kReasons[static_cast<std::size_t>(reason)]));
+        record_caused(woken_by, kIdleExit, name, machine_.intern(kReasons[static_cast<std::size_t>(*reason)]));
     }
     if (monitored_) {
         monitored_->monitor_ = nullptr;
         monitored_ = nullptr;
     }
-    if (take_after || !break_on_interrupt) {
+    if (!break_on_interrupt) {
         irqs_enabled_ = true;
         if (interrupt_pending())
             take_interrupts();
     }
-    return reason;
+    return *reason;
+}
+
+std::optional<WakeReason> Cpu::wake_reason() const {
+    if (has_runnable() || machine_.busy_until(id_) > clock_.now())
+        return WakeReason::kWork;
+    if (monitored_ && monitor_triggered_)
+        return WakeReason::kMonitor;
+    if (interrupt_pending())
+        return WakeReason::kInterrupt;
+    return std::nullopt;
 }
 
 RecordId Cpu::wake_cause(WakeReason reason) const {
@@ -368,9 +369,9 @@ void Cpu::stop_devices(bool stop) {
     const Time at = clock_.now();
     if (config.tsc_class != TscClass::kInvariant) {
         if (stop)
-            tsc_.stop(at);
+            tsc_.enter_deep_idle(at, cause());
         else
-            tsc_.start(at);
+            tsc_.exit_deep_idle(at, cause());
     }
     if (stop)
         apic_.freeze(at);
@@ -405,8 +406,9 @@ std::uint64_t Cpu::draw(const Site& site, std::uint64_t bound) {
     return machine_.choices().draw(site, *context_, bound);
 }
 
-void Cpu::fail(const CheckDecl& check, const std::string& message) {
-    machine_.make_verdict(check, message, id_, last_record_);
+void Cpu::fail(const CheckDecl& check, std::string message) {
+    // The message is moved out: what is left on an abandoned stack owns nothing.
+    machine_.make_verdict(check, std::move(message), id_, last_record_);
     machine_.abandon(current_->fiber_);
 }
 
