@@ -183,15 +183,19 @@ TEST_CASE("HP-F11: drift during a posted write and an ignored first period moves
     b.hpet.set_fault(kBoot, HpetFault::kFirstPeriodicIgnored, 1, {});
     b.write(kConfig, 1);
     b.write(timer_config(0), kEdge | kPeriodic | kValSet | k32Mode, 4);
-    b.write(timer_comparator(0), 50, 4);
+    b.write(timer_comparator(0), 0xffff'fff0, 4);
     b.run_ticks(5);
+    b.hpet.set_fault(b.now, HpetFault::kDrift, 200'000, {});
+    b.check();
+    CHECK(b.hpet.counter(b.hpet.next_event(0)) == 10);
+    b.run_ticks(20);
     b.hpet.set_fault(b.now, HpetFault::kDrift, -500'000, {});
     b.check();
     const Time slow_from = b.now;
-    b.run_until(b.tick(slow_from, 2 * (kWrap32 + 100)));
+    b.run_until(b.tick(slow_from, 4 * kWrap32));
     REQUIRE(b.outputs.seen.size() == 1);
-    CHECK(b.hpet.counter(b.outputs.seen[0].at) == kWrap32 + 50);
-    CHECK(b.hpet.counter(b.outputs.seen[0].at - Duration{1}) == kWrap32 + 49);
+    CHECK(b.hpet.counter(b.outputs.seen[0].at) == kWrap32 + 0xffff'fff0);
+    CHECK(b.hpet.counter(b.outputs.seen[0].at - Duration{1}) == kWrap32 + 0xffff'ffef);
 }
 
 TEST_CASE("HP-F13: the first read of a comparator after a write returns the old value, the second the new one") {
