@@ -12,12 +12,13 @@ function(ticklab_target target)
   endif()
 endfunction()
 
-# A library of one room: every .cpp file below the folder.
+# A library of one room: every .cpp file below the folder. The CMakeLists.txt among the sources lets a room be a library
+# before it has any.
 function(ticklab_library name folder)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${folder}/*.cpp)
-  add_library(ticklab_${name} STATIC ${sources})
+  add_library(ticklab_${name} STATIC ${sources} CMakeLists.txt)
   add_library(ticklab::${name} ALIAS ticklab_${name})
-  set_target_properties(ticklab_${name} PROPERTIES EXPORT_NAME ${name})
+  set_target_properties(ticklab_${name} PROPERTIES EXPORT_NAME ${name} LINKER_LANGUAGE CXX)
   target_include_directories(ticklab_${name} PUBLIC $<BUILD_INTERFACE:${TICKLAB_INCLUDE_ROOT}>
                                                     $<INSTALL_INTERFACE:include>)
   ticklab_target(ticklab_${name})

@@ -37,7 +37,8 @@ struct SiteTrigger {
 };
 using Trigger = std::variant<sim::Time, SiteTrigger>;
 
-/// One entry of "script" or "faults": a verb of the machine (cpu.offline, cpu.hold, ...) or of the kernel (timer.set, ...).
+/// One entry of "script" or "faults": a verb of the machine (cpu.offline, cpu.hold, ...) or of the kernel (timer.set,
+/// ...).
 struct Step {
     Trigger trigger;
     /// The CPU that performs it ("on"); the site's CPU if empty and the trigger is a site, else CPU 0.
@@ -60,10 +61,10 @@ struct Load {
 
 /// What the callback of a timer does, in this order.
 struct CallbackScript {
-    sim::Duration spend{};                  ///< CPU time it takes
-    std::optional<sim::Duration> rearm;     ///< arms itself again this long after the present
-    std::vector<sim::VerbCall> then;        ///< kernel verbs of context kThread or kIrq, performed in the callback
-    std::string lock;                       ///< a scenario lock held while it runs; empty for none
+    sim::Duration spend{};               ///< CPU time it takes
+    std::optional<sim::Duration> rearm;  ///< arms itself again this long after the present
+    std::vector<sim::VerbCall> then;     ///< kernel verbs of context kThread or kIrq, performed in the callback
+    std::string lock;                    ///< a scenario lock held while it runs; empty for none
 };
 
 struct TimerPlan {
@@ -83,9 +84,9 @@ struct DurationRange {
 /// One entry of "expect" about a timer, over the whole run.
 struct TimerExpectation {
     sim::TimerIndex timer = 0;
-    std::optional<sim::CpuId> fires_on;        ///< CPU of the last firing
-    std::optional<CountRange> fires;           ///< number of firings
-    std::optional<DurationRange> late;         ///< of every firing
+    std::optional<sim::CpuId> fires_on;                   ///< CPU of the last firing
+    std::optional<CountRange> fires;                      ///< number of firings
+    std::optional<DurationRange> late;                    ///< of every firing
     std::optional<sim::Time> fires_at_min, fires_at_max;  ///< instant of the first firing
     SourcePlace place;
 };

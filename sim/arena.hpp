@@ -25,8 +25,8 @@ public:
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
 
-    /// Zeroed memory, or null if the allocation fails: by fault (fail_next) or by choice at `site`. Interrupts must be enabled
-    /// unless `atomic`: allocating with interrupts off is the verdict context.irq.
+    /// Zeroed memory, or null if the allocation fails: by fault (fail_next) or by choice at `site`. Interrupts must be
+    /// enabled unless `atomic`: allocating with interrupts off is the verdict context.irq.
     void* allocate(Cpu& cpu, std::size_t bytes, const Site& site, bool atomic = false);
     /// Poisons it. Memory that is not allocated here is the verdict memory.double_free.
     void free(Cpu& cpu, void* memory);

@@ -10,9 +10,9 @@ namespace ticklab::sim {
 
 class Cpu;
 
-/// One cache line of shared memory. Requests are served in the order in which CPUs make them; the effect of an access is
-/// its grant, max(request, line free) + transfer cost. Since nobody else can see the line between request and grant, the
-/// value is read or written at the request and only the CPU's clock moves to the grant.
+/// One cache line of shared memory. Requests are served in the order in which CPUs make them; the effect of an access
+/// is its grant, max(request, line free) + transfer cost. Since nobody else can see the line between request and grant,
+/// the value is read or written at the request and only the CPU's clock moves to the grant.
 class CacheLine {
 public:
     CacheLine() = default;
@@ -24,6 +24,9 @@ public:
     void access(Cpu& cpu, bool write, bool read_modify_write = false);
     /// As if `cpu` had requested the line at `at`: for a lock handed over by its releaser. Returns the grant.
     Time transfer_to(Cpu& cpu, Time at);
+    /// `cpu` waits for a write to this line (see spin_until): it is woken by the next one.
+    void add_poller(Cpu& cpu);
+    void remove_poller(Cpu& cpu);
 
 private:
     friend class Cpu;
@@ -31,11 +34,12 @@ private:
 
     std::uint32_t magic_ = kLive;
     CpuId owner_ = kNoCpu;
-    /// CPUs that hold a copy, bit = CPU number modulo 64: exact up to 64 CPUs, above that a CPU whose bit is set by another
-    /// is charged a hit.
+    /// CPUs that hold a copy, bit = CPU number modulo 64: exact up to 64 CPUs, above that a CPU whose bit is set by
+    /// another is charged a hit.
     std::uint64_t sharers_ = 0;
     Time free_at_ = kBoot;
     Cpu* monitor_ = nullptr;
+    Cpu* pollers_ = nullptr;  // linked through Cpu::next_poller_
 };
 
 }  // namespace ticklab::sim

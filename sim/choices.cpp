@@ -15,18 +15,33 @@ std::uint32_t ChoiceContext::next_ordinal(std::uint64_t site_hash) {
     return 0;
 }
 
-std::uint64_t Choices::draw(const Site& site, ChoiceContext& context, std::uint64_t bound) {
-    assert(bound >= 1);
-    const std::uint64_t key = mix(mix(mix(site.hash(), context.owner()), context.root()), context.next_ordinal(site.hash()));
-    const std::uint64_t random = mix(mix(seed_, 0x7469636b6c6162ull), key);
-    // Multiply-shift maps the word onto [0, bound) with an error below bound / 2^64.
-    std::uint64_t answer = static_cast<std::uint64_t>((UInt128{random} * bound) >> 64);
+std::uint64_t Choices::key_of(const Site& site, ChoiceContext& context) {
+    return mix(mix(mix(site.hash(), context.owner()), context.root()), context.next_ordinal(site.hash()));
+}
+
+std::uint64_t Choices::random_for(std::uint64_t key) const { return mix(mix(seed_, 0x7469636b6c6162ull), key); }
+
+std::uint64_t Choices::settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t answer) {
     if (strategy_)
         answer = strategy_->answer(site, key, bound, answer);
     assert(answer < bound);
     if (recording_ && answer != 0)
         decisions_.push_back(Decision{key, bound, answer, site.name()});
     return answer;
+}
+
+std::uint64_t Choices::draw(const Site& site, ChoiceContext& context, std::uint64_t bound) {
+    assert(bound >= 1);
+    const std::uint64_t key = key_of(site, context);
+    // Multiply-shift maps the word onto [0, bound) with an error below bound / 2^64.
+    return settle(site, key, bound, static_cast<std::uint64_t>((UInt128{random_for(key)} * bound) >> 64));
+}
+
+bool Choices::one_in(const Site& site, ChoiceContext& context, std::uint64_t n) {
+    assert(n >= 1);
+    const std::uint64_t key = key_of(site, context);
+    const bool hit = static_cast<std::uint64_t>((UInt128{random_for(key)} * n) >> 64) == 0;
+    return settle(site, key, 2, hit) != 0;
 }
 
 std::uint64_t negative_log2_fixed(std::uint64_t u) {

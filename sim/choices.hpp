@@ -4,7 +4,8 @@
 //  - A choice is an integer below a bound, at a named site; 0 means "nothing happens".
 //  - A seed answers by hashing (seed; site; owner; root operation; ordinal within it), so one more draw, or one event
 //    removed, leaves all other answers alone (MA 7.1). There is no other randomness.
-//  - A strategy may answer instead of the seed (hunt, replay, shrink); the answers that are not 0 make up the decision list.
+//  - A strategy may answer instead of the seed (hunt, replay, shrink); the answers that are not 0 make up the decision
+//  list.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,8 @@ constexpr std::uint64_t name_hash(std::string_view name) {
     return mix(h, name.size());
 }
 
-/// A named place in the code: used for choices, for scenario triggers and for break points (MA 7.3). Define at namespace
-/// scope, once: `inline constinit Site kAfterUnlock{"xen.migrate.after_unlock", "between ..."};`
+/// A named place in the code: used for choices, for scenario triggers and for break points (MA 7.3). Define at
+/// namespace scope, once: `inline constinit Site kAfterUnlock{"xen.migrate.after_unlock", "between ..."};`
 class Site {
 public:
     constexpr Site(std::string_view name, std::string_view help) : name_(name), help_(help), hash_(name_hash(name)) {}
@@ -97,7 +98,10 @@ public:
     std::uint64_t seed() const { return seed_; }
     /// A uniform integer in [0, bound), bound >= 1, by counter-based generator or strategy.
     std::uint64_t draw(const Site& site, ChoiceContext& context, std::uint64_t bound);
-    /// Exponentially distributed whole number with the given mean (integer logarithm, no libm; MA 7.4), at most 44 means.
+    /// True once in `n` draws on average, n >= 1: a choice of two answers.
+    bool one_in(const Site& site, ChoiceContext& context, std::uint64_t n);
+    /// Exponentially distributed whole number with the given mean (integer logarithm, no libm; MA 7.4), at most 44
+    /// means.
     std::uint64_t exponential(const Site& site, ChoiceContext& context, std::uint64_t mean);
 
     /// Null for the seed.
@@ -107,6 +111,10 @@ public:
     void record_decisions(bool on) { recording_ = on; }
 
 private:
+    std::uint64_t settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t answer);
+    std::uint64_t random_for(std::uint64_t key) const;
+    static std::uint64_t key_of(const Site& site, ChoiceContext& context);
+
     std::uint64_t seed_;
     Strategy* strategy_ = nullptr;
     bool recording_ = false;

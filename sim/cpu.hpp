@@ -2,9 +2,10 @@
 // run on.
 //
 // Rules
-//  (1) A CPU advances its own local time freely; at an interleaving point (MA 3.1) it must be the earliest activity of the
-//      machine, else it waits its turn. Methods marked [point] are interleaving points; those marked [window] take pending
-//      interrupts while interrupts are enabled.
+//  (1) A CPU advances its own local time freely; at an interleaving point (MA 3.1) it must be the earliest activity of
+//  the
+//      machine, else it waits its turn. Methods marked [point] are interleaving points; those marked [window] take
+//      pending interrupts while interrupts are enabled.
 //  (2) With interrupts enabled a CPU never runs past an interrupt's arrival: every spend() is a window (MA 2.2).
 //  (3) Interrupts nest on the running thread's stack as plain calls (MA 1.1).
 //  (4) All methods except the const ones may be called only by code running on this CPU, unless they say otherwise.
@@ -20,8 +21,10 @@
 #include "ticklab/sim/cost_table.hpp"
 #include "ticklab/sim/devices/local_apic.hpp"
 #include "ticklab/sim/engine.hpp"
+#include "ticklab/sim/function_ref.hpp"
 #include "ticklab/sim/machine_config.hpp"
 #include "ticklab/sim/record_stream.hpp"
+#include "ticklab/sim/store_buffer.hpp"
 #include "ticklab/sim/thread.hpp"
 #include "ticklab/sim/tsc.hpp"
 #include "ticklab/sim/verdict.hpp"
@@ -29,7 +32,6 @@
 namespace ticklab::sim {
 
 class CacheLine;
-class LockWaiter;
 class Machine;
 class SpinLock;
 
@@ -46,8 +48,8 @@ struct CpuCounters {
     std::uint64_t wakeups = 0;
     std::uint64_t idle_entries = 0;
     std::uint64_t thread_switches = 0;
-    std::uint64_t points = 0;     ///< interleaving points passed
-    std::uint64_t yields = 0;     ///< of them, those that had to wait their turn
+    std::uint64_t points = 0;  ///< interleaving points passed
+    std::uint64_t yields = 0;  ///< of them, those that had to wait their turn
     Duration user_time{};
     Duration irq_time{};
     Duration lock_wait{};
@@ -55,7 +57,7 @@ struct CpuCounters {
     std::vector<Duration> residency;  ///< a C-state
 };
 
-class Cpu final : public ActivityHandler, private LocalApicClient {
+class Cpu final : public ActivityHandler, private LocalApicClient, private ClockListener {
 public:
     Cpu(Machine& machine, CpuId id);
     ~Cpu() override;
@@ -74,11 +76,10 @@ public:
 
     /// Pays `price`. With interrupts enabled, pending ones are taken in between and the rest is paid after. [window]
     void spend(const Price& price) {
-        if (irqs_enabled_ || plain_spend_off_) {
-            spend_slow(price);
-        } else {
-            clock_.add(price);
-        }
+        if (irqs_enabled_)
+            spend_interruptible(price);
+        else
+            pay(price);
     }
     /// Pays `cycles` (converted now; keep a Price for what is paid often). [window]
     void spend(Cycles cycles) { spend(price(cycles)); }
@@ -89,7 +90,18 @@ public:
     /// A named interleaving point: triggers, holds and injected stalls act here. Costs nothing itself. [point, window]
     void at(const Site& site);
     /// An unnamed interleaving point. [point, window]
-    void sync();
+    void sync() {
+        ++counters_.points;
+        if (stalls_) [[unlikely]]
+            inject_stall();
+        const Key key{clock_.now(), rank_};
+        if (engine_.may_act(key)) [[likely]]
+            engine_.advance(key);
+        else
+            wait_turn();
+        if (irqs_enabled_ && interrupt_pending())
+            take_interrupts();
+    }
 
     bool irqs_enabled() const { return irqs_enabled_; }
     void irq_disable() { irqs_enabled_ = false; }
@@ -115,32 +127,37 @@ public:
     void apic_eoi();
     /// TSC-deadline MSR. 0 disarms. [point]
     void write_tsc_deadline(std::uint64_t tsc);
-    /// Sends a fixed IPI to one CPU. [point]
+    /// WRMSR: the TSC, TSC_ADJUST, TSC_DEADLINE, IA32_APIC_BASE and the x2APIC registers. [point]
+    void write_msr(std::uint32_t msr, std::uint64_t value);
+    /// Sends a fixed IPI, or an NMI, to one CPU. [point]
     void send_ipi(CpuId target, std::uint8_t vector);
+    void send_nmi(CpuId target);
     /// Reads the TSC in program order (as rdtscp or lfence; rdtsc would).
     std::uint64_t read_tsc();
     /// HPET register access over MMIO. [point]
     std::uint64_t hpet_read(std::uint32_t offset, unsigned bytes = 4);
     void hpet_write(std::uint32_t offset, std::uint64_t value, unsigned bytes = 4);
+    /// Starts an off-line CPU: INIT and start-up IPI. [point]
+    void send_init_start_up(CpuId target);
 
     LocalApic& apic() { return apic_; }
     const LocalApic& apic() const { return apic_; }
     Tsc& tsc() { return tsc_; }
 
-    /// Enters C-state `c_state` (index in the configuration). Interrupts are off at entry and on at return, when at least one
-    /// interrupt has been handled or work has come. Enable-and-halt is one step: an interrupt that is already pending
-    /// prevents the sleep (MA 9). No lock may be held. [point]
+    /// Enters C-state `c_state` (index in the configuration). Interrupts are off at entry and on at return, when at
+    /// least one interrupt has been handled or work has come. Enable-and-halt is one step: an interrupt that is already
+    /// pending prevents the sleep (MA 9). No lock may be held. [point]
     WakeReason halt(unsigned c_state);
     /// Arms the monitor on a line; a write to it by another CPU from now on ends or prevents mwait.
     void monitor(CacheLine& line);
-    /// Like halt(), and also ended by a write to the monitored line. With `break_on_interrupt` interrupts wake the CPU even
-    /// though they stay disabled, and are not taken here.
+    /// Like halt(), and also ended by a write to the monitored line. With `break_on_interrupt` interrupts wake the CPU
+    /// even though they stay disabled, and are not taken here.
     WakeReason mwait(unsigned c_state, bool break_on_interrupt);
     /// User mode until `until` (kNever: for ever), an interrupt that was handled, or work at thread level. [window]
     void run_user(Time until);
 
-    /// Makes the current thread sleep until wake(). No spin lock may be held, not in an interrupt. A wake() since the last
-    /// block() ends it at once. [point]
+    /// Makes the current thread sleep until wake(). No spin lock may be held, not in an interrupt. A wake() since the
+    /// last block() ends it at once. [point]
     void block();
     /// Lets `thread` run; it may belong to another CPU, which is kicked. May be called in any context. [point]
     void wake(Thread& thread);
@@ -148,7 +165,7 @@ public:
     void yield();
     Thread& current() { return *current_; }
     const Thread& current() const { return *current_; }
-    bool has_runnable() const;
+    bool has_runnable() const { return !runnable_.empty(); }
 
     /// Emits a record at local time, caused by what this CPU is doing now.
     template <class... Operands>
@@ -165,6 +182,7 @@ public:
         return last_record_ = stream_.emit_waited(emitter_, clock_.now(), kind, cause().record, waited_on, operands...);
     }
     RecordId last_record() const { return last_record_; }
+    RecordStream& records() const { return stream_; }
 
     /// What led to the code that runs now: whoever defers something stores it.
     const Cause& cause() const { return current_->cause_; }
@@ -176,7 +194,7 @@ public:
     std::uint64_t draw(const Site& site, std::uint64_t bound);
 
     /// Ends the run with a verdict.
-    [[noreturn]] void fail(const CheckDecl& check, const std::string& message);
+    [[noreturn]] void fail(const CheckDecl& check, std::string message);
     /// fail() unless `condition`: a kernel's own assertion.
     void require(bool condition, const char* message) {
         if (!condition) [[unlikely]]
@@ -193,36 +211,68 @@ private:
     friend class Frame;
     friend class MemoryCell;
     friend class LockChecker;
+    friend void spin_until(Cpu&, CacheLine&, FunctionRef<bool()>, const Cpu*);
+    friend void full_barrier(Cpu&);
+    friend void per_cpu_access(Cpu&, CpuId);
     friend class HotplugController;
-    friend class StopMachine;
-
-    struct IrqContext;
 
     void due(Time at) override;
+    void clock_changed(Time at, Cause cause) override { apic_.deadline_clock_changed(at, cause); }
     void interrupt_ready(Time at) override;
     void nmi(Time at, Cause cause) override;
     void init(Time at) override;
     void start_up(Time at, std::uint8_t vector, Cause cause) override;
 
-    bool interrupt_pending() const { return nmi_pending_ || apic_.deliverable(); }
-    void spend_slow(Price price);
-    void sync_slow();
+    /// An interrupt that this CPU would take now if it could.
+    bool interrupt_pending() const { return apic_.deliverable() || (nmi_pending_ && !in_nmi_) || !irq_work_.empty(); }
+    /// Pays without an interrupt window: interrupts are off, or the price is part of an access that cannot be
+    /// interrupted.
+    void pay(const Price& price) {
+        clock_.add(price);
+        if (jitter_per_1024_ != 0) [[unlikely]]
+            add_jitter(price);
+    }
+    void add_jitter(const Price& price);
+    void require_access(AccessFault fault, std::uint32_t where);
+    void write_icr(CpuId target, std::uint32_t low);
+    void spend_interruptible(const Price& price);
+    void inject_stall();
     void wait_turn();
-    bool wait_until(Time until, bool interruptible);
-    void park(CpuActivity activity);
-    void resume_at(Time at);
+    /// Gives the host to the next activity until this CPU's source comes due. Interruptible waits also end when an
+    /// interrupt or work arrives; interrupted_ says so.
+    void wait(Time until, bool interruptible);
+    /// Ends any wait at `at`: what was waited for has come.
+    void end_wait(Time at) {
+        if (!interrupted_)
+            engine_.arm(source_, std::max({at, held_until_, engine_.now()}));
+    }
+    /// Ends an interruptible wait at `at`, or as soon after it as the CPU can.
+    void interrupt_wait(Time at);
     void take_interrupts();
-    void take_interrupt(std::uint8_t vector, const Cause& cause, bool is_nmi);
-    WakeReason sleep(unsigned c_state, bool take);
-    void inject_at_point(const Site& site);
-    void hold_until(Time until);
+    void take_one();
+    void run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t vector, const Cause& cause,
+                 const Price& entry_price, const Thread::Body* body);
+    WakeReason sleep(unsigned c_state, bool break_on_interrupt);
+    bool stops_devices(const CState& state) const;
+    void stop_devices(bool stop);
+    RecordId wake_cause(WakeReason reason) const;
+    void hold(const Site& site, Time until);
     void release_hold(Time at);
+    void stall(Time until);
+    void monitor_written(Time at, const Cause& by);
+    void work_arrived(Time at);
     void switch_thread(Thread& next);
-    Thread* pick_runnable();
+    Thread* take_runnable(ThreadClass above);
+    Thread& next_thread();
     void enqueue(Thread& thread);
+    void start_thread(Thread& thread);
     static void thread_entry(void* argument);
     void idle_loop();
-    bool line_access(CacheLine& line, bool write);
+    void script_loop();
+    /// Whether idle must be left, and why.
+    std::optional<WakeReason> wake_reason() const;
+    void power_on(Time at);
+    void play_dead();
 
     Machine& machine_;
     Engine& engine_;
@@ -233,31 +283,64 @@ private:
     SourceIndex source_ = kNoSource;
     LocalClock clock_;
     bool irqs_enabled_ = false;
-    bool plain_spend_off_ = false;
+    std::uint32_t jitter_per_1024_;
+    bool stalls_;
     bool online_ = false;
     bool nmi_pending_ = false;
     bool in_nmi_ = false;
     bool interruptible_ = false;
     bool interrupted_ = false;
-    bool work_pending_ = false;
+    bool shift_on_stall_ = false;
     bool monitor_triggered_ = false;
+    bool waiting_for_start_up_ = false;
     CpuActivity activity_ = CpuActivity::kOffline;
     unsigned irq_depth_ = 0;
-    Time held_until_ = kBoot;
-    Time not_before_ = kBoot;
+    Time held_until_ = kBoot;  // stalled: nothing runs before this instant
+    Time not_before_ = kBoot;  // asleep: an interrupt wakes no earlier than the commit
     CacheLine* monitored_ = nullptr;
+    Emitter emitter_;
     Tsc tsc_;
+    /// The TSC as the deadline timer sees it.
+    class TscDeadlineClock final : public DeadlineClock {
+    public:
+        explicit TscDeadlineClock(const Tsc& tsc) : tsc_(tsc) {}
+        Time first_at(std::uint64_t tsc) const override { return tsc_.first_at(tsc); }
+        std::uint64_t read(Time at) const override { return tsc_.read(at); }
+
+    private:
+        const Tsc& tsc_;
+    } deadline_clock_;
     LocalApic apic_;
     Cause nmi_cause_;
-    Emitter emitter_;
+    Cause wake_cause_;
+    struct IrqWork {
+        Cause cause;
+        Thread::Body body;
+    };
+    std::deque<IrqWork> irq_work_;
+    std::deque<IrqWork> irq_work_running_;
+    std::uint64_t irqs_in_a_row_ = 0;
     RecordId last_record_;
     Thread* current_ = nullptr;
     ChoiceContext* context_ = nullptr;
     std::deque<ChoiceContext> irq_contexts_;
     std::vector<Thread*> runnable_;
+    Thread* idle_thread_ = nullptr;
+    Thread* script_thread_ = nullptr;
+    std::deque<IrqWork> script_work_;
+    const Site* held_at_ = nullptr;
     std::vector<const SpinLock*> held_locks_;
-    const SpinLock* waiting_for_ = nullptr;
-    const Cpu* waiting_for_cpu_ = nullptr;
+    /// What the innermost wait of this CPU is for, and the interrupt nesting depth at which it waits.
+    struct Awaited {
+        const SpinLock* lock = nullptr;
+        const Cpu* cpu = nullptr;
+        unsigned depth = 0;
+    };
+    Awaited awaited_;
+    Cpu* next_poller_ = nullptr;
+    SyncClock ipi_sync_;
+    StoreBuffer store_buffer_;
+    void* waiter_ = nullptr;
     CpuCounters counters_;
 };
 

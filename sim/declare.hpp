@@ -34,7 +34,7 @@ using Value = std::variant<std::int64_t, bool, Duration, Time, std::string>;
 struct ParameterDecl {
     std::string_view name;
     ValueType type;
-    std::string_view help;          ///< one sentence with the unit and the range
+    std::string_view help;  ///< one sentence with the unit and the range
     bool required = false;
     std::string_view default_text;  ///< as it would be written in a scenario; empty for none
     std::int64_t min = INT64_MIN;   ///< for kInteger
@@ -80,11 +80,11 @@ enum class ChangeKind : std::uint8_t { kFix, kFeature, kRename };
 
 /// A change in the history of a kernel's part (DESIGN 3): a fix that can be left out, a feature, a rename.
 struct ChangeDecl {
-    std::string_view id;       ///< canonical id (docs/spec/change-ids.md)
-    std::string_view name;     ///< speaking name
+    std::string_view id;    ///< canonical id (docs/spec/change-ids.md)
+    std::string_view name;  ///< speaking name
     std::string_view part;
     ChangeKind kind;
-    std::string_view since;    ///< first version that has it
+    std::string_view since;  ///< first version that has it
     std::span<const std::string_view> requires_ids;
     std::span<const std::string_view> conflicts;
     std::string_view source;

@@ -24,8 +24,8 @@ void Engine::advance(const Key& key) {
 SourceIndex Engine::take() {
     const Key key = pending_.earliest();
     SourceIndex s = pending_.pop();
-    if (tie_breaker_ && pending_.earliest().at == key.at &&
-        class_of(pending_.earliest().rank) == class_of(key.rank)) [[unlikely]]
+    if (tie_breaker_ && pending_.earliest().at == key.at && class_of(pending_.earliest().rank) == class_of(key.rank))
+        [[unlikely]]
         s = break_tie(s);
     advance(Key{key.at, ranks_[s]});
     return s;
@@ -36,8 +36,7 @@ SourceIndex Engine::break_tie(SourceIndex first) {
     tied_.assign(1, first);
     while (pending_.earliest().at == key.at && class_of(pending_.earliest().rank) == class_of(key.rank))
         tied_.push_back(pending_.pop());
-    const std::uint32_t chosen =
-        tie_breaker_->pick(class_of(key.rank), static_cast<std::uint32_t>(tied_.size()));
+    const std::uint32_t chosen = tie_breaker_->pick(class_of(key.rank), static_cast<std::uint32_t>(tied_.size()));
     assert(chosen < tied_.size());
     const SourceIndex s = tied_[chosen];
     for (const SourceIndex other : tied_) {

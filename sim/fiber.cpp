@@ -36,6 +36,11 @@ StackPool::~StackPool() {
 }
 
 StackPool::Stack StackPool::allocate() {
+    if (!free_.empty()) {
+        const Stack stack = free_.back();
+        free_.pop_back();
+        return stack;
+    }
     if (used_in_slab_ == kStacksPerSlab) {
         void* slab = mmap(nullptr, stack_bytes_ * kStacksPerSlab, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -55,8 +60,8 @@ void Fiber::start(StackPool& pool, Entry entry, void* argument) {
     std::memcpy(stack_.bottom, &kCanary, sizeof kCanary);
     entry_ = entry;
     argument_ = argument;
-    context_ = boost::context::detail::make_fcontext(
-        stack_.top, static_cast<std::size_t>(stack_.top - stack_.bottom), &Fiber::trampoline);
+    context_ = boost::context::detail::make_fcontext(stack_.top, static_cast<std::size_t>(stack_.top - stack_.bottom),
+                                                     &Fiber::trampoline);
 }
 
 namespace {
@@ -101,8 +106,12 @@ void Fiber::switch_to(Fiber& from, Fiber& to) {
 #endif
 }
 
-bool Fiber::stack_intact() const {
-    return !stack_.bottom || std::memcmp(stack_.bottom, &kCanary, sizeof kCanary) == 0;
+void Fiber::give_back(StackPool& pool) {
+    pool.give_back(stack_);
+    stack_ = {};
+    context_ = nullptr;
 }
+
+bool Fiber::stack_intact() const { return !stack_.bottom || std::memcmp(stack_.bottom, &kCanary, sizeof kCanary) == 0; }
 
 }  // namespace ticklab::sim

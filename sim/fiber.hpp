@@ -1,11 +1,14 @@
 // Stackful fibers on Boost.Context, and the pool of their stacks.
 //
 // Rules
-//  - A run that ends with a verdict abandons its fibers; nothing is unwound (MA 1.4). So code on a fiber owns nothing that
+//  - A run that ends with a verdict abandons its fibers; nothing is unwound (MA 1.4). So code on a fiber owns nothing
+//  that
 //    only a destructor gives back.
-//  - Stacks come from slabs: no memory mapping of their own and no guard page each, so that tens of thousands fit the usual
+//  - Stacks come from slabs: no memory mapping of their own and no guard page each, so that tens of thousands fit the
+//  usual
 //    limit on mappings. A canary at the end of each stack is checked at every switch away from it.
-//  - Stack tops are coloured: shifted by a varying number of cache lines, so that a thousand of them do not share cache sets.
+//  - Stack tops are coloured: shifted by a varying number of cache lines, so that a thousand of them do not share cache
+//  sets.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>
@@ -28,12 +31,14 @@ public:
         std::byte* top = nullptr;     ///< coloured
     };
     Stack allocate();
+    void give_back(Stack stack) { free_.push_back(stack); }
     std::size_t stack_bytes() const { return stack_bytes_; }
 
 private:
     static constexpr std::size_t kStacksPerSlab = 64;
     std::size_t stack_bytes_;
     std::vector<void*> slabs_;
+    std::vector<Stack> free_;
     std::size_t used_in_slab_ = kStacksPerSlab;
     std::size_t count_ = 0;
 };
@@ -50,6 +55,8 @@ public:
     /// Prepares the fiber to run `entry(argument)` at the first switch to it.
     void start(StackPool& pool, Entry entry, void* argument);
     bool started() const { return context_ != nullptr; }
+    /// Gives the stack of a fiber that will not be entered again back to the pool.
+    void give_back(StackPool& pool);
 
     /// Leaves the running fiber `from` (this thread of the host is on it now) and continues `to`.
     static void switch_to(Fiber& from, Fiber& to);
@@ -63,7 +70,8 @@ private:
     Entry entry_ = nullptr;
     void* argument_ = nullptr;
     StackPool::Stack stack_{};
-    // For AddressSanitizer: its shadow of this fiber's stack while switched away, and the bounds of the host's own stack.
+    // For AddressSanitizer: its shadow of this fiber's stack while switched away, and the bounds of the host's own
+    // stack.
     void* fake_stack_ = nullptr;
     struct {
         const void* bottom = nullptr;

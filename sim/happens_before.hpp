@@ -2,7 +2,8 @@
 //
 // Rules
 //  - One clock a CPU: threads and interrupts of one CPU are ordered by it. Virtual time never makes an edge.
-//  - Edges (MA 5.2): lock release to acquire, release store to acquire load that reads it, full-ordered RMW, IPI send to
+//  - Edges (MA 5.2): lock release to acquire, release store to acquire load that reads it, full-ordered RMW, IPI send
+//  to
 //    handler, thread switch and wake-up, stop-machine, RCU grace period.
 //  - A pure observer: on or off, the run is the same.
 #pragma once
@@ -18,13 +19,14 @@ namespace ticklab::sim {
 class Cpu;
 class Machine;
 
-/// The clock that a synchronisation object carries from its releasers to its acquirers. Empty while races are not checked.
+/// The clock that a synchronisation object carries from its releasers to its acquirers. Empty while races are not
+/// checked.
 class SyncClock {
 public:
     /// `cpu` releases: what it did before happens before what an acquirer does after.
     void release(Cpu& cpu);
     /// As release, and what was released here before is kept (read-modify-write).
-    void release_join(Cpu& cpu) { release(cpu); }
+    void release_join(Cpu& cpu);
     /// `cpu` acquires.
     void acquire(Cpu& cpu) const;
     /// Forgets what was released: a relaxed store starts no edge.

@@ -31,8 +31,8 @@ public:
     virtual std::string_view timer_name(TimerIndex timer) const = 0;
 };
 
-/// When a timer that is armed may run, by what its request and the kernel's options promise; machine effects (interrupts
-/// off, other callbacks, injected delay) are added by the oracle, not by the kernel.
+/// When a timer that is armed may run, by what its request and the kernel's options promise; machine effects
+/// (interrupts off, other callbacks, injected delay) are added by the oracle, not by the kernel.
 struct TimerPromise {
     Time not_before;  ///< the callback starts strictly later than this or at it, see `strict`
     Time not_after;
@@ -95,8 +95,8 @@ struct KernelDecl {
     std::span<const RecordKind> records;
     std::span<const Site* const> sites;
 
-    /// Options as given in the scenario, in the order of `options` (defaults filled in), the version, and the ids left out and
-    /// put in.
+    /// Options as given in the scenario, in the order of `options` (defaults filled in), the version, and the ids left
+    /// out and put in.
     struct Settings {
         std::vector<std::optional<Value>> options;
         std::string version;

@@ -1,10 +1,13 @@
 // Spin locks and sleeping locks of the modelled kernel (MA 4).
 //
 // Rules
-//  - Spin locks are ticket locks: granted in FIFO order at release, even if the waiter is in an interrupt or stalled then.
+//  - Spin locks are ticket locks: granted in FIFO order at release, even if the waiter is in an interrupt or stalled
+//  then.
 //  - Which interrupt state a CPU spins with is stated by the acquire variant.
-//  - Always checked: the owner releases; no CPU takes a lock it holds; classes are taken in an order without circles; a class
-//    taken in interrupts is never taken elsewhere with interrupts enabled; nothing sleeps, idles or goes off-line with one.
+//  - Always checked: the owner releases; no CPU takes a lock it holds; classes are taken in an order without circles; a
+//  class
+//    taken in interrupts is never taken elsewhere with interrupts enabled; nothing sleeps, idles or goes off-line with
+//    one.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +27,8 @@ class Cpu;
 class Machine;
 class Thread;
 
-/// A class of locks that share a place in the lock order, such as "timer base"; made once a machine by Machine::lock_class.
+/// A class of locks that share a place in the lock order, such as "timer base"; made once a machine by
+/// Machine::lock_class.
 struct LockClass {
     std::string name;
     std::uint32_t index = 0;
@@ -64,6 +68,8 @@ public:
     bool held_by(const Cpu& cpu) const { return owner_ == &cpu; }
     bool held() const { return owner_ != nullptr; }
     const Cpu* owner() const { return owner_; }
+    /// Interrupt nesting depth at which the owner took it, or waits for it.
+    unsigned owner_depth() const { return owner_depth_; }
     std::string_view name() const;
     LockClass& lock_class() const { return class_; }
     const LockCounters& counters() const { return counters_; }
@@ -71,7 +77,7 @@ public:
 private:
     struct Waiter;
 
-    void take(Cpu& cpu, unsigned subclass);
+    void take(Cpu& cpu);
     void wait(Cpu& cpu);
 
     Machine& machine_;
@@ -79,6 +85,7 @@ private:
     std::uint64_t object_;
     CacheLine line_;
     Cpu* owner_ = nullptr;
+    unsigned owner_depth_ = 0;
     Waiter* first_ = nullptr;
     Waiter* last_ = nullptr;
     SyncClock sync_;
@@ -110,6 +117,8 @@ public:
     /// By the thread that locked it. [point]
     void unlock(Cpu& cpu);
     const Thread* owner() const { return owner_; }
+    LockClass& lock_class() const { return class_; }
+    std::string_view name() const;
 
 private:
     Machine& machine_;
@@ -127,10 +136,12 @@ public:
     LockChecker(Machine& machine, bool enabled) : machine_(machine), enabled_(enabled) {}
 
     LockClass& make_class(std::string_view name);
-    /// Before `cpu` waits for or takes a lock of `next`, with the classes it holds now.
+    /// Before `cpu` waits for or takes a spin lock, with the locks and mutexes that it and its thread hold now.
     void before_acquire(Cpu& cpu, const SpinLock& lock, unsigned subclass);
+    void before_lock(Cpu& cpu, const Mutex& mutex);
 
 private:
+    void note_order(Cpu& cpu, const LockClass& before, const LockClass& next, std::string_view name, bool nested);
     bool reaches(std::uint32_t from, std::uint32_t to) const;
 
     Machine& machine_;

@@ -41,11 +41,17 @@ std::span<const CostDecl> machine_cost_decls();
 /// Why Machine::run() came back.
 enum class RunEnd : std::uint8_t { kTime, kVerdict, kBudget, kStopped };
 
+class HotplugController;
+
+/// Most CPUs for which races are checked: the vector clocks grow with the square of their number.
+inline constexpr CpuId kMaxRaceCpus = 64;
+
 /// Called at a named site when it is watched: the scenario's triggers.
 class SiteWatcher {
 public:
     virtual ~SiteWatcher() = default;
-    /// `cpu` reached `site`. Returns until when it is held there: kBoot for not at all, kNever until Machine::release().
+    /// `cpu` reached `site`. Returns until when it is held there: kBoot for not at all, kNever until
+    /// Machine::release().
     virtual Time reached(Cpu& cpu, const Site& site) = 0;
 };
 
@@ -87,19 +93,21 @@ public:
 
     /// Makes a thread; it runs when woken. Lives as long as the machine. Any context.
     Thread& make_thread(Cpu& cpu, std::string name, ThreadClass thread_class, Thread::Body body);
-    /// Queues `work` on the script thread of `cpu` (thread level, wakes an idle CPU) at the present instant. From device or script
-    /// activities, or from other CPUs.
+    /// Queues `work` on the script thread of `cpu` (thread level, wakes an idle CPU) at the present instant. From
+    /// device or script activities, or from other CPUs.
     void run_on_thread(CpuId cpu, Cause cause, Thread::Body work);
     /// Runs `work` on `cpu` as an interrupt handler body of its own (no vector).
     void run_in_irq(CpuId cpu, Cause cause, Thread::Body work);
     /// Runs `work` in a new thread of class kHotplug on `cpu`; it may sleep.
     void run_in_control_thread(CpuId cpu, Cause cause, Thread::Body work);
 
-    /// Takes `target` down or up, from a thread on `control` that may sleep. False if a state refused (rolled back).
+    /// Takes `target` down or up, from a thread on `control` that may sleep (hotplug.md 3, 4). False if it is refused:
+    /// the target is in that state already, is the control CPU or the last one online, or a state refused (rolled
+    /// back).
     bool cpu_down(Cpu& control, Cpu& target);
     bool cpu_up(Cpu& control, Cpu& target);
     /// Runs `body` on `on` while all other online CPUs spin with interrupts off. From a thread on `control`.
-    void stop_machine(Cpu& control, Cpu& on, const Thread::Body& body);
+    void stop_machine(Cpu& control, Cpu& on, FunctionRef<void(Cpu&)> body);
 
     /// A stall of the CPU until `until` (SMI, stolen time): nothing runs on it, interrupts wait. From outside the CPUs.
     void stall(CpuId cpu, Time until);
@@ -112,15 +120,15 @@ public:
     void set_site_watcher(SiteWatcher* watcher) { site_watcher_ = watcher; }
     SiteWatcher* site_watcher() const { return site_watcher_; }
 
-    /// Runs until `until` (activities at `until` itself included), a verdict, a stop, or `max_steps` activities in all. May be
-    /// called again.
+    /// Runs until `until` (activities at `until` itself included), a verdict, a stop, or `max_steps` activities in all.
+    /// May be called again.
     RunEnd run(Time until, std::uint64_t max_steps);
     /// Asks run() to come back before the next activity. Any context.
     void stop() { stop_requested_ = true; }
     const std::optional<Verdict>& verdict() const { return verdict_; }
     Time now() const { return engine_.now(); }
     /// A verdict found outside the CPUs (oracles): the run stops before the next activity.
-    void fail(const CheckDecl& check, const std::string& message, CpuId cpu = kNoCpu, RecordId record = {});
+    void fail(const CheckDecl& check, std::string message, CpuId cpu = kNoCpu, RecordId record = {});
     /// Energy used so far by all CPUs, in nanojoule, from residency and the configured powers.
     std::uint64_t energy_nj() const;
 
@@ -129,12 +137,34 @@ private:
     friend class SpinLock;
     friend class Mutex;
 
-    struct HostFiber;
-    class HotplugController* hotplug_controller();
+    friend void spin_until(Cpu&, CacheLine&, FunctionRef<bool()>, const Cpu*);
+    friend class HotplugController;
+    class ChoiceTieBreaker;
+    /// The HPET's lines to the I/O APIC and its messages to the bus.
+    class HpetWiring final : public HpetSink {
+    public:
+        HpetWiring(IoApic& io_apic, ApicBus& bus) : io_apic_(io_apic), bus_(bus) {}
+        void set_line(Time at, unsigned timer, unsigned pin, bool asserted, Cause cause) override;
+        void pulse(Time at, unsigned timer, unsigned pin, Cause cause) override;
+        void send_message(Time at, std::uint64_t address, std::uint32_t data, Cause cause) override;
+        void set_legacy_routing(Time at, bool on, Cause cause) override;
 
+    private:
+        IoApic& io_apic_;
+        ApicBus& bus_;
+    };
+
+    void make_runnable(Thread& thread, const Cause& cause);
+    HotplugController& hotplug() { return *hotplug_; }
+    /// Performs activities until `from` is to go on: on a CPU's fiber until that CPU's source came due, on the host's
+    /// until the run ends.
     void dispatch(Fiber& from);
+    bool ended();
     [[noreturn]] void abandon(Fiber& from);
-    void make_verdict(const CheckDecl& check, const std::string& message, CpuId cpu, RecordId record);
+    void make_verdict(const CheckDecl& check, std::string message, CpuId cpu, RecordId record);
+    /// Verdict if `cpu`, which starts to wait, closes a circle of waiting CPUs.
+    void check_deadlock(Cpu& cpu);
+    Time soft_lockup_at(Time began) const { return saturating_add(began, config_.soft_lockup); }
 
     MachineConfig config_;
     Kernel& kernel_;
@@ -148,13 +178,16 @@ private:
     MachinePrices prices_;
     ApicBus apic_bus_;
     IoApic io_apic_;
+    HpetWiring hpet_wiring_;
     Hpet hpet_;
     std::deque<Cpu> cpus_;
     std::deque<Thread> threads_;
+    std::vector<Thread*> finished_;
     std::vector<SpinLock*> locks_;
     Rcu rcu_;
     std::vector<Time> busy_until_;
-    std::unique_ptr<class HotplugController> hotplug_;
+    std::unique_ptr<HotplugController> hotplug_;
+    std::unique_ptr<ChoiceTieBreaker> tie_breaker_;
     SiteWatcher* site_watcher_ = nullptr;
     Fiber host_;
     Time run_until_ = kBoot;

@@ -21,7 +21,7 @@ struct CState {
     Duration exit_latency{};      ///< wake-up -> first instruction
     Duration target_residency{};  ///< shortest sleep for which a governor should choose it
     std::uint64_t power_mw = 0;
-    bool deep = false;            ///< C2/C3+: stops what LA 10 says
+    bool deep = false;  ///< C2/C3+: stops what LA 10 says
 };
 
 struct MachineConfig {
@@ -44,7 +44,6 @@ struct MachineConfig {
     Duration ioapic_fly = std::chrono::nanoseconds{700};
     Duration timer_fly = std::chrono::nanoseconds{20};
 
-    bool hpet = true;
     std::uint64_t hpet_period_fs = 69'841'279;
     unsigned hpet_counter_bits = 64;
     unsigned hpet_timer_count = 8;
@@ -62,6 +61,8 @@ struct MachineConfig {
     std::uint32_t jitter_per_1024 = 0;
     /// One interleaving point in this many is stalled for up to max_stall; zero for none. Drawn from the choices.
     std::uint64_t stall_one_in = 0;
+    /// The order of activities at one instant in one class is a choice (MA 3.4).
+    bool break_ties = false;
     /// Longest wait of a CPU that cannot be interrupted before the verdict "soft lock-up".
     Duration soft_lockup = std::chrono::milliseconds{500};
 
@@ -70,7 +71,7 @@ struct MachineConfig {
     bool check_races = true;
 
     std::uint64_t seed = 1;
-    std::size_t stack_bytes = 64 * 1024;
+    std::size_t stack_bytes = std::size_t{64} * 1024;
 };
 
 }  // namespace ticklab::sim

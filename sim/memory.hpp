@@ -3,10 +3,12 @@
 // Rules
 //  - Atomic<T> and Shared<T> accesses are interleaving points and pay for their cache line. Shared<T> is a marked plain
 //    access (READ_ONCE / WRITE_ONCE); it makes no race verdict with other marked accesses, and orders nothing.
-//  - Plain<T> and Guarded<T> are unmarked: no interleaving point and no price; two accesses from different CPUs, at least one
+//  - Plain<T> and Guarded<T> are unmarked: no interleaving point and no price; two accesses from different CPUs, at
+//  least one
 //    a write, that are not ordered by happens-before are the verdict memory.data_race. Guarded<T> names its lock and is
 //    checked against it at each access.
-//  - PerCpu<T> is a CPU's own data: an access is an interrupt window, not an interleaving point (MA 2.4). Touching another
+//  - PerCpu<T> is a CPU's own data: an access is an interrupt window, not an interleaving point (MA 2.4). Touching
+//  another
 //    CPU's is a verdict, except its part declared shared.
 //  - Under memory "tso" and "weak" reads of Atomic and Shared may return older values within MA 6.
 #pragma once
@@ -16,22 +18,27 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
-#include <functional>
+#include <memory>
 #include <type_traits>
 #include <vector>
 
 #include "ticklab/sim/cache_line.hpp"
+#include "ticklab/sim/function_ref.hpp"
 #include "ticklab/sim/happens_before.hpp"
+#include "ticklab/sim/store_buffer.hpp"
 
 namespace ticklab::sim {
 
 class Cpu;
 class Machine;
 class SpinLock;
-struct CellHistory;
 
-/// Order of an access, as in the Linux kernel memory model: full is an smp_mb() on both sides.
-enum class Order : std::uint8_t { kRelaxed, kAcquire, kRelease, kFull };
+/// Order of an access, as in the Linux kernel memory model: full is an smp_mb() on both sides; consume orders what
+/// depends on the loaded address (rcu_dereference) and is modelled as acquire.
+enum class Order : std::uint8_t { kRelaxed, kConsume, kAcquire, kRelease, kFull };
+
+constexpr bool acquires(Order o) { return o == Order::kConsume || o == Order::kAcquire || o == Order::kFull; }
+constexpr bool releases(Order o) { return o == Order::kRelease || o == Order::kFull; }
 
 template <class T>
 concept Word = std::is_trivially_copyable_v<T> && sizeof(T) <= 8;
@@ -62,7 +69,7 @@ public:
     /// Stores what `change` makes of the newest value; returns the old one.
     template <class Change>
     std::uint64_t modify(Cpu& cpu, Order order, Change change) {
-        const std::uint64_t old = begin_modify(cpu, order);
+        const std::uint64_t old = begin_modify(cpu);
         end_modify(cpu, change(old), order);
         return old;
     }
@@ -71,13 +78,16 @@ public:
     CacheLine& line() { return line_; }
 
 private:
-    std::uint64_t begin_modify(Cpu& cpu, Order order);
+    std::uint64_t begin_modify(Cpu& cpu);
     void end_modify(Cpu& cpu, std::uint64_t bits, Order order);
+    void put(Cpu& cpu, std::uint64_t bits, Order order);
+    void store_delayed(Cpu& cpu, std::uint64_t before, Order order);
+    std::uint64_t load_stale(Cpu& cpu, Order order);
 
     std::uint64_t bits_;
     CacheLine line_;
     SyncClock release_;
-    CellHistory* history_ = nullptr;
+    std::unique_ptr<CellHistory> history_;
 };
 
 /// An atomic variable. All operations are interleaving points.
@@ -89,7 +99,8 @@ public:
     T load(Cpu& cpu, Order order = Order::kRelaxed) { return from_bits<T>(cell_.load(cpu, order)); }
     void store(Cpu& cpu, T value, Order order = Order::kRelaxed) { cell_.store(cpu, to_bits(value), order); }
     T exchange(Cpu& cpu, T value, Order order = Order::kFull) {
-        return modify(cpu, [value](T) { return value; }, order);
+        return modify(
+            cpu, [value](T) { return value; }, order);
     }
     /// As try_cmpxchg: on failure `expected` holds what was found, and nothing is ordered.
     bool compare_exchange(Cpu& cpu, T& expected, T desired, Order order = Order::kFull) {
@@ -98,20 +109,17 @@ public:
         expected = from_bits<T>(bits);
         return done;
     }
-    T fetch_add(Cpu& cpu, T n, Order order = Order::kFull)
-        requires std::integral<T>
-    {
-        return modify(cpu, [n](T old) { return static_cast<T>(old + n); }, order);
+    T fetch_add(Cpu& cpu, T n, Order order = Order::kFull) requires std::integral<T> {
+        return modify(
+            cpu, [n](T old) { return static_cast<T>(old + n); }, order);
     }
-    T fetch_or(Cpu& cpu, T n, Order order = Order::kFull)
-        requires std::integral<T>
-    {
-        return modify(cpu, [n](T old) { return static_cast<T>(old | n); }, order);
+    T fetch_or(Cpu& cpu, T n, Order order = Order::kFull) requires std::integral<T> {
+        return modify(
+            cpu, [n](T old) { return static_cast<T>(old | n); }, order);
     }
-    T fetch_and(Cpu& cpu, T n, Order order = Order::kFull)
-        requires std::integral<T>
-    {
-        return modify(cpu, [n](T old) { return static_cast<T>(old & n); }, order);
+    T fetch_and(Cpu& cpu, T n, Order order = Order::kFull) requires std::integral<T> {
+        return modify(
+            cpu, [n](T old) { return static_cast<T>(old & n); }, order);
     }
     /// The newest value, for oracles and set-up: no price, no order, no interleaving point.
     T peek() const { return from_bits<T>(cell_.peek()); }
@@ -144,10 +152,10 @@ private:
 /// A full memory barrier (smp_mb). [point]
 void full_barrier(Cpu& cpu);
 
-/// A polling loop, `while (!until()) cpu_relax()`, on a variable: evaluates `until` now and after each write to `line`, as
-/// the loop would see it, without stepping through it. Interrupts are taken if enabled. `waiting_for` names the CPU that is
-/// expected to write, if known, for deadlock detection. [point]
-void spin_until(Cpu& cpu, CacheLine& line, const std::function<bool()>& until, const Cpu* waiting_for = nullptr);
+/// A polling loop, `while (!until()) cpu_relax()`, on a variable: evaluates `until` now and after each write to `line`,
+/// as the loop would see it, without stepping through it. Interrupts are taken if enabled. `waiting_for` names the CPU
+/// that is expected to write, if known, for deadlock detection. [point]
+void spin_until(Cpu& cpu, CacheLine& line, FunctionRef<bool()> until, const Cpu* waiting_for = nullptr);
 
 /// Unmarked data shared between CPUs: checked for races, free of charge.
 template <class T>

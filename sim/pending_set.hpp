@@ -7,10 +7,26 @@
 //  - Time only moves forward: arming before the last popped instant is a programming error (asserted).
 //  - A source armed with a period stays armed: pop() re-arms it one period later by itself.
 //  - The order of pops depends on keys alone, never on the order or history of calls.
+//
+// How it works: three parts, every armed source in exactly one of them.
+//  - The front: the earliest keys, a small array sorted descending, so that the earliest is at its back.
+//  - The wheel: every key not below `front_end_`. A radix heap: a source is at the level of the highest 6-bit digit in
+//    which its time differs from `wheel_base_`, in the bucket of that digit; 64 buckets and one bitmap a level. So the
+//    first bucket of the lowest level in use holds the earliest sources, exactly to the picosecond.
+//  - Rings: periodic sources that share a period, in cyclic order; popping one leaves the order as it is.
+//
+// Invariants (broken_invariant() checks them all)
+//  (1) Front keys < front_end_ <= wheel keys; wheel_base_ <= the time of front_end_.
+//  (2) The front is empty only if the wheel is, and then front_end_ is above every key.
+//  (3) Within a ring, every key lies in [head, head + period).
+//  (4) earliest_ is the smaller of the front's back and the earliest ring's head.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "ticklab/sim/time.hpp"
@@ -63,7 +79,345 @@ public:
     SourceIndex pop();
 
     /// Number of armed sources.
-    std::uint32_t size() const;
+    std::uint32_t size() const { return armed_count_; }
+
+    /// For tests: walks the whole set; the first invariant found broken in words, or nullptr.
+    const char* broken_invariant() const;
+
+private:
+    // Time, rank and source as one number: comparing two is a compare and a subtract-with-borrow, no branch.
+    using Entry = UInt128;
+    // The default Key and kNoSource: what an empty set shows as its earliest.
+    static constexpr Entry kAboveAll = Entry{~std::uint64_t{0} >> 1} << 64 | ~std::uint64_t{0};
+
+    enum Place : std::uint32_t { kUnarmed, kFront, kWheel, kRing };
+
+    struct Node {
+        Time at = kNever;   // in a ring: one of the source's instants, not always the next
+        Duration period{};  // zero: one-shot
+        std::uint32_t rank = 0;
+        SourceIndex next = kNoSource;
+        std::uint32_t prev = 0;          // the first of a bucket holds kFirst | bucket
+        std::uint32_t place = kUnarmed;  // kRing + i: in ring i
+    };
+    static_assert(sizeof(Node) == 32);
+
+    struct Ring {
+        Duration period{};
+        std::uint32_t head = 0;
+        std::vector<Entry> members;  // ascending from `head`, wrapping round
+    };
+
+    static constexpr unsigned kDigitBits = 6;
+    static constexpr unsigned kBuckets = 1U << kDigitBits;
+    static constexpr unsigned kLevels = (63 + kDigitBits - 1) / kDigitBits;
+    static constexpr std::uint32_t kFirst = 0x8000'0000U;
+    static constexpr std::uint32_t kMaxSources = kFirst - 1;
+    static constexpr unsigned kMaxRings = 8;
+    // A bucket with more entries than kMaxRun is split before it is sorted; a refill goes on to the next bucket until
+    // it has kMinRefill entries; the front may grow by kFrontGrowth before its later part goes back to the wheel.
+    static constexpr std::uint32_t kMaxRun = 32;
+    static constexpr std::uint32_t kMinRefill = 16;
+    static constexpr std::uint32_t kFrontGrowth = 48;
+    // A front this long is searched from its back; beyond, by halving.
+    static constexpr std::uint32_t kSearchFromBack = kMaxRun + kFrontGrowth;
+
+    static constexpr std::uint64_t raw(Time t) { return static_cast<std::uint64_t>(ps(t)); }
+    static constexpr Entry entry(Time at, std::uint32_t rank, SourceIndex s) {
+        return Entry{raw(at)} << 64 | std::uint64_t{rank} << 32 | s;
+    }
+    static constexpr std::uint64_t raw_time(Entry e) { return static_cast<std::uint64_t>(e >> 64); }
+    static constexpr Time time_of(Entry e) { return Time{Duration{static_cast<std::int64_t>(raw_time(e))}}; }
+    static constexpr std::uint32_t rank_of(Entry e) {
+        return static_cast<std::uint32_t>(static_cast<std::uint64_t>(e) >> 32);
+    }
+    static constexpr SourceIndex source_of(Entry e) { return static_cast<SourceIndex>(e); }
+    Entry entry_of(SourceIndex s) const { return entry(nodes_[s].at, nodes_[s].rank, s); }
+
+    [[noreturn]] static void misused(const char* what);
+
+    void place(SourceIndex s, Time at);
+    void refresh_earliest();
+
+    Entry* front_position(Entry e);
+    Entry* front_find(Entry e);
+    void front_insert(Entry e);
+    void front_erase(Entry e);
+    void front_move(Entry from, Entry to);
+    void refill();
+    void spill();
+    std::uint32_t copy_bucket(unsigned bucket, Entry* run, std::uint32_t limit);
+    static void sort_run(const Entry* run, std::uint32_t count, Entry* last);
+
+    unsigned level_of(std::uint64_t at_ps) const;
+    void link(SourceIndex s);
+    void unlink(SourceIndex s);
+    SourceIndex detach_bucket(unsigned bucket);
+    void relink_chain(SourceIndex first);
+    void lower_base(std::uint64_t at_ps);
+    std::uint64_t bucket_start(unsigned level, unsigned digit) const;
+
+    bool ring_join(SourceIndex s);
+    void ring_leave(SourceIndex s);
+    void ring_advance();
+    void choose_ring();
+    std::uint32_t ring_position(const Ring& ring, Entry e) const;
+    Time ring_instant(const Node& n) const;
+    void rearm_periodic(SourceIndex s);
+    const char* broken_part(std::vector<char>& seen) const;
+
+    Key earliest_;
+    SourceIndex earliest_source_ = kNoSource;
+    bool earliest_in_ring_ = false;
+    std::uint32_t armed_count_ = 0;
+    std::uint32_t front_count_ = 0;
+    std::uint32_t front_limit_ = kMaxRun + kFrontGrowth;
+    std::uint32_t refill_count_ = kMaxRun;
+    std::uint32_t wheel_count_ = 0;
+    Time last_popped_ = kBoot;
+    Entry front_end_ = kAboveAll;
+    std::vector<Entry> front_;  // [0] is a sentinel that is never earliest, [front_count_] the earliest
+    std::vector<Node> nodes_;
+
+    std::uint64_t wheel_base_ = 0;
+    std::uint32_t wheel_levels_ = 0;
+    std::array<std::uint64_t, kLevels> bitmaps_{};
+    std::array<SourceIndex, kLevels * kBuckets> buckets_;
+
+    std::uint32_t ring_count_ = 0;
+    std::uint32_t earliest_ring_ = 0;
+    std::array<Ring, kMaxRings> rings_;
 };
+
+inline bool PendingSet::armed(SourceIndex s) const { return nodes_[s].place != kUnarmed; }
+
+inline const Key& PendingSet::earliest() const { return earliest_; }
+
+inline void PendingSet::refresh_earliest() {
+    Entry e = front_[front_count_];
+    earliest_in_ring_ = false;
+    if (ring_count_ != 0) {
+        const Ring& ring = rings_[earliest_ring_];
+        const Entry head = ring.members[ring.head];
+        if (head < e) {
+            e = head;
+            earliest_in_ring_ = true;
+        }
+    }
+    earliest_.at = time_of(e);
+    earliest_.rank = rank_of(e);
+    earliest_source_ = source_of(e);
+}
+
+// The first front entry that is not above `e`, the slot after the last if all are.
+inline PendingSet::Entry* PendingSet::front_position(Entry e) {
+    Entry* first = front_.data() + 1;
+    std::uint32_t length = front_count_;
+    while (length > 1) {
+        const std::uint32_t half = length / 2;
+        first += first[half - 1] > e ? half : 0;
+        length -= half;
+    }
+    return first + (length == 1 && *first > e ? 1 : 0);
+}
+
+inline PendingSet::Entry* PendingSet::front_find(Entry e) {
+    if (front_count_ > kSearchFromBack) {
+        return front_position(e);
+    }
+    Entry* slot = front_.data() + front_count_;
+    while (source_of(*slot) != source_of(e)) {
+        --slot;
+    }
+    return slot;
+}
+
+inline void PendingSet::front_insert(Entry e) {
+    nodes_[source_of(e)].place = kFront;
+    Entry* slot = front_.data() + front_count_ + 1;
+    Entry* const enough = front_count_ > kSearchFromBack ? slot - kMaxRun : front_.data();
+    while (slot[-1] < e && slot != enough) {
+        *slot = slot[-1];
+        --slot;
+    }
+    if (slot == enough) [[unlikely]] {
+        Entry* const position = front_position(e);
+        std::memmove(position + 1, position, static_cast<std::size_t>(slot - position) * sizeof(Entry));
+        slot = position;
+    }
+    *slot = e;
+    if (++front_count_ > front_limit_) [[unlikely]] {
+        spill();
+    }
+}
+
+inline void PendingSet::front_erase(Entry e) {
+    Entry* const slot = front_find(e);
+    const auto after = static_cast<std::size_t>(front_.data() + front_count_ - slot);
+    std::memmove(slot, slot + 1, after * sizeof(Entry));
+    --front_count_;
+}
+
+// Replaces `from` by `to`, which belongs in the front too; shifts only what lies between.
+inline void PendingSet::front_move(Entry from, Entry to) {
+    Entry* slot = front_find(from);
+    while (slot[-1] < to) {
+        *slot = slot[-1];
+        --slot;
+    }
+    for (const Entry* const back = front_.data() + front_count_; slot != back && slot[1] > to; ++slot) {
+        *slot = slot[1];
+    }
+    *slot = to;
+}
+
+inline unsigned PendingSet::level_of(std::uint64_t at_ps) const {
+    return static_cast<unsigned>(std::bit_width((at_ps ^ wheel_base_) | 1) - 1) / kDigitBits;
+}
+
+inline void PendingSet::link(SourceIndex s) {
+    Node& n = nodes_[s];
+    const unsigned level = level_of(raw(n.at));
+    const unsigned digit = static_cast<unsigned>(raw(n.at) >> (level * kDigitBits)) % kBuckets;
+    const unsigned bucket = level * kBuckets + digit;
+    const SourceIndex next = buckets_[bucket];
+    n.place = kWheel;
+    n.next = next;
+    n.prev = kFirst | bucket;
+    if (next != kNoSource) {
+        nodes_[next].prev = s;
+    }
+    buckets_[bucket] = s;
+    bitmaps_[level] |= std::uint64_t{1} << digit;
+    wheel_levels_ |= 1U << level;
+}
+
+inline void PendingSet::unlink(SourceIndex s) {
+    const Node& n = nodes_[s];
+    if (n.next != kNoSource) {
+        nodes_[n.next].prev = n.prev;
+    }
+    if ((n.prev & kFirst) == 0) {
+        nodes_[n.prev].next = n.next;
+        return;
+    }
+    const unsigned bucket = n.prev & ~kFirst;
+    buckets_[bucket] = n.next;
+    if (n.next == kNoSource) {
+        std::uint64_t& bitmap = bitmaps_[bucket / kBuckets];
+        bitmap &= ~(std::uint64_t{1} << bucket % kBuckets);
+        if (bitmap == 0) {
+            wheel_levels_ &= ~(1U << bucket / kBuckets);
+        }
+    }
+}
+
+// Puts `s`, which is in no ring, where `at` belongs.
+inline void PendingSet::place(SourceIndex s, Time at) {
+    Node& n = nodes_[s];
+    const Entry e = entry(at, n.rank, s);
+    const bool to_front = e < front_end_;
+    if (n.place == kFront) {
+        const Entry old = entry_of(s);
+        if (to_front) {
+            n.at = at;
+            front_move(old, e);
+            return;
+        }
+        front_erase(old);
+    } else if (n.place == kWheel) {
+        unlink(s);
+        --wheel_count_;
+    } else {
+        ++armed_count_;
+    }
+    n.at = at;
+    if (to_front) {
+        front_insert(e);
+    } else {
+        link(s);
+        ++wheel_count_;
+        if (front_count_ == 0) {
+            refill();
+        }
+    }
+}
+
+inline void PendingSet::arm(SourceIndex s, Time at) {
+    Node& n = nodes_[s];
+    if (at < last_popped_ || at == kNever) [[unlikely]] {
+        misused("arm: the instant is before the last popped one, or kNever");
+    }
+    if (n.place >= kRing) [[unlikely]] {
+        ring_leave(s);
+    }
+    n.period = Duration::zero();
+    place(s, at);
+    refresh_earliest();
+}
+
+inline void PendingSet::disarm(SourceIndex s) {
+    Node& n = nodes_[s];
+    if (n.place == kUnarmed) {
+        return;
+    }
+    if (n.place >= kRing) {
+        ring_leave(s);
+    } else {
+        --armed_count_;
+        if (n.place == kFront) {
+            front_erase(entry_of(s));
+            n.place = kUnarmed;
+            if (front_count_ == 0) {
+                refill();
+            }
+        } else {
+            unlink(s);
+            --wheel_count_;
+        }
+    }
+    n.place = kUnarmed;
+    refresh_earliest();
+}
+
+inline SourceIndex PendingSet::pop() {
+    const SourceIndex s = earliest_source_;
+    if (s == kNoSource) [[unlikely]] {
+        misused("pop: the set is empty");
+    }
+    last_popped_ = earliest_.at;
+    if (earliest_in_ring_) {
+        ring_advance();
+    } else {
+        Node& n = nodes_[s];
+        n.place = kUnarmed;
+        --armed_count_;
+        --front_count_;
+        if (n.period != Duration::zero()) [[unlikely]] {
+            rearm_periodic(s);
+        }
+        if (front_count_ == 0) {
+            refill();
+        }
+    }
+    refresh_earliest();
+    return s;
+}
+
+inline void PendingSet::ring_advance() {
+    Ring& ring = rings_[earliest_ring_];
+    Entry& head = ring.members[ring.head];
+    if (kNever - time_of(head) <= ring.period) [[unlikely]] {
+        ring_leave(source_of(head));
+        return;
+    }
+    head += Entry{static_cast<std::uint64_t>(ring.period.count())} << 64;
+    if (++ring.head == ring.members.size()) {
+        ring.head = 0;
+    }
+    if (ring_count_ > 1) {
+        choose_ring();
+    }
+}
 
 }  // namespace ticklab::sim

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <vector>
 
@@ -14,8 +15,8 @@ class Cpu;
 class Machine;
 class Thread;
 
-/// Classic RCU on a machine without kernel preemption: a grace period is over when every CPU that was inside a read section at
-/// its start has left it. Readers cost nothing and never wait.
+/// Classic RCU on a machine without kernel preemption: a grace period is over when every CPU that was inside a read
+/// section at its start has left it. Readers cost nothing and never wait.
 class Rcu {
 public:
     explicit Rcu(Machine& machine);
@@ -34,10 +35,15 @@ private:
         std::vector<CpuId> readers;
         std::function<void(Cpu&)> callback;
         SyncClock readers_done;
+        std::size_t waited_readers = 0;
     };
+    void run_finished(Cpu& cpu);
+
     Machine& machine_;
     std::vector<std::uint32_t> depth_;
     std::vector<Waiting> waiting_;
+    std::deque<Waiting> finished_;
+    std::deque<Waiting> running_;
 };
 
 }  // namespace ticklab::sim

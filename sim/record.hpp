@@ -4,7 +4,8 @@
 //  - A record follows each change of state, with the new values and the id of the record that caused it.
 //  - Kinds are declared once, beside the code that emits them, in tables with fixed ids; exporters and checkers iterate
 //    over the registry and never name a kernel.
-//  - Base kinds make up the digest; their ids, operands and order are versioned (kRecordVersion). Causes are not digested.
+//  - Base kinds make up the digest; their ids, operands and order are versioned (kRecordVersion). Causes are not
+//  digested.
 //  - Observers cannot emit base records, spend time or make choices.
 #pragma once
 
@@ -36,7 +37,8 @@ struct RecordId {
     friend constexpr auto operator<=>(RecordId, RecordId) = default;
 };
 
-/// What asked for something that happens later: a timer, a softirq bit, an IPI, deferred work. Whoever defers stores it.
+/// What asked for something that happens later: a timer, a softirq bit, an IPI, deferred work. Whoever defers stores
+/// it.
 struct Cause {
     /// The record to name as the cause.
     RecordId record;
@@ -46,17 +48,17 @@ struct Cause {
 
 /// How an operand is to be read and shown.
 enum class OperandType : std::uint8_t {
-    kUnsigned,   ///< decimal
-    kSigned,     ///< decimal, two's complement
-    kHex,        ///< hexadecimal with 0x
-    kBool,       ///< 0 or 1
-    kCpu,        ///< a CpuId
-    kTimePs,     ///< instant, picoseconds since boot
-    kDurationPs, ///< span, picoseconds
-    kTimeNs,     ///< instant in the modelled system's nanoseconds
-    kVector,     ///< interrupt vector
-    kObject,     ///< index in the machine's table of named objects (timers, locks, threads)
-    kName,       ///< index in the machine's table of interned names
+    kUnsigned,    ///< decimal
+    kSigned,      ///< decimal, two's complement
+    kHex,         ///< hexadecimal with 0x
+    kBool,        ///< 0 or 1
+    kCpu,         ///< a CpuId
+    kTimePs,      ///< instant, picoseconds since boot
+    kDurationPs,  ///< span, picoseconds
+    kTimeNs,      ///< instant in the modelled system's nanoseconds
+    kVector,      ///< interrupt vector
+    kObject,      ///< index in the machine's table of named objects (timers, locks, threads)
+    kName,        ///< index in the machine's table of interned names
 };
 
 struct Operand {
@@ -76,7 +78,7 @@ enum class TimelineShape : std::uint8_t {
     kSliceEnd,
     kAsyncBegin,  ///< opens an interval of operand 0 (an object), such as "timer pending"
     kAsyncEnd,
-    kHidden,      ///< digest and checkers only
+    kHidden,  ///< digest and checkers only
 };
 
 /// Declaration of one kind of record.
@@ -87,8 +89,8 @@ struct RecordKind {
     std::string_view category;  ///< timeline category: timer, irq, idle, hw, lock, scenario, oracle (TE 1)
     DigestClass digest_class;
     TimelineShape shape;
-    std::string_view slice;     ///< name of the slice or interval that a begin/end pair makes; empty for instants
-    std::string_view help;      ///< one plain sentence
+    std::string_view slice;  ///< name of the slice or interval that a begin/end pair makes; empty for instants
+    std::string_view help;   ///< one plain sentence
     std::array<Operand, kMaxOperands> operands{};
     std::uint8_t operand_count = 0;
     /// printf-like ftrace text after "name: " (TE 3), empty if the kernel has none.
@@ -116,10 +118,11 @@ struct RecordKind {
 struct Record {
     Time at;
     const RecordKind* kind;
-    CpuId cpu;         ///< kNoCpu for a device or the script
+    CpuId cpu;  ///< kNoCpu for a device or the script
     RecordId id;
     RecordId cause;
-    /// What the activity waited for where it waited (a lock's last owner, a callback before it in the queue); none else.
+    /// What the activity waited for where it waited (a lock's last owner, a callback before it in the queue); none
+    /// else.
     RecordId waited_on;
     std::span<const std::uint64_t> operands;
 

@@ -51,9 +51,8 @@ RecordId RecordStream::append(Emitter& from, Time at, const RecordKind& kind, Re
 
 void RecordStream::commit(Time horizon) {
     if (!in_order_) {
-        std::sort(index_.begin(), index_.end(), [](const Entry& a, const Entry& b) {
-            return a.at != b.at ? a.at < b.at : a.sequence < b.sequence;
-        });
+        std::sort(index_.begin(), index_.end(),
+                  [](const Entry& a, const Entry& b) { return a.at != b.at ? a.at < b.at : a.sequence < b.sequence; });
         in_order_ = true;
     }
     std::size_t ready = 0;
@@ -62,9 +61,12 @@ void RecordStream::commit(Time horizon) {
         const std::uint64_t* w = words_.data() + index_[ready].offset;
         const auto* kind = reinterpret_cast<const RecordKind*>(static_cast<std::uintptr_t>(w[kKindWord]));
         const std::span<const std::uint64_t> operands{w + kHeadWords, kind->operand_count};
-        const Record record{index_[ready].at,        kind,
-                            static_cast<CpuId>(w[kCpuWord]), RecordId{w[kIdWord]},
-                            RecordId{w[kCauseWord]}, RecordId{w[kWaitedWord]},
+        const Record record{index_[ready].at,
+                            kind,
+                            static_cast<CpuId>(w[kCpuWord]),
+                            RecordId{w[kIdWord]},
+                            RecordId{w[kCauseWord]},
+                            RecordId{w[kWaitedWord]},
                             operands};
         if (!consumers_.empty())
             batch_.push_back(record);

@@ -5,17 +5,20 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "ticklab/sim/choices.hpp"
 #include "ticklab/sim/fiber.hpp"
+#include "ticklab/sim/happens_before.hpp"
 #include "ticklab/sim/record.hpp"
 
 namespace ticklab::sim {
 
 class Cpu;
+class Mutex;
 
-/// Order in which runnable threads of a CPU run; of one class, first come first served, and no thread is preempted except
-/// by a higher class when it returns to user mode, leaves an interrupt at idle, or sleeps.
+/// Order in which runnable threads of a CPU run; of one class, first come first served, and no thread is preempted
+/// except by a higher class when it returns to user mode, leaves an interrupt at idle, or sleeps.
 enum class ThreadClass : std::uint8_t { kStopper, kHotplug, kKernel, kScript, kUser, kIdle };
 
 enum class ThreadState : std::uint8_t { kNew, kRunnable, kRunning, kBlocked, kFinished };
@@ -36,11 +39,15 @@ public:
     ThreadState state() const { return state_; }
     /// Index in the machine's name table.
     std::uint64_t object() const { return object_; }
+    /// Sleeping locks it holds.
+    const std::vector<const Mutex*>& held_mutexes() const { return held_mutexes_; }
 
 private:
+    friend class Mutex;
     friend class Cpu;
     friend class Machine;
     friend class Frame;
+    friend class HotplugController;
 
     std::string name_;
     ThreadClass class_;
@@ -51,11 +58,13 @@ private:
     Fiber fiber_;
     bool wake_pending_ = false;
     Cause wake_cause_;
+    SyncClock sync_;
     std::array<const char*, kMaxFrames> frames_{};
     std::size_t frame_count_ = 0;
     ChoiceContext choices_;
     Cause cause_;
     bool irqs_enabled_ = true;
+    std::vector<const Mutex*> held_mutexes_;
 };
 
 }  // namespace ticklab::sim

@@ -1,7 +1,8 @@
 // Types for virtual time.
 //
 // Rules
-//  - One master time T (TC 1, MA 2.1): signed 64-bit picoseconds since boot, horizon 106 days. Nothing that decides what
+//  - One master time T (TC 1, MA 2.1): signed 64-bit picoseconds since boot, horizon 106 days. Nothing that decides
+//  what
 //    happens uses floating point.
 //  - "Never" is the named value kNever, not a large number.
 //  - Cycles are counts of a CPU's clock, not time; converting them needs a CycleClock (sim/cycle_clock.hpp).
@@ -39,9 +40,7 @@ inline constexpr Time kNever = Time::max();
 /// Picoseconds since boot.
 constexpr std::int64_t ps(Time t) { return t.time_since_epoch().count(); }
 /// Whole nanoseconds since boot, rounded down.
-constexpr std::int64_t ns_floor(Time t) {
-    return std::chrono::floor<Nanoseconds>(t.time_since_epoch()).count();
-}
+constexpr std::int64_t ns_floor(Time t) { return std::chrono::floor<Nanoseconds>(t.time_since_epoch()).count(); }
 
 /// `t + d`, or kNever where that is out of range. `d` must not be negative.
 constexpr Time saturating_add(Time t, Duration d) { return kNever - t < d ? kNever : t + d; }

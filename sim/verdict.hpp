@@ -16,10 +16,10 @@ namespace ticklab::sim {
 struct CpuSnapshot {
     CpuId cpu;
     Time local_time;
-    std::string activity;                ///< "running", "idle C6", "spinning on heap lock", "off-line", ...
+    std::string activity;  ///< "running", "idle C6", "spinning on heap lock", "off-line", ...
     std::string thread;
-    std::vector<std::string> call_chain; ///< outermost first, interrupts marked
-    std::vector<std::string> held_locks; ///< in the order of acquisition
+    std::vector<std::string> call_chain;  ///< outermost first, interrupts marked
+    std::vector<std::string> held_locks;  ///< in the order of acquisition
     bool irqs_enabled = false;
     unsigned irq_depth = 0;
 };
@@ -30,7 +30,7 @@ struct Verdict {
     std::string message;  ///< what was found and what was promised
     Time at = kBoot;
     CpuId cpu = kNoCpu;
-    RecordId record;      ///< the last record of that CPU
+    RecordId record;                  ///< the last record of that CPU
     std::uint64_t record_number = 0;  ///< committed records before the verdict
     std::vector<CpuSnapshot> cpus;
 };

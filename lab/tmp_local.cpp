@@ -1,0 +1,1 @@
+namespace ticklab { extern const int kTmpLab; const int kTmpLab = 0; }

@@ -1,0 +1,1 @@
+namespace ticklab { extern const int kTmpXen; const int kTmpXen = 0; }

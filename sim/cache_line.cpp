@@ -1,0 +1,75 @@
+#include "ticklab/sim/cache_line.hpp"
+
+#include <algorithm>
+
+#include "ticklab/sim/cpu.hpp"
+#include "ticklab/sim/machine.hpp"
+
+namespace ticklab::sim {
+namespace {
+
+std::uint64_t sharer_bit(const Cpu& cpu) { return std::uint64_t{1} << (cpu.id() % 64); }
+
+}  // namespace
+
+void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
+    if (magic_ != kLive) [[unlikely]]
+        cpu.fail(checks::kUseAfterFree, "access to memory that was freed or never initialised");
+    cpu.sync();
+    const MachinePrices& prices = cpu.machine_.prices();
+    const bool hit = write ? owner_ == cpu.id() && sharers_ == sharer_bit(cpu) : (sharers_ & sharer_bit(cpu)) != 0;
+    if (free_at_ > cpu.clock_.now())
+        cpu.clock_.move_to(free_at_);
+    if (hit) {
+        cpu.pay(prices.cache_hit);
+    } else {
+        const bool remote = owner_ != kNoCpu && cpu.machine_.node_of(owner_) != cpu.node();
+        cpu.pay(remote ? prices.cache_transfer_remote : prices.cache_transfer);
+    }
+    if (read_modify_write)
+        cpu.pay(prices.atomic_rmw);
+    if (write) {
+        owner_ = cpu.id();
+        sharers_ = sharer_bit(cpu);
+        free_at_ = cpu.clock_.now();
+        if (monitor_ && monitor_ != &cpu) {
+            Cpu* const watcher = monitor_;
+            monitor_ = nullptr;
+            watcher->monitor_written(free_at_, cpu.cause());
+        }
+        for (Cpu* poller = pollers_; poller; poller = poller->next_poller_)
+            poller->end_wait(free_at_);
+    } else {
+        if (owner_ == kNoCpu)
+            owner_ = cpu.id();
+        sharers_ |= sharer_bit(cpu);
+        if (!hit)
+            free_at_ = cpu.clock_.now();
+    }
+}
+
+void CacheLine::add_poller(Cpu& cpu) {
+    cpu.next_poller_ = pollers_;
+    pollers_ = &cpu;
+}
+
+void CacheLine::remove_poller(Cpu& cpu) {
+    Cpu** link = &pollers_;
+    while (*link != &cpu)
+        link = &(*link)->next_poller_;
+    *link = cpu.next_poller_;
+    cpu.next_poller_ = nullptr;
+}
+
+Time CacheLine::transfer_to(Cpu& cpu, Time at) {
+    const MachinePrices& prices = cpu.machine_.prices();
+    const bool remote = owner_ != kNoCpu && cpu.machine_.node_of(owner_) != cpu.node();
+    const Price& price = remote ? prices.cache_transfer_remote : prices.cache_transfer;
+    owner_ = cpu.id();
+    sharers_ = sharer_bit(cpu);
+    // A waiter's clock restarts at the grant, so whole picoseconds are enough; rounded up.
+    free_at_ = std::max(at, free_at_) + Duration{price.whole_ps + (price.fraction != 0)};
+    return free_at_;
+}
+
+}  // namespace ticklab::sim

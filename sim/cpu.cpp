@@ -1,0 +1,422 @@
+#include "ticklab/sim/cpu.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ticklab/sim/machine.hpp"
+#include "ticklab/sim/machine_records.hpp"
+#include "ticklab/sim/machine_sites.hpp"
+
+namespace ticklab::sim {
+namespace {
+
+/// Interrupts that a CPU may take one after another without getting on at thread level.
+constexpr std::uint64_t kIrqStormBound = 100'000;
+
+}  // namespace
+
+void Cpu::add_jitter(const Price& price) {
+    const std::uint64_t most = price.cycles.count * jitter_per_1024_ / 1024;
+    if (most == 0)
+        return;
+    const std::uint64_t extra = draw(sites::kJitter, most + 1);
+    clock_.add(Price::of(Cycles{extra}, clock_.cycle_length()));
+}
+
+void Cpu::spend_time(Duration d) {
+    const CycleLength length = clock_.cycle_length();
+    const UInt128 cycles =
+        (UInt128{static_cast<std::uint64_t>(d.count())} * length.ps_den + length.ps_num - 1) / length.ps_num;
+    spend(Cycles{static_cast<std::uint64_t>(cycles)});
+}
+
+void Cpu::spend_interruptible(const Price& price) {
+    LocalClock end = clock_.after(price);
+    if (jitter_per_1024_ != 0) [[unlikely]] {
+        const std::uint64_t most = price.cycles.count * jitter_per_1024_ / 1024;
+        if (most != 0)
+            end.add(Price::of(Cycles{draw(sites::kJitter, most + 1)}, clock_.cycle_length()));
+    }
+    for (;;) {
+        if (interrupt_pending()) {
+            const Duration left = end.now() - clock_.now();
+            take_interrupts();
+            end = clock_;
+            end.move_to(clock_.now() + left);
+        }
+        const Key key{end.now(), rank_};
+        if (engine_.may_act(key)) [[likely]] {
+            engine_.advance(key);
+            clock_ = end;
+            return;
+        }
+        shift_on_stall_ = true;
+        const Duration stalled_before = counters_.stalled;
+        wait(end.now(), true);
+        shift_on_stall_ = false;
+        if (counters_.stalled != stalled_before)
+            end.move_to(end.now() + (counters_.stalled - stalled_before));
+        if (!interrupted_) {
+            clock_ = end;
+            clock_.move_to(engine_.now());
+            if (!interrupt_pending())
+                return;
+            take_interrupts();
+            return;
+        }
+        clock_.move_to(engine_.now());
+    }
+}
+
+void Cpu::wait_turn() {
+    ++counters_.yields;
+    shift_on_stall_ = true;
+    wait(clock_.now(), false);
+    shift_on_stall_ = false;
+    clock_.move_to(engine_.now());
+}
+
+void Cpu::wait(Time until, bool interruptible) {
+    interrupted_ = false;
+    interruptible_ = interruptible;
+    if (until != kNever)
+        engine_.arm(source_, std::max(until, held_until_));
+    else
+        engine_.disarm(source_);
+    machine_.dispatch(current_->fiber_);
+    interruptible_ = false;
+    if (!current_->fiber_.stack_intact()) [[unlikely]]
+        fail(checks::kStackOverflow, fmt::format("thread {}", current_->name_));
+}
+
+void Cpu::interrupt_wait(Time at) {
+    if (!interruptible_ || interrupted_)
+        return;
+    interrupted_ = true;
+    engine_.arm(source_, std::max({at, not_before_, held_until_, engine_.now()}));
+}
+
+void Cpu::interrupt_ready(Time at) { interrupt_wait(at); }
+
+void Cpu::nmi(Time at, Cause cause) {
+    if (!nmi_pending_) {
+        nmi_pending_ = true;
+        nmi_cause_ = cause;
+    }
+    interrupt_wait(at);
+}
+
+void Cpu::work_arrived(Time at) {
+    if (activity_ == CpuActivity::kIdle || activity_ == CpuActivity::kUser)
+        interrupt_wait(at);
+}
+
+void Cpu::monitor_written(Time at, const Cause& by) {
+    monitor_triggered_ = true;
+    wake_cause_ = by;
+    if (activity_ == CpuActivity::kIdle)
+        interrupt_wait(at);
+}
+
+void Cpu::take_interrupts() {
+    while (irqs_enabled_ && interrupt_pending()) {
+        if (++irqs_in_a_row_ > kIrqStormBound)
+            fail(checks::kIrqStorm, fmt::format("{} interrupts in a row", irqs_in_a_row_ - 1));
+        take_one();
+    }
+}
+
+void Cpu::take_one() {
+    const MachinePrices& prices = machine_.prices();
+    if (nmi_pending_ && !in_nmi_) {
+        nmi_pending_ = false;
+        in_nmi_ = true;
+        ++counters_.nmis;
+        run_irq(kNmiEntry, kNmiExit, 0, nmi_cause_, prices.nmi_entry, nullptr);
+        in_nmi_ = false;
+    } else if (!irq_work_.empty()) {
+        irq_work_running_.push_back(std::move(irq_work_.front()));
+        irq_work_.pop_front();
+        const IrqWork& work = irq_work_running_.back();
+        run_irq(kIrqEntry, kIrqExit, 0, work.cause, prices.irq_entry, &work.body);
+        irq_work_running_.pop_back();
+    } else {
+        const AcknowledgedInterrupt taken = apic_.acknowledge(clock_.now());
+        ++counters_.interrupts;
+        ipi_sync_.acquire(*this);
+        run_irq(kIrqEntry, kIrqExit, taken.vector, taken.cause, prices.irq_entry, nullptr);
+    }
+}
+
+void Cpu::run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t vector, const Cause& cause,
+                  const Price& entry_price, const Thread::Body* body) {
+    Thread& thread = *current_;
+    const Cause outer_cause = thread.cause_;
+    ChoiceContext* const outer_context = context_;
+    const Time began = clock_.now();
+    const bool is_nmi = &entry == &kNmiEntry;
+
+    irqs_enabled_ = false;
+    if (irq_depth_ == irq_contexts_.size()) {
+        if (irq_depth_ == kMaxContexts)
+            fail(checks::kIrqContext, fmt::format("interrupts nested {} deep", irq_depth_));
+        irq_contexts_.emplace_back(mix(name_hash("cpu irq"), id_ * kMaxContexts + irq_depth_));
+    }
+    context_ = &irq_contexts_[irq_depth_++];
+    const std::uint64_t root = mix(cause.root, vector + 1u);
+    context_->begin(root);
+    RecordId record;
+    if (is_nmi)
+        record = record_caused(cause.record, entry);
+    else
+        record = record_caused(cause.record, entry, vector);
+    thread.cause_ = Cause{record, root};
+    {
+        const Frame frame(*this, is_nmi ? "NMI" : "interrupt");
+        pay(entry_price);
+        if (body)
+            (*body)(*this);
+        else if (is_nmi)
+            machine_.kernel().nmi(*this);
+        else
+            machine_.kernel().interrupt(*this, vector);
+        irqs_enabled_ = false;
+        pay(machine_.prices().irq_exit);
+    }
+    if (is_nmi)
+        this->record(exit);
+    else
+        this->record(exit, vector);
+    --irq_depth_;
+    thread.cause_ = outer_cause;
+    context_ = outer_context;
+    irqs_enabled_ = true;
+    counters_.irq_time += clock_.now() - began;
+    // IRET is a window: whatever arrived meanwhile is taken by the caller's loop, in order.
+    const Key key{clock_.now(), rank_};
+    if (engine_.may_act(key))
+        engine_.advance(key);
+    else
+        wait_turn();
+}
+
+void Cpu::irq_enable() {
+    irqs_enabled_ = true;
+    sync();
+}
+
+void Cpu::at(const Site& site) {
+    SiteWatcher* const watcher = machine_.site_watcher();
+    if (!watcher)
+        return;
+    sync();
+    const Time until = watcher->reached(*this, site);
+    if (until > clock_.now())
+        hold(site, until);
+}
+
+void Cpu::hold(const Site& site, Time until) {
+    const std::uint64_t name = machine_.intern(site.name());
+    record(kHoldBegin, name);
+    const CpuActivity before = activity_;
+    activity_ = CpuActivity::kHeld;
+    held_at_ = &site;
+    wait(until, false);
+    held_at_ = nullptr;
+    activity_ = before;
+    clock_.move_to(engine_.now());
+    record(kHoldEnd, name);
+    if (irqs_enabled_ && interrupt_pending())
+        take_interrupts();
+}
+
+void Cpu::release_hold(Time at) {
+    if (activity_ == CpuActivity::kHeld)
+        engine_.arm(source_, std::max(at, held_until_));
+}
+
+void Cpu::stall(Time until) {
+    const Time now = engine_.now();
+    if (until <= now || until <= held_until_)
+        return;
+    const Duration length = until - std::max(now, held_until_);
+    held_until_ = until;
+    counters_.stalled += length;
+    stream_.emit(emitter_, std::max(now, clock_.now()), kStall, RecordId{}, ps(until));
+    if (!engine_.armed(source_))
+        return;
+    const Time armed = engine_.armed_for(source_);
+    engine_.arm(source_, shift_on_stall_ && !interrupted_ ? armed + length : std::max(armed, until));
+}
+
+void Cpu::inject_stall() {
+    const MachineConfig& config = machine_.config();
+    if (!machine_.choices().one_in(sites::kStallAtPoint, *context_, config.stall_one_in))
+        return;
+    const std::uint64_t length = 1 + draw(sites::kStallLength, static_cast<std::uint64_t>(config.max_stall.count()));
+    counters_.stalled += Duration{static_cast<std::int64_t>(length)};
+    const Time until = clock_.now() + Duration{static_cast<std::int64_t>(length)};
+    record(kStall, ps(until));
+    clock_.move_to(until);
+}
+
+WakeReason Cpu::halt(unsigned c_state) { return sleep(c_state, false); }
+
+WakeReason Cpu::mwait(unsigned c_state, bool break_on_interrupt) { return sleep(c_state, break_on_interrupt); }
+
+void Cpu::monitor(CacheLine& line) {
+    sync();
+    if (monitored_)
+        monitored_->monitor_ = nullptr;
+    monitored_ = &line;
+    line.monitor_ = this;
+    monitor_triggered_ = false;
+}
+
+WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
+    require(!irqs_enabled_, "idle entered with interrupts enabled");
+    if (irq_depth_ != 0 || current_ != idle_thread_)
+        fail(checks::kIrqContext, "idle entered from an interrupt or from a thread that is not the idle thread");
+    if (!held_locks_.empty())
+        fail(checks::kLockIdle, fmt::format("{} held into idle", held_locks_.back()->name()));
+    const CState& state = machine_.config().c_states.at(c_state);
+    sync();
+    at(sites::kIdleDecide);
+    ++counters_.idle_entries;
+    std::optional<WakeReason> reason = wake_reason();
+    if (!reason) {
+        irqs_in_a_row_ = 0;
+        const Time decided = clock_.now();
+        const std::uint64_t name = machine_.intern(state.name);
+        record(kIdleEnter, name);
+        activity_ = CpuActivity::kIdle;
+        not_before_ = decided + state.entry_latency;
+        const bool stops = stops_devices(state);
+        if (stops) {
+            // What arrives before the commit wakes after it (MA 9.2), so the way to the commit is not interruptible.
+            wait(not_before_, false);
+            clock_.move_to(engine_.now());
+            stop_devices(true);
+        }
+        if (!wake_reason())
+            wait(kNever, true);
+        clock_.move_to(engine_.now());
+        not_before_ = kBoot;
+        if (stops)
+            stop_devices(false);
+        ++counters_.wakeups;
+        counters_.residency[c_state] += clock_.now() - decided;
+        // Another CPU's write or a scenario step may have ended the sleep without leaving anything to do.
+        reason = wake_reason().value_or(WakeReason::kWork);
+        const RecordId woken_by = wake_cause(*reason);
+        if (state.exit_latency != Duration::zero()) {
+            wait(clock_.now() + state.exit_latency, false);
+            clock_.move_to(engine_.now());
+        }
+        activity_ = CpuActivity::kRunning;
+        static constexpr std::array<std::string_view, 3> kReasons{"interrupt", "monitor", "work"};
+        record_caused(woken_by, kIdleExit, name, machine_.intern(kReasons[static_cast<std::size_t>(*reason)]));
+    }
+    if (monitored_) {
+        monitored_->monitor_ = nullptr;
+        monitored_ = nullptr;
+    }
+    if (!break_on_interrupt) {
+        irqs_enabled_ = true;
+        if (interrupt_pending())
+            take_interrupts();
+    }
+    return *reason;
+}
+
+std::optional<WakeReason> Cpu::wake_reason() const {
+    if (has_runnable() || machine_.busy_until(id_) > clock_.now())
+        return WakeReason::kWork;
+    if (monitored_ && monitor_triggered_)
+        return WakeReason::kMonitor;
+    if (interrupt_pending())
+        return WakeReason::kInterrupt;
+    return std::nullopt;
+}
+
+RecordId Cpu::wake_cause(WakeReason reason) const {
+    switch (reason) {
+        case WakeReason::kMonitor:
+            return wake_cause_.record;
+        case WakeReason::kWork:
+            return runnable_.empty() ? RecordId{} : runnable_.front()->wake_cause_.record;
+        case WakeReason::kInterrupt:
+            break;
+    }
+    if (nmi_pending_)
+        return nmi_cause_.record;
+    if (!irq_work_.empty())
+        return irq_work_.front().cause.record;
+    return apic_.deliverable() ? apic_.pending_cause().record : RecordId{};
+}
+
+bool Cpu::stops_devices(const CState& state) const {
+    const MachineConfig& config = machine_.config();
+    return (state.deep && (!config.arat || config.tsc_class != TscClass::kInvariant)) || apic_.stops_in_c1();
+}
+
+void Cpu::stop_devices(bool stop) {
+    const MachineConfig& config = machine_.config();
+    const Time at = clock_.now();
+    if (config.tsc_class != TscClass::kInvariant) {
+        if (stop)
+            tsc_.enter_deep_idle(at, cause());
+        else
+            tsc_.exit_deep_idle(at, cause());
+    }
+    if (stop)
+        apic_.freeze(at);
+    else
+        apic_.thaw(at);
+}
+
+void Cpu::run_user(Time until) {
+    require(irqs_enabled_, "user mode entered with interrupts disabled");
+    pay(machine_.prices().user_entry);
+    const Time began = clock_.now();
+    sync();
+    if (has_runnable() || until <= clock_.now())
+        return;
+    irqs_in_a_row_ = 0;
+    activity_ = CpuActivity::kUser;
+    wait(until, true);
+    clock_.move_to(engine_.now());
+    activity_ = CpuActivity::kRunning;
+    counters_.user_time += clock_.now() - began;
+    if (interrupt_pending())
+        take_interrupts();
+}
+
+Cause Cpu::set_cause(const Cause& cause) {
+    const Cause before = current_->cause_;
+    current_->cause_ = cause;
+    return before;
+}
+
+std::uint64_t Cpu::draw(const Site& site, std::uint64_t bound) {
+    return machine_.choices().draw(site, *context_, bound);
+}
+
+void Cpu::fail(const CheckDecl& check, std::string message) {
+    // The message is moved out: what is left on an abandoned stack owns nothing.
+    machine_.make_verdict(check, std::move(message), id_, last_record_);
+    machine_.abandon(current_->fiber_);
+}
+
+void Cpu::due(Time) {}
+
+Frame::Frame(Cpu& cpu, const char* name) : thread_(*cpu.current_) {
+    if (thread_.frame_count_ < kMaxFrames)
+        thread_.frames_[thread_.frame_count_] = name;
+    ++thread_.frame_count_;
+}
+
+Frame::~Frame() { --thread_.frame_count_; }
+
+}  // namespace ticklab::sim

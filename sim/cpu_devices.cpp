@@ -1,0 +1,107 @@
+// What a CPU does to its devices: local APIC, TSC, HPET. Each access is an interleaving point at its price (MA 3.1).
+#include <fmt/format.h>
+
+#include "ticklab/sim/cpu.hpp"
+#include "ticklab/sim/devices/local_apic_registers.hpp"
+#include "ticklab/sim/machine.hpp"
+
+namespace ticklab::sim {
+namespace {
+
+constexpr std::array<std::string_view, 4> kFaultNames{
+    "none", "#GP: reserved bit or register, wrong direction or illegal mode change",
+    "the MMIO window is dead in this mode", "not aligned to 32 bits"};
+
+}  // namespace
+
+void Cpu::require_access(AccessFault fault, std::uint32_t where) {
+    if (fault != AccessFault::kNone) [[unlikely]]
+        this->fail(checks::kAccessFault,
+                   fmt::format("local APIC access {:#x}: {}", where, kFaultNames[static_cast<std::size_t>(fault)]));
+}
+
+void Cpu::apic_write(std::uint32_t offset, std::uint64_t value) {
+    sync();
+    pay(apic_.mode() == LocalApic::Mode::kX2apic ? machine_.prices().msr_write : machine_.prices().apic_write);
+    require_access(apic_.write(clock_.now(), offset, value, cause()), offset);
+}
+
+std::uint64_t Cpu::apic_read(std::uint32_t offset) {
+    sync();
+    pay(machine_.prices().apic_read);
+    const ApicRead read = apic_.read(clock_.now(), offset);
+    require_access(read.fault, offset);
+    return read.value;
+}
+
+void Cpu::apic_eoi() {
+    sync();
+    pay(apic_.mode() == LocalApic::Mode::kX2apic ? machine_.prices().msr_write : machine_.prices().apic_write);
+    apic_.eoi(clock_.now());
+}
+
+void Cpu::write_msr(std::uint32_t msr, std::uint64_t value) {
+    sync();
+    pay(machine_.prices().msr_write);
+    if (msr == kMsrTsc)
+        tsc_.write(clock_.now(), value, cause());
+    else if (msr == kMsrTscAdjust)
+        tsc_.write_adjust(clock_.now(), value, cause());
+    else
+        require_access(apic_.write_msr(clock_.now(), msr, value, cause()), msr);
+}
+
+void Cpu::write_tsc_deadline(std::uint64_t tsc) { write_msr(apic::kMsrTscDeadline, tsc); }
+
+void Cpu::write_icr(CpuId target, std::uint32_t low) {
+    sync();
+    pay(machine_.prices().ipi_send);
+    // Under tso and weak an x2APIC ICR write drains nothing: whoever needs order fences before it (MA 6.3).
+    if (apic_.mode() == LocalApic::Mode::kX2apic) {
+        require_access(apic_.write(clock_.now(), apic::kIcrLow, (std::uint64_t{target} << 32) | low, cause()),
+                       apic::kIcrLow);
+        return;
+    }
+    require_access(apic_.write(clock_.now(), apic::kIcrHigh, std::uint64_t{target} << 24, cause()), apic::kIcrHigh);
+    require_access(apic_.write(clock_.now(), apic::kIcrLow, low, cause()), apic::kIcrLow);
+}
+
+void Cpu::send_ipi(CpuId target, std::uint8_t vector) {
+    machine_.cpu(target).ipi_sync_.release_join(*this);
+    write_icr(target, static_cast<std::uint32_t>(apic::kIcrAssert) | vector);
+}
+
+void Cpu::send_nmi(CpuId target) {
+    machine_.cpu(target).ipi_sync_.release_join(*this);
+    write_icr(target, static_cast<std::uint32_t>(apic::kIcrAssert) | (4u << 8));
+}
+
+void Cpu::send_init_start_up(CpuId target) {
+    constexpr std::uint32_t kInit = 5u << 8;
+    constexpr std::uint32_t kStartUp = 6u << 8;
+    // Any page below 1 MiB will do: the model has no real-mode code.
+    constexpr std::uint32_t kTrampolinePage = 0x9f;
+    write_icr(target, static_cast<std::uint32_t>(apic::kIcrAssert) | kInit);
+    spend_time(std::chrono::microseconds{10});
+    write_icr(target, static_cast<std::uint32_t>(apic::kIcrAssert) | kStartUp | kTrampolinePage);
+    machine_.cpu(target).ipi_sync_.release_join(*this);
+}
+
+std::uint64_t Cpu::read_tsc() {
+    spend(machine_.prices().tsc_read);
+    return tsc_.read(clock_.now());
+}
+
+std::uint64_t Cpu::hpet_read(std::uint32_t offset, unsigned bytes) {
+    sync();
+    pay(machine_.prices().mmio_hpet);
+    return machine_.hpet().read(clock_.now(), offset, bytes);
+}
+
+void Cpu::hpet_write(std::uint32_t offset, std::uint64_t value, unsigned bytes) {
+    sync();
+    pay(machine_.prices().mmio_hpet);
+    machine_.hpet().write(clock_.now(), offset, value, bytes, cause());
+}
+
+}  // namespace ticklab::sim

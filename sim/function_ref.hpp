@@ -1,0 +1,31 @@
+// A reference to something callable that outlives the call. Owns nothing, so an abandoned fiber leaks nothing.
+#pragma once
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace ticklab::sim {
+
+template <class Signature>
+class FunctionRef;
+
+template <class R, class... Args>
+class FunctionRef<R(Args...)> {
+public:
+    template <class F>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<R, F&, Args...>)
+        FunctionRef(F&& f)  // NOLINT(google-explicit-constructor): stands for the function itself at call sites
+        : object_(const_cast<void*>(static_cast<const void*>(std::addressof(f)))),
+          call_([](void* object, Args... args) -> R {
+              return (*static_cast<std::remove_reference_t<F>*>(object))(std::forward<Args>(args)...);
+          }) {}
+
+    R operator()(Args... args) const { return call_(object_, std::forward<Args>(args)...); }
+
+private:
+    void* object_;
+    R (*call_)(void*, Args...);
+};
+
+}  // namespace ticklab::sim

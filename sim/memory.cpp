@@ -1,0 +1,213 @@
+#include "ticklab/sim/memory.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ticklab/sim/cpu.hpp"
+#include "ticklab/sim/machine.hpp"
+#include "ticklab/sim/machine_records.hpp"
+#include "ticklab/sim/machine_sites.hpp"
+
+namespace ticklab::sim {
+namespace {
+
+/// Stores of a cell that are kept: more than can be within the staleness bound matter to nobody.
+constexpr std::size_t kMaxHistory = 16;
+
+}  // namespace
+
+Time StoreBuffer::last_drain(Time now) const {
+    Time last = now;
+    for (const Pending& p : pending_)
+        last = std::max(last, p.visible_at);
+    return last;
+}
+
+void StoreBuffer::drain(Time now) {
+    for (const Pending& p : pending_)
+        if (p.index >= p.cell->first_index) {
+            Time& visible_at = p.cell->at(p.index).visible_at;
+            visible_at = std::min(visible_at, now);
+        }
+    pending_.clear();
+}
+
+void StoreBuffer::retire(Time now) {
+    std::erase_if(pending_, [now](const Pending& p) { return p.visible_at <= now; });
+}
+
+void StoreBuffer::forget(const CellHistory& cell) {
+    std::erase_if(pending_, [&cell](const Pending& p) { return p.cell == &cell; });
+}
+
+MemoryCell::~MemoryCell() = default;
+
+std::uint64_t MemoryCell::load(Cpu& cpu, Order order) {
+    line_.access(cpu, false);
+    if (!history_) [[likely]] {
+        if (acquires(order))
+            release_.acquire(cpu);
+        return bits_;
+    }
+    return load_stale(cpu, order);
+}
+
+void MemoryCell::store(Cpu& cpu, std::uint64_t bits, Order order) {
+    line_.access(cpu, true);
+    if (order == Order::kFull) {
+        cpu.pay(cpu.machine().prices().memory_barrier);
+        cpu.store_buffer_.drain(cpu.local_time());
+    }
+    put(cpu, bits, order);
+}
+
+std::uint64_t MemoryCell::begin_modify(Cpu& cpu) {
+    line_.access(cpu, true, true);
+    // A locked operation drains the CPU's buffer, and acts on the newest value in coherence order.
+    cpu.store_buffer_.drain(cpu.local_time());
+    return bits_;
+}
+
+void MemoryCell::end_modify(Cpu& cpu, std::uint64_t bits, Order order) {
+    if (acquires(order))
+        (history_ ? history_->stores.back().release : release_).acquire(cpu);
+    if (history_) {
+        for (CellStore& s : history_->stores)
+            s.visible_at = std::min(s.visible_at, cpu.local_time());
+    }
+    put(cpu, bits, order);
+    cpu.store_buffer_.drain(cpu.local_time());
+}
+
+bool MemoryCell::compare_exchange(Cpu& cpu, std::uint64_t& expected, std::uint64_t desired, Order order) {
+    const std::uint64_t old = begin_modify(cpu);
+    if (old != expected) {
+        expected = old;
+        return false;
+    }
+    end_modify(cpu, desired, order);
+    return true;
+}
+
+void MemoryCell::put(Cpu& cpu, std::uint64_t bits, Order order) {
+    const std::uint64_t before = bits_;
+    bits_ = bits;
+    const MachineConfig& config = cpu.machine().config();
+    if (config.memory_model == MemoryModel::kSequential) [[likely]] {
+        // A store that is part of a read-modify-write continues the release sequence it has read; a plain one ends it.
+        if (releases(order))
+            release_.release_join(cpu);
+        else
+            release_.clear();
+        return;
+    }
+    store_delayed(cpu, before, order);
+}
+
+void MemoryCell::store_delayed(Cpu& cpu, std::uint64_t before, Order order) {
+    const MachineConfig& config = cpu.machine().config();
+    const Time now = cpu.local_time();
+    if (!history_) {
+        history_ = std::make_unique<CellHistory>();
+        history_->floor.assign(config.cpu_count, 0);
+        history_->stores.emplace_back().bits = before;
+    }
+    CellHistory& h = *history_;
+    // Coherence order is the order of these calls: whoever wrote this cell before has drained it by now.
+    for (CellStore& s : h.stores)
+        if (s.writer != cpu.id())
+            s.visible_at = std::min(s.visible_at, now);
+    cpu.store_buffer_.retire(now);
+    const std::uint64_t delay =
+        cpu.draw(sites::kStoreDrain, static_cast<std::uint64_t>(config.max_staleness.count()) + 1);
+    Time visible_at = now + Duration{static_cast<std::int64_t>(delay)};
+    // Stores drain in program order under TSO; under weak only a release waits for those before it.
+    if (config.memory_model == MemoryModel::kTso || releases(order))
+        visible_at = std::max(visible_at, cpu.store_buffer_.last_drain(now));
+    visible_at = std::max(visible_at, h.stores.back().visible_at);
+    h.stores.back().superseded_at = visible_at;
+    CellStore& s = h.stores.emplace_back();
+    s.bits = bits_;
+    s.writer = cpu.id();
+    s.visible_at = visible_at;
+    HappensBefore& hb = cpu.machine().happens_before();
+    s.writer_clock = hb.clock(cpu.id());
+    if (releases(order))
+        s.release.release(cpu);
+    h.floor[cpu.id()] = h.last_index();
+    cpu.store_buffer_.add(h, h.last_index(), visible_at);
+    while (h.stores.size() > kMaxHistory) {
+        h.stores.pop_front();
+        ++h.first_index;
+    }
+}
+
+std::uint64_t MemoryCell::load_stale(Cpu& cpu, Order order) {
+    const MachineConfig& config = cpu.machine().config();
+    HappensBefore& hb = cpu.machine().happens_before();
+    CellHistory& h = *history_;
+    const Time now = cpu.local_time();
+    std::uint64_t newest = h.last_index();
+    while (newest > h.first_index && h.at(newest).writer != cpu.id() && h.at(newest).visible_at > now)
+        --newest;
+    std::uint64_t oldest = std::max(h.floor[cpu.id()], h.first_index);
+    for (std::uint64_t i = newest; i > oldest; --i) {
+        const CellStore& s = h.at(i);
+        if (s.writer != kNoCpu && hb.ordered(cpu.id(), s.writer, s.writer_clock))
+            oldest = i;
+    }
+    newest = std::max(newest, oldest);
+    if (config.memory_model == MemoryModel::kWeak && !acquires(order)) {
+        while (oldest < newest && h.at(oldest).superseded_at + config.max_staleness < now)
+            ++oldest;
+        newest -= cpu.draw(sites::kStaleRead, newest - oldest + 1);
+    }
+    h.floor[cpu.id()] = newest;
+    const CellStore& s = h.at(newest);
+    if (acquires(order))
+        s.release.acquire(cpu);
+    return s.bits;
+}
+
+void full_barrier(Cpu& cpu) {
+    cpu.sync();
+    cpu.pay(cpu.machine().prices().memory_barrier);
+    cpu.store_buffer_.drain(cpu.local_time());
+}
+
+void spin_until(Cpu& cpu, CacheLine& line, FunctionRef<bool()> until, const Cpu* waiting_for) {
+    line.access(cpu, false);
+    if (until())
+        return;
+    cpu.record(kSpinBegin, waiting_for ? waiting_for->id() : kNoCpu);
+    const Time began = cpu.local_time();
+    const Cpu::Awaited outer = cpu.awaited_;
+    const CpuActivity before = cpu.activity_;
+    cpu.activity_ = CpuActivity::kSpinning;
+    cpu.awaited_ = Cpu::Awaited{nullptr, waiting_for, cpu.irq_depth_};
+    if (waiting_for)
+        cpu.machine().check_deadlock(cpu);
+    while (!until()) {
+        line.add_poller(cpu);
+        cpu.wait(cpu.machine().soft_lockup_at(began), cpu.irqs_enabled_);
+        line.remove_poller(cpu);
+        cpu.clock_.move_to(cpu.machine().now());
+        if (cpu.irqs_enabled_ && cpu.interrupt_pending())
+            cpu.take_interrupts();
+        else if (cpu.local_time() - began >= cpu.machine().config().soft_lockup)
+            cpu.fail(checks::kSoftLockup, fmt::format("polling since {} ns", ns_floor(began)));
+        line.access(cpu, false);
+    }
+    cpu.awaited_ = outer;
+    cpu.activity_ = before;
+    cpu.record(kSpinEnd);
+}
+
+void per_cpu_access(Cpu& cpu, CpuId owner) {
+    if (owner != cpu.id())
+        cpu.fail(checks::kPerCpu, fmt::format("private data of CPU {}", owner));
+    cpu.spend(cpu.machine().prices().cache_hit);
+}
+
+}  // namespace ticklab::sim

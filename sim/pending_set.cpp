@@ -1,0 +1,438 @@
+#include "ticklab/sim/pending_set.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <utility>
+
+namespace ticklab::sim {
+
+PendingSet::PendingSet() : front_(1, kAboveAll) { buckets_.fill(kNoSource); }
+
+PendingSet::~PendingSet() = default;
+
+void PendingSet::misused(const char* what) {
+    std::fprintf(stderr, "PendingSet misused: %s\n", what);
+    std::abort();
+}
+
+SourceIndex PendingSet::add(std::uint32_t rank) {
+    const auto s = static_cast<SourceIndex>(nodes_.size());
+    if (s == kMaxSources) {
+        misused("add: too many sources");
+    }
+    Node n;
+    n.rank = rank;
+    nodes_.push_back(n);
+    // Room for every source, so that no insertion has to ask.
+    front_.push_back(kAboveAll);
+    return s;
+}
+
+Time PendingSet::armed_for(SourceIndex s) const {
+    const Node& n = nodes_[s];
+    if (n.place == kUnarmed) {
+        return kNever;
+    }
+    return n.place >= kRing ? ring_instant(n) : n.at;
+}
+
+void PendingSet::arm_periodic(SourceIndex s, Time first, Duration period) {
+    if (first < last_popped_ || first == kNever || period <= Duration::zero()) {
+        misused("arm_periodic: the first instant is before the last popped one or kNever, or no positive period");
+    }
+    disarm(s);
+    Node& n = nodes_[s];
+    n.at = first;
+    n.period = period;
+    if (!ring_join(s)) {
+        place(s, first);
+    }
+    refresh_earliest();
+}
+
+// A periodic source that no ring could take, just popped: joins a ring if one fits by now, else goes back to the wheel.
+void PendingSet::rearm_periodic(SourceIndex s) {
+    Node& n = nodes_[s];
+    const Time next = saturating_add(n.at, n.period);
+    if (next == kNever) {
+        return;
+    }
+    n.at = next;
+    if (!ring_join(s)) {
+        place(s, next);
+    }
+}
+
+std::uint64_t PendingSet::bucket_start(unsigned level, unsigned digit) const {
+    const unsigned shift = level * kDigitBits;
+    const std::uint64_t above = level + 1 == kLevels ? 0 : wheel_base_ >> (shift + kDigitBits) << (shift + kDigitBits);
+    return above | std::uint64_t{digit} << shift;
+}
+
+SourceIndex PendingSet::detach_bucket(unsigned bucket) {
+    const SourceIndex first = buckets_[bucket];
+    buckets_[bucket] = kNoSource;
+    std::uint64_t& bitmap = bitmaps_[bucket / kBuckets];
+    bitmap &= ~(std::uint64_t{1} << bucket % kBuckets);
+    if (bitmap == 0) {
+        wheel_levels_ &= ~(1U << bucket / kBuckets);
+    }
+    return first;
+}
+
+void PendingSet::relink_chain(SourceIndex first) {
+    for (SourceIndex s = first; s != kNoSource;) {
+        const SourceIndex next = nodes_[s].next;
+        link(s);
+        s = next;
+    }
+}
+
+// Puts `count` entries, all later than those of the front, into the front, whatever their order. Counts for each how
+// many are earlier: no branch depends on the order, and runs are short.
+void PendingSet::sort_run(const Entry* run, std::uint32_t count, Entry* last) {
+    // `last` is where the earliest goes; slots below it descend.
+    std::uint32_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        const std::uint64_t t0 = raw_time(run[i]), t1 = raw_time(run[i + 1]), t2 = raw_time(run[i + 2]),
+                            t3 = raw_time(run[i + 3]);
+        std::uint64_t n0 = 0, n1 = t0 <= t1, n2 = (t0 <= t2) + (t1 <= t2), n3 = (t0 <= t3) + (t1 <= t3) + (t2 <= t3);
+        n0 += (t1 < t0) + (t2 < t0) + (t3 < t0);
+        n1 += (t2 < t1) + (t3 < t1);
+        n2 += t3 < t2;
+        std::uint32_t j = 0;
+        for (; j < i; ++j) {
+            const std::uint64_t t = raw_time(run[j]);
+            n0 += t <= t0;
+            n1 += t <= t1;
+            n2 += t <= t2;
+            n3 += t <= t3;
+        }
+        for (j = i + 4; j < count; ++j) {
+            const std::uint64_t t = raw_time(run[j]);
+            n0 += t < t0;
+            n1 += t < t1;
+            n2 += t < t2;
+            n3 += t < t3;
+        }
+        *(last - n0) = run[i];
+        *(last - n1) = run[i + 1];
+        *(last - n2) = run[i + 2];
+        *(last - n3) = run[i + 3];
+    }
+    for (; i < count; ++i) {
+        const std::uint64_t t0 = raw_time(run[i]);
+        std::uint64_t n0 = 0;
+        for (std::uint32_t j = 0; j < i; ++j) {
+            n0 += raw_time(run[j]) <= t0;
+        }
+        for (std::uint32_t j = i + 1; j < count; ++j) {
+            n0 += raw_time(run[j]) < t0;
+        }
+        *(last - n0) = run[i];
+    }
+    // Ranks within one instant.
+    for (std::uint32_t k = 1; k < count; ++k) {
+        Entry* slot = last - k;
+        if (*slot < slot[1]) [[unlikely]] {
+            const Entry e = *slot;
+            for (; slot != last && e < slot[1]; ++slot) {
+                *slot = slot[1];
+            }
+            *slot = e;
+        }
+    }
+}
+
+// Copies the entries of `bucket` to `run`, in any order; leaves the bucket as it is and returns `limit` + 1 if it holds
+// more than `limit`.
+std::uint32_t PendingSet::copy_bucket(unsigned bucket, Entry* run, std::uint32_t limit) {
+    std::uint32_t length = 0;
+    for (SourceIndex s = buckets_[bucket]; s != kNoSource; s = nodes_[s].next) {
+        if (length == limit) {
+            return limit + 1;
+        }
+        run[length++] = entry_of(s);
+    }
+    return length;
+}
+
+// The front is empty: moves the wheel's earliest buckets to it.
+void PendingSet::refill() {
+    std::array<Entry, kMinRefill + kMaxRun> runs;
+    std::array<std::uint32_t, kMinRefill + 1> starts{};
+    std::uint32_t run_count = 0;
+    std::uint32_t count = 0;
+    std::uint64_t end = 0;
+    while (wheel_levels_ != 0 && count < kMinRefill) {
+        const auto level = static_cast<unsigned>(std::countr_zero(wheel_levels_));
+        const auto digit = static_cast<unsigned>(std::countr_zero(bitmaps_[level]));
+        const unsigned bucket = level * kBuckets + digit;
+        std::uint32_t taken = copy_bucket(bucket, runs.data() + count, kMaxRun);
+        if (taken <= kMaxRun) {
+            wheel_base_ = bucket_start(level, digit);
+            end = wheel_base_ + (std::uint64_t{1} << (level * kDigitBits));
+            detach_bucket(bucket);
+            count += taken;
+            starts[++run_count] = count;
+        } else if (count != 0) {
+            break;
+        } else if (level != 0) {
+            wheel_base_ = bucket_start(level, digit);
+            relink_chain(detach_bucket(bucket));
+        } else {
+            // More than a run at one instant: cannot be split.
+            wheel_base_ = bucket_start(level, digit);
+            end = wheel_base_ + 1;
+            count = copy_bucket(bucket, front_.data() + 1, kMaxSources);
+            detach_bucket(bucket);
+            std::sort(front_.begin() + 1, front_.begin() + 1 + count, std::greater<>{});
+            break;
+        }
+    }
+    for (std::uint32_t r = 0; r < run_count; ++r) {
+        sort_run(runs.data() + starts[r], starts[r + 1] - starts[r], front_.data() + count - starts[r]);
+    }
+    for (std::uint32_t i = 1; i <= count; ++i) {
+        nodes_[source_of(front_[i])].place = kFront;
+    }
+    front_count_ = count;
+    wheel_count_ -= count;
+    // An open end behind thousands of one instant would have every later arming shift them.
+    front_end_ = wheel_count_ == 0 && count <= kMaxRun ? kAboveAll : Entry{end} << 64;
+    refill_count_ = count;
+    front_limit_ = std::max(count, kMaxRun) + kFrontGrowth;
+}
+
+// The front has grown too long: moves all but its earliest entries to the wheel.
+//
+// That may cost far more than the growth that led here: a refill may have jumped ahead over a gap (the base has to come
+// back down, and all below the level where it differs is linked anew), or have brought thousands that share an instant.
+// So the front is let grow with the square root of that cost first, which keeps both parts of the cost small.
+void PendingSet::spill() {
+    const std::uint32_t moved = front_count_ - kMaxRun;
+    const Entry first_moved = front_[moved];
+    const bool lowers = wheel_count_ == 0 || raw_time(first_moved) < wheel_base_;
+    const std::uint64_t cost = std::uint64_t{moved} + (lowers ? wheel_count_ : 0);
+    const std::uint64_t growth = front_count_ - std::min(refill_count_, front_count_);
+    if (growth * growth < 16 * cost) {
+        front_limit_ = front_count_ + std::max(static_cast<std::uint32_t>(growth), kFrontGrowth);
+        return;
+    }
+    if (lowers) {
+        lower_base(raw_time(first_moved));
+    }
+    front_end_ = first_moved;
+    for (std::uint32_t i = 1; i <= moved; ++i) {
+        link(source_of(front_[i]));
+    }
+    wheel_count_ += moved;
+    std::copy(front_.begin() + 1 + moved, front_.begin() + 1 + front_count_, front_.begin() + 1);
+    front_count_ = kMaxRun;
+    refill_count_ = kMaxRun;
+    front_limit_ = kMaxRun + kFrontGrowth;
+}
+
+// Entries above the highest level where the old and the new base differ stay where they are; those at that level too:
+// their digit is above the old base's, hence above the new one's.
+void PendingSet::lower_base(std::uint64_t at_ps) {
+    const unsigned highest = level_of(at_ps);
+    SourceIndex chain = kNoSource;
+    while (wheel_levels_ != 0) {
+        const auto level = static_cast<unsigned>(std::countr_zero(wheel_levels_));
+        if (level >= highest) {
+            break;
+        }
+        const auto digit = static_cast<unsigned>(std::countr_zero(bitmaps_[level]));
+        for (SourceIndex s = detach_bucket(level * kBuckets + digit); s != kNoSource;) {
+            const SourceIndex next = nodes_[s].next;
+            nodes_[s].next = chain;
+            chain = s;
+            s = next;
+        }
+    }
+    wheel_base_ = at_ps;
+    relink_chain(chain);
+}
+
+// The place of `e` in the ring's cyclic order, counted from its head: how many members are below.
+std::uint32_t PendingSet::ring_position(const Ring& ring, Entry e) const {
+    const auto size = static_cast<std::uint32_t>(ring.members.size());
+    std::uint32_t low = 0;
+    std::uint32_t high = size;
+    while (low < high) {
+        const std::uint32_t mid = low + (high - low) / 2;
+        if (ring.members[(ring.head + mid) % size] < e) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+bool PendingSet::ring_join(SourceIndex s) {
+    Node& n = nodes_[s];
+    std::uint32_t chosen = kMaxRings;
+    for (std::uint32_t i = 0; i < kMaxRings; ++i) {
+        if (!rings_[i].members.empty() && rings_[i].period == n.period) {
+            chosen = i;
+            break;
+        }
+        if (rings_[i].members.empty() && chosen == kMaxRings) {
+            chosen = i;
+        }
+    }
+    if (chosen == kMaxRings) {
+        return false;
+    }
+    Ring& ring = rings_[chosen];
+    const auto size = static_cast<std::uint32_t>(ring.members.size());
+    const Entry joining = entry_of(s);
+    if (size == 0) {
+        ring.period = n.period;
+        ring.head = 0;
+        ring.members.push_back(joining);
+        ++ring_count_;
+    } else {
+        const Entry round = Entry{static_cast<std::uint64_t>(ring.period.count())} << 64;
+        const Entry head = ring.members[ring.head];
+        const Entry tail = ring.members[(ring.head + size - 1) % size];
+        if (joining > head ? joining >= head + round : tail >= joining + round) {
+            return false;
+        }
+        std::uint32_t at = ring.head + ring_position(ring, joining);
+        if (at > size) {
+            at -= size;
+            ++ring.head;
+        }
+        ring.members.insert(ring.members.begin() + at, joining);
+    }
+    n.place = kRing + chosen;
+    ++armed_count_;
+    choose_ring();
+    return true;
+}
+
+void PendingSet::ring_leave(SourceIndex s) {
+    Node& n = nodes_[s];
+    Ring& ring = rings_[n.place - kRing];
+    const auto size = static_cast<std::uint32_t>(ring.members.size());
+    const std::uint32_t at = (ring.head + ring_position(ring, entry(ring_instant(n), n.rank, s))) % size;
+    ring.members.erase(ring.members.begin() + at);
+    if (at < ring.head) {
+        --ring.head;
+    } else if (ring.head == size - 1) {
+        ring.head = 0;
+    }
+    n.place = kUnarmed;
+    --armed_count_;
+    if (ring.members.empty()) {
+        --ring_count_;
+    }
+    choose_ring();
+}
+
+void PendingSet::choose_ring() {
+    Entry least = kAboveAll;
+    for (std::uint32_t i = 0; i < kMaxRings; ++i) {
+        const Ring& ring = rings_[i];
+        if (!ring.members.empty() && ring.members[ring.head] < least) {
+            least = ring.members[ring.head];
+            earliest_ring_ = i;
+        }
+    }
+}
+
+// The next instant of a ring's member. Popping touches the ring alone, not the node; by invariant (3) the next instant
+// is the one of the source's instants that lies within a period of the head.
+Time PendingSet::ring_instant(const Node& n) const {
+    const Ring& ring = rings_[n.place - kRing];
+    const Entry head = ring.members[ring.head];
+    Duration ahead = (n.at - time_of(head)) % ring.period;
+    if (ahead < Duration::zero() || (ahead == Duration::zero() && n.rank < rank_of(head))) {
+        ahead += ring.period;
+    }
+    return saturating_add(time_of(head), ahead);
+}
+
+const char* PendingSet::broken_part(std::vector<char>& seen) const {
+    const auto mark = [&](SourceIndex s, std::uint32_t place) {
+        return nodes_[s].place == place && !std::exchange(seen[s], char{1});
+    };
+    for (std::uint32_t i = 1; i <= front_count_; ++i) {
+        const Entry e = front_[i];
+        if (!mark(source_of(e), kFront) || e != entry_of(source_of(e))) {
+            return "a front entry differs from its node";
+        }
+        if (e >= front_end_ || e >= front_[i - 1]) {
+            return "the front is not sorted below its end (1)";
+        }
+    }
+    for (unsigned bucket = 0; bucket < buckets_.size(); ++bucket) {
+        const unsigned level = bucket / kBuckets;
+        if (((bitmaps_[level] >> bucket % kBuckets & 1) != 0) != (buckets_[bucket] != kNoSource) ||
+            ((wheel_levels_ >> level & 1) != 0) != (bitmaps_[level] != 0)) {
+            return "a bitmap differs from its buckets";
+        }
+        std::uint32_t prev = kFirst | bucket;
+        for (SourceIndex s = buckets_[bucket]; s != kNoSource; prev = s, s = nodes_[s].next) {
+            const std::uint64_t at = raw(nodes_[s].at);
+            if (!mark(s, kWheel) || nodes_[s].prev != prev) {
+                return "a bucket's list is broken";
+            }
+            if (entry_of(s) < front_end_ || level_of(at) != level ||
+                (at >> (level * kDigitBits)) % kBuckets != bucket % kBuckets || at < wheel_base_) {
+                return "a wheel entry is not in its bucket or below the front's end (1)";
+            }
+        }
+    }
+    for (const Ring& ring : rings_) {
+        const auto size = static_cast<std::uint32_t>(ring.members.size());
+        for (std::uint32_t i = 0; i < size; ++i) {
+            const Entry e = ring.members[(ring.head + i) % size];
+            const SourceIndex s = source_of(e);
+            if (!mark(s, kRing + static_cast<std::uint32_t>(&ring - rings_.data())) ||
+                nodes_[s].period != ring.period || e != entry(ring_instant(nodes_[s]), nodes_[s].rank, s)) {
+                return "a ring's member differs from its node";
+            }
+            if (i != 0 && e <= ring.members[(ring.head + i - 1) % size]) {
+                return "a ring is not in order (3)";
+            }
+        }
+    }
+    return nullptr;
+}
+
+const char* PendingSet::broken_invariant() const {
+    std::vector<char> seen(nodes_.size(), 0);
+    if (const char* broken = broken_part(seen)) {
+        return broken;
+    }
+    const auto count = static_cast<std::uint32_t>(std::count(seen.begin(), seen.end(), char{1}));
+    std::uint32_t in_rings = 0;
+    Entry least = front_[front_count_];
+    for (const Ring& ring : rings_) {
+        in_rings += static_cast<std::uint32_t>(ring.members.size());
+        if (!ring.members.empty()) {
+            least = std::min(least, ring.members[ring.head]);
+        }
+    }
+    if (count != armed_count_ || count != front_count_ + wheel_count_ + in_rings) {
+        return "the counts differ from the parts";
+    }
+    if (front_count_ == 0 && (wheel_count_ != 0 || front_end_ != kAboveAll)) {
+        return "the front is dry (2)";
+    }
+    if (wheel_base_ > raw_time(front_end_)) {
+        return "the wheel's base is beyond the front's end (1)";
+    }
+    if (earliest_ != Key{time_of(least), rank_of(least)} || earliest_source_ != source_of(least)) {
+        return "the earliest key is not the least (4)";
+    }
+    return nullptr;
+}
+
+}  // namespace ticklab::sim
