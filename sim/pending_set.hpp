@@ -117,7 +117,7 @@ private:
     // A bucket with more entries than kMaxRun is split before it is sorted; a refill goes on to the next bucket until it
     // has kMinRefill entries; the front may grow by kFrontGrowth before its later part goes back to the wheel.
     static constexpr std::uint32_t kMaxRun = 32;
-    static constexpr std::uint32_t kMinRefill = 16;
+    static constexpr std::uint32_t kMinRefill = 8;
     static constexpr std::uint32_t kFrontGrowth = 48;
     // A front this long is searched from its back; beyond, by halving.
     static constexpr std::uint32_t kSearchFromBack = kMaxRun + kFrontGrowth;
