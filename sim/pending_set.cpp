@@ -75,8 +75,8 @@ std::uint64_t PendingSet::bucket_start(unsigned level, unsigned digit) const {
     return above | std::uint64_t{digit} << shift;
 }
 
-// Visits a list that is not empty from both ends at once: its nodes are anywhere in memory, and two chains of loads take
-// half the time of one. The visit may relink the source; it ends the walk by returning false.
+// Visits a list that is not empty from both ends at once: its nodes are anywhere in memory, and two chains of loads
+// take half the time of one. The visit may relink the source; it ends the walk by returning false.
 template <class Visit>
 void PendingSet::walk(Bucket list, Visit visit) {
     SourceIndex a = list.first;
@@ -92,13 +92,14 @@ void PendingSet::walk(Bucket list, Visit visit) {
     }
 }
 
-// Puts `count` entries, all later than those of the front, into the front, whatever their order. Counts for each how many
-// are earlier: no branch depends on the order, and runs are short.
+// Puts `count` entries, all later than those of the front, into the front, whatever their order. Counts for each how
+// many are earlier: no branch depends on the order, and runs are short.
 void PendingSet::sort_run(const Entry* run, std::uint32_t count, Entry* last) {
     // `last` is where the earliest goes; slots below it descend.
     std::uint32_t i = 0;
     for (; i + 4 <= count; i += 4) {
-        const std::uint64_t t0 = raw_time(run[i]), t1 = raw_time(run[i + 1]), t2 = raw_time(run[i + 2]), t3 = raw_time(run[i + 3]);
+        const std::uint64_t t0 = raw_time(run[i]), t1 = raw_time(run[i + 1]), t2 = raw_time(run[i + 2]),
+                            t3 = raw_time(run[i + 3]);
         std::uint64_t n0 = 0, n1 = t0 <= t1, n2 = (t0 <= t2) + (t1 <= t2), n3 = (t0 <= t3) + (t1 <= t3) + (t2 <= t3);
         n0 += (t1 < t0) + (t2 < t0) + (t3 < t0);
         n1 += (t2 < t1) + (t3 < t1);

@@ -94,7 +94,7 @@ private:
     enum Place : std::uint32_t { kUnarmed, kFront, kWheel, kRing };
 
     struct Node {
-        Time at = kNever;  // in a ring: one of the source's instants, not always the next
+        Time at = kNever;   // in a ring: one of the source's instants, not always the next
         Duration period{};  // zero: one-shot
         std::uint32_t rank = 0;
         // In a bucket: the neighbours, or kEnd | bucket at either end.
@@ -121,8 +121,8 @@ private:
     static constexpr std::uint32_t kEnd = 0x8000'0000U;
     static constexpr std::uint32_t kMaxSources = kEnd - 1;
     static constexpr unsigned kMaxRings = 8;
-    // A bucket with more entries than kMaxRun is split before it is sorted; a refill goes on to the next bucket until it
-    // has kMinRefill entries; the front may grow by kFrontGrowth before its later part goes back to the wheel.
+    // A bucket with more entries than kMaxRun is split before it is sorted; a refill goes on to the next bucket until
+    // it has kMinRefill entries; the front may grow by kFrontGrowth before its later part goes back to the wheel.
     static constexpr std::uint32_t kMaxRun = 32;
     static constexpr std::uint32_t kMinRefill = 8;
     static constexpr std::uint32_t kFrontGrowth = 48;
