@@ -4,11 +4,10 @@
 //    fires; each disarm, arm and pop is one operation.
 //  - timeouts: a random source's far timeout is pushed further in place, as a busy connection does; nothing fires.
 //  - burst: all fire at one instant, each armed again a few hundred ns later while the others are still being popped.
-//  - gap: 100 sources all fire before any is armed again, over and over, while n others wait far away: machines that are
-//    idle but for bursts.
+//  - gap: 100 sources all fire before any is armed again, over and over, while n others wait far away: a machine that
+//    is idle but for bursts.
 //  - lone: one source armed again and again just after the earliest instant, all others far away.
-// Delays and victims are drawn beforehand. `calibrate` is a fixed loop of integer work: divide by it to compare
-// machines.
+// Delays and victims are drawn beforehand. `calibrate` is a fixed loop of integer work to compare machines by.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -201,7 +200,7 @@ void gap(benchmark::State& state) {
     count_operations(state, 2 * kNear);
 }
 
-// What one multiply, shift and add in a dependent chain cost here: 1024 of them.
+// What a multiply, a shift and an add in one dependent chain cost here.
 void calibrate(benchmark::State& state) {
     std::uint64_t x = 1;
     for ([[maybe_unused]] auto _ : state) {
