@@ -40,6 +40,8 @@ int run_program(int argc, const char* const* argv);
 /// Whether colours may be used on the descriptor: a terminal, and NO_COLOR is not set to anything.
 bool colour_allowed(int fd);
 
+/// Prints a line to stderr, after the program's name.
+void complain(const std::string& text);
 /// Prints errors to stderr, a line each.
 void print_errors(std::span<const InputError> errors);
 
