@@ -291,7 +291,7 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
     if (!reason) {
         irqs_in_a_row_ = 0;
         const Time decided = clock_.now();
-        const std::uint64_t name = machine_.intern(state.name);
+        const std::uint64_t name = machine_.c_state_names_[c_state];
         record(kIdleEnter, name);
         activity_ = CpuActivity::kIdle;
         not_before_ = decided + state.entry_latency;
@@ -318,8 +318,7 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
             clock_.move_to(engine_.now());
         }
         activity_ = CpuActivity::kRunning;
-        static constexpr std::array<std::string_view, 3> kReasons{"interrupt", "monitor", "work"};
-        record_caused(woken_by, kIdleExit, name, machine_.intern(kReasons[static_cast<std::size_t>(*reason)]));
+        record_caused(woken_by, kIdleExit, name, machine_.wake_reason_names_[static_cast<std::size_t>(*reason)]);
     }
     if (monitored_) {
         monitored_->monitor_ = nullptr;

@@ -28,19 +28,19 @@ public:
 
     struct Stack {
         std::byte* bottom = nullptr;  ///< lowest address
-        std::byte* top = nullptr;     ///< coloured
+        std::byte* top = nullptr;   
     };
     Stack allocate();
     void give_back(Stack stack) { free_.push_back(stack); }
     std::size_t stack_bytes() const { return stack_bytes_; }
 
 private:
-    static constexpr std::size_t kStacksPerSlab = 64;
+    static constexpr std::size_t kStacksPerSlab = 128;
     std::size_t stack_bytes_;
+    std::size_t slab_bytes_;
     std::vector<void*> slabs_;
     std::vector<Stack> free_;
     std::size_t used_in_slab_ = kStacksPerSlab;
-    std::size_t count_ = 0;
 };
 
 /// A flow of control with a stack of its own. Entered by switching to it; its entry function must not return.
