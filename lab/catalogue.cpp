@@ -49,7 +49,7 @@ Json file_rows(DataKind kind, const char* title) {
             {{"name", data.name},
              {"file", data.file},
              {"help", titled ? source->root()[title].get<std::string>()
-                             : to_text(errors.empty() ? InputError{data.file, {}, fmt::format("no \"{}\"", title)}
+                             : to_text(errors.empty() ? file_error(data.file, fmt::format("no \"{}\"", title))
                                                       : errors.front())}});
     }
     return rows;

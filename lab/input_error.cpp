@@ -46,6 +46,13 @@ std::string one_line(std::string_view text) {
 
 }  // namespace
 
+InputError file_error(std::string file, std::string message) {
+    InputError error;
+    error.file = std::move(file);
+    error.message = std::move(message);
+    return error;
+}
+
 std::string to_text(const InputError& error) {
     std::string text = error.file;
     if (error.place.line != 0)

@@ -20,6 +20,9 @@ struct InputError {
     std::string message;
 };
 
+/// About a file or argument as a whole.
+InputError file_error(std::string file, std::string message);
+
 /// "file:line:column: /pointer: message", in valid UTF-8 and on one line.
 std::string to_text(const InputError& error);
 

@@ -280,7 +280,7 @@ std::optional<JsonSource> JsonSource::read(const std::string& file, std::vector<
     std::optional<std::string> text = read_bounded(file, reason);
     const std::string name = file == "-" ? "standard input" : file;
     if (!text) {
-        errors.push_back({name, {}, reason});
+        errors.push_back(file_error(name, reason));
         return std::nullopt;
     }
     return parse(name, *std::move(text), errors);
@@ -288,11 +288,11 @@ std::optional<JsonSource> JsonSource::read(const std::string& file, std::vector<
 
 std::optional<JsonSource> JsonSource::parse(std::string file, std::string text, std::vector<InputError>& errors) {
     if (text.size() > kMaxBytes) {
-        errors.push_back({file, {}, found_expected("more", fmt::format("at most {} bytes", kMaxBytes))});
+        errors.push_back(file_error(file, found_expected("more", fmt::format("at most {} bytes", kMaxBytes))));
         return std::nullopt;
     }
     if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
-        errors.push_back({file, {}, found_expected("an empty file", "a JSON object")});
+        errors.push_back(file_error(file, found_expected("an empty file", "a JSON object")));
         return std::nullopt;
     }
     JsonSource source;
@@ -309,7 +309,7 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
     const std::string file = "--set " + argument;
     const std::size_t equals = argument.find('=');
     if (equals == std::string::npos || equals == 0) {
-        errors.push_back({file, {}, found_expected(in_quotes(argument), "/pointer=value or dotted.path=value")});
+        errors.push_back(file_error(file, found_expected(in_quotes(argument), "/pointer=value or dotted.path=value")));
         return false;
     }
     std::string pointer = argument.substr(0, equals);
@@ -334,7 +334,7 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
     }
     const std::vector<std::string> tokens = tokens_of(pointer);
     if (tokens.size() > kMaxDepth / 2) {
-        errors.push_back({file, {}, found_expected("a longer path", fmt::format("at most {} steps", kMaxDepth / 2))});
+        errors.push_back(file_error(file, found_expected("a longer path", fmt::format("at most {} steps", kMaxDepth / 2))));
         return false;
     }
     json* at = &root_;
@@ -346,12 +346,9 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
             const bool number = looks_like_json(token) && token[0] >= '0' && token[0] <= '9' && token.size() < 8;
             const std::size_t index = token == "-" ? at->size() : number ? std::stoul(token) : SIZE_MAX;
             if (index > at->size()) {
-                errors.push_back(
-                    {file,
-                     {},
-                     fmt::format(
+                errors.push_back(file_error(file, fmt::format(
                          "{}: {}", reached.empty() ? "/" : reached,
-                         found_expected(in_quotes(token), fmt::format("an index of at most {}, or -", at->size())))});
+                         found_expected(in_quotes(token), fmt::format("an index of at most {}, or -", at->size())))));
                 return false;
             }
             if (index == at->size())
@@ -361,8 +358,7 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
             continue;
         }
         if (!at->is_object()) {
-            errors.push_back(
-                {file, {}, fmt::format("{}: {}", reached, found_expected(shown(*at), "an object or array"))});
+            errors.push_back(file_error(file, fmt::format("{}: {}", reached, found_expected(shown(*at), "an object or array"))));
             return false;
         }
         reached = pointer_to(reached, token);

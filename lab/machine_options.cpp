@@ -83,7 +83,6 @@ constexpr MachineOption kOptions[] = {
      set_duration<&MachineConfig::ioapic_fly>},
     {duration("timer_fly", "Time from the event of a local APIC timer to its interrupt.", "20ns"),
      set_duration<&MachineConfig::timer_fly>},
-    {toggle("hpet", "The machine has an HPET.", "true"), set_bool<&MachineConfig::hpet>},
     {integer("hpet_period_fs", "Period of the HPET's counter, in femtoseconds.", "69841279", 1, 100'000'000),
      set_integer<&MachineConfig::hpet_period_fs>},
     {integer("hpet_counter_bits", "Width of the HPET's counter: 32 or 64.", "64", 32, 64),
@@ -116,7 +115,7 @@ constexpr MachineOption kOptions[] = {
     {toggle("check_locks", "Lock order and use are checked.", "true"), set_bool<&MachineConfig::check_locks>},
     {toggle("check_races", "Accesses without happens-before order are found; up to 64 CPUs.", "true"),
      set_bool<&MachineConfig::check_races>},
-    {integer("stack_bytes", "Size of a thread's stack, in bytes.", "65536", 16'384, 16'777'216),
+    {integer("stack_bytes", "Size of a thread's stack, in bytes.", "32768", 16'384, 16'777'216),
      set_integer<&MachineConfig::stack_bytes>},
 };
 

@@ -76,7 +76,7 @@ std::uint64_t PendingSet::bucket_start(unsigned level, unsigned digit) const {
 }
 
 // Visits a list that is not empty from both ends at once: its nodes are anywhere in memory, and two chains of loads
-// take half the time of one. The visit may relink the source; it ends the walk by returning false.
+// take half the time of one. The visit may relink the source.
 template <class Visit>
 void PendingSet::walk(Bucket list, Visit visit) {
     SourceIndex a = list.first;
@@ -84,7 +84,12 @@ void PendingSet::walk(Bucket list, Visit visit) {
     for (;;) {
         const SourceIndex after_a = nodes_[a].next;
         const SourceIndex before_b = nodes_[b].prev;
-        if (!visit(a) || a == b || !visit(b) || after_a == b) {
+        visit(a);
+        if (a == b) {
+            return;
+        }
+        visit(b);
+        if (after_a == b) {
             return;
         }
         a = after_a;
@@ -92,10 +97,9 @@ void PendingSet::walk(Bucket list, Visit visit) {
     }
 }
 
-// Puts `count` entries, all later than those of the front, into the front, whatever their order. Counts for each how
-// many are earlier: no branch depends on the order, and runs are short.
+// Copies a run into the front in descending order: its earliest entry to `last`, the others below. Counts for each
+// entry how many are earlier, four entries at a time: runs are short, and no branch depends on their order.
 void PendingSet::sort_run(const Entry* run, std::uint32_t count, Entry* last) {
-    // `last` is where the earliest goes; slots below it descend.
     std::uint32_t i = 0;
     for (; i + 4 <= count; i += 4) {
         const std::uint64_t t0 = raw_time(run[i]), t1 = raw_time(run[i + 1]), t2 = raw_time(run[i + 2]),
@@ -135,7 +139,7 @@ void PendingSet::sort_run(const Entry* run, std::uint32_t count, Entry* last) {
         }
         *(last - n0) = run[i];
     }
-    // Ranks within one instant.
+    // That went by time alone, so ranks within one instant may still be out of order.
     for (std::uint32_t k = 1; k < count; ++k) {
         Entry* slot = last - k;
         if (*slot < slot[1]) [[unlikely]] {
@@ -152,12 +156,12 @@ void PendingSet::sort_run(const Entry* run, std::uint32_t count, Entry* last) {
 // more than `limit`.
 std::uint32_t PendingSet::copy_bucket(unsigned bucket, Entry* run, std::uint32_t limit) {
     std::uint32_t length = 0;
-    walk(buckets_[bucket], [&](SourceIndex s) {
-        if (length < limit) {
-            run[length] = entry_of(s);
+    for (SourceIndex s = buckets_[bucket].first; (s & kEnd) == 0; s = nodes_[s].next) {
+        if (length == limit) {
+            return limit + 1;
         }
-        return ++length <= limit;
-    });
+        run[length++] = entry_of(s);
+    }
     return length;
 }
 
@@ -172,7 +176,7 @@ void PendingSet::refill() {
         const auto level = static_cast<unsigned>(std::countr_zero(wheel_levels_));
         const auto digit = static_cast<unsigned>(std::countr_zero(bitmaps_[level]));
         const unsigned bucket = level * kBuckets + digit;
-        std::uint32_t taken = copy_bucket(bucket, runs.data() + count, kMaxRun);
+        const std::uint32_t taken = copy_bucket(bucket, runs.data() + count, kMaxRun);
         if (taken <= kMaxRun) {
             wheel_base_ = bucket_start(level, digit);
             end = wheel_base_ + (std::uint64_t{1} << (level * kDigitBits));
@@ -183,10 +187,7 @@ void PendingSet::refill() {
             break;
         } else if (level != 0) {
             wheel_base_ = bucket_start(level, digit);
-            walk(detach_bucket(bucket), [this](SourceIndex s) {
-                link(s);
-                return true;
-            });
+            walk(detach_bucket(bucket), [this](SourceIndex s) { link(s); });
         } else {
             // More than a run at one instant: cannot be split.
             wheel_base_ = bucket_start(level, digit);
@@ -251,10 +252,7 @@ void PendingSet::lower_base(std::uint64_t at_ps) {
             break;
         }
         const auto digit = static_cast<unsigned>(std::countr_zero(bitmaps_[level]));
-        walk(detach_bucket(level * kBuckets + digit), [&moved](SourceIndex s) {
-            moved.push_back(s);
-            return true;
-        });
+        walk(detach_bucket(level * kBuckets + digit), [&moved](SourceIndex s) { moved.push_back(s); });
     }
     wheel_base_ = at_ps;
     for (const SourceIndex s : moved) {

@@ -40,10 +40,14 @@ RecordId RecordStream::append(Emitter& from, Time at, const RecordKind& kind, Re
     if (index_.size() > kept_ && at < index_.back().at)
         in_order_ = false;
     index_.push_back(Entry{at, static_cast<std::uint32_t>(words_.size())});
-    const std::array<std::uint64_t, kHeadWords> head{reinterpret_cast<std::uintptr_t>(&kind), from.cpu, id.bits,
-                                                     cause.bits, waited_on.bits};
-    words_.insert(words_.end(), head.begin(), head.end());
-    words_.insert(words_.end(), operands, operands + count);
+    std::uint64_t* const w = words_.extend(kHeadWords + count);
+    w[kKindWord] = reinterpret_cast<std::uintptr_t>(&kind);
+    w[kCpuWord] = from.cpu;
+    w[kIdWord] = id.bits;
+    w[kCauseWord] = cause.bits;
+    w[kWaitedWord] = waited_on.bits;
+    for (std::size_t i = 0; i < count; ++i)
+        w[kHeadWords + i] = operands[i];
     return id;
 }
 
@@ -81,7 +85,7 @@ void RecordStream::commit(Time horizon) {
     for (std::size_t i = ready; i < index_.size(); ++i) {
         const std::uint64_t* w = words_.data() + index_[i].offset;
         index_[i - ready] = Entry{index_[i].at, static_cast<std::uint32_t>(spare_.size())};
-        spare_.insert(spare_.end(), w, w + kHeadWords + kind_of(w).operand_count);
+        spare_.append(w, kHeadWords + std::size_t{kind_of(w).operand_count});
     }
     index_.resize(index_.size() - ready);
     words_.swap(spare_);
@@ -91,11 +95,11 @@ void RecordStream::commit(Time horizon) {
 }
 
 void RecordStream::digest_record(Time at, const RecordKind& kind, const std::uint64_t* w) {
-    const std::size_t base = chunk_.size();
-    chunk_.resize(base + 2 + kind.operand_count);
-    chunk_[base] = static_cast<std::uint64_t>(ps(at));
-    chunk_[base + 1] = std::uint64_t{kind.id} | (w[kCpuWord] << 16) | (std::uint64_t{kind.operand_count} << 48);
-    std::copy_n(w + kHeadWords, kind.operand_count, chunk_.data() + base + 2);
+    std::uint64_t* const c = chunk_.extend(std::size_t{2} + kind.operand_count);
+    c[0] = static_cast<std::uint64_t>(ps(at));
+    c[1] = std::uint64_t{kind.id} | (w[kCpuWord] << 16) | (std::uint64_t{kind.operand_count} << 48);
+    for (std::size_t i = 0; i < kind.operand_count; ++i)
+        c[2 + i] = w[kHeadWords + i];
     if (++chunk_records_ == kChunkRecords)
         close_chunk();
 }

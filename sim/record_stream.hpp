@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "ticklab/sim/record.hpp"
+#include "ticklab/sim/word_buffer.hpp"
 
 namespace ticklab::sim {
 
@@ -87,12 +88,12 @@ private:
     void digest_record(Time at, const RecordKind& kind, const std::uint64_t* words);
     void close_chunk();
 
-    std::vector<std::uint64_t> words_;
-    std::vector<std::uint64_t> spare_;
+    WordBuffer words_;
+    WordBuffer spare_;
     std::vector<Entry> index_;
     std::vector<Record> batch_;
     std::vector<RecordConsumer*> consumers_;
-    std::vector<std::uint64_t> chunk_;
+    WordBuffer chunk_;
     std::size_t chunk_records_ = 0;
     std::vector<Digest> chain_;
     Digest digest_;

@@ -30,6 +30,7 @@ struct Command {
 /// Every command of the program, in the order of the help text.
 std::vector<Command> commands();
 
+Command run_command();
 Command validate_command();
 Command list_command();
 Command schema_command();
@@ -40,6 +41,8 @@ int run_program(int argc, const char* const* argv);
 /// Whether colours may be used on the descriptor: a terminal, and NO_COLOR is not set to anything.
 bool colour_allowed(int fd);
 
+/// Prints a line to stderr, after the program's name.
+void complain(const std::string& text);
 /// Prints errors to stderr, a line each.
 void print_errors(std::span<const InputError> errors);
 

@@ -56,9 +56,8 @@ ExitCode print_list(const Options& options) {
         std::vector<std::string_view> names;
         for (const CatalogueList& known : catalogue())
             names.push_back(known.name);
-        const InputError error{
-            "list", {}, found_expected(in_quotes(options.what), "one of the lists", nearest_word(options.what, names))};
-        print_errors(std::span(&error, 1));
+        complain(found_expected(fmt::format("list {}", in_quotes(options.what)), one_of(names),
+                                nearest_word(options.what, names)));
         return ExitCode::kBadInput;
     }
     const Json rows = list->rows(program_registry());

@@ -22,11 +22,6 @@ constexpr const char* kFooter =
     "\n`ticklab COMMAND --help` says more. Exit codes: 0 fine; 1 a check or expectation failed; 2 bad usage or input;\n"
     "3 internal error; 4 nondeterminism; 5 inconclusive; 130 interrupted.";
 
-void complain(const std::string& text) {
-    const bool colour = colour_allowed(STDERR_FILENO);
-    fmt::print(stderr, "{}ticklab:{} {}\n", colour ? "\x1b[31m" : "", colour ? "\x1b[0m" : "", text);
-}
-
 /// The long option of `app` that an unknown argument was probably meant to be.
 std::string nearest_option(const CLI::App& app, const std::vector<std::string>& arguments) {
     std::vector<std::string> names;
@@ -94,6 +89,11 @@ ExitCode run_command_line(int argc, const char* const* argv) {
 bool colour_allowed(int fd) {
     const char* const no_colour = std::getenv("NO_COLOR");
     return ::isatty(fd) == 1 && (no_colour == nullptr || *no_colour == '\0');
+}
+
+void complain(const std::string& text) {
+    const bool colour = colour_allowed(STDERR_FILENO);
+    fmt::print(stderr, "{}ticklab:{} {}\n", colour ? "\x1b[31m" : "", colour ? "\x1b[0m" : "", text);
 }
 
 void print_errors(std::span<const InputError> errors) {

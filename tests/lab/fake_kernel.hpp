@@ -1,271 +1,111 @@
-// A timer core of a few lines with defects that can be planted, to prove that the checks of lab/ catch them.
+// A kernel by declaration only: what loading needs of one.
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <deque>
-#include <memory>
-#include <string>
-#include <vector>
+#include "ticklab/lab/registry.hpp"
+#include "ticklab/sim/kernel.hpp"
 
-#include "ticklab/lab/scenario.hpp"
-#include "ticklab/sim/devices/local_apic_registers.hpp"
-#include "ticklab/sim/machine.hpp"
+namespace ticklab::test {
 
-namespace ticklab::lab::testing {
+inline constexpr sim::Site kFakeBeforeLock{"fake.set.before_lock", "nothing is locked"};
+inline constexpr const sim::Site* kFakeSites[] = {&kFakeBeforeLock};
 
-using namespace std::chrono_literals;
-
-enum class Defect : std::uint8_t {
-    kNone,
-    kEarly,          ///< fires before the timer's time
-    kTwice,          ///< runs the callback a second time
-    kNever,          ///< drops what is armed
-    kForgets,        ///< keeps it queued and never programs the hardware for it
-    kAfterCancel,    ///< a stop leaves the timer queued
-    kKillNoWait,     ///< a kill does not wait for a running callback
-    kLate,           ///< programs the hardware too late
-    kHeapOrder,      ///< appends to the heap without sifting
+inline constexpr std::string_view kFakeVersions[] = {"1.0", "1.1", "2.0"};
+inline constexpr std::string_view kFakePlacements[] = {"local", "push"};
+inline constexpr sim::ParameterDecl kFakeOptions[] = {
+    {"timer_slop", sim::ValueType::kDuration, "Slack.", false, "50us"},
+    {"placement", sim::ValueType::kWord, "Where timers go.", false, "local", INT64_MIN, INT64_MAX, kFakePlacements},
+    {"children", sim::ValueType::kInteger, "Children a group.", false, "8", 2, 8},
+    {"tickless", sim::ValueType::kBool, "No tick.", false, "true"},
 };
-
-inline constexpr sim::Site kBeforeCallback{"fake.before_callback", "a timer is out of the heap and its callback not begun"};
-inline constexpr sim::Site kBeforeLock{"fake.set.before_lock", "a set is about to take the lock"};
-inline constexpr std::array<const sim::Site*, 2> kFakeSites{&kBeforeCallback, &kBeforeLock};
-
-inline constexpr sim::Duration kFakeSlop = 50us;
-
-/// One heap under one lock a CPU; a timer lives where it was set last.
-class FakeKernel final : public sim::Kernel {
-public:
-    FakeKernel(Defect defect, sim::TimerClient& client) : defect_(defect), client_(client) {}
-
-    static const sim::VerbDecl& verb(std::size_t i) {
-        using enum sim::ValueType;
-        using enum sim::TimerRole;
-        using enum sim::VerbContext;
-        static constexpr sim::ParameterDecl kSet[] = {{"timer", kTimer, "which", true}, {"expires", kTime, "when", true}};
-        static constexpr sim::ParameterDecl kOne[] = {{"timer", kTimer, "which", true}};
-        static const sim::VerbDecl kVerbs[] = {{"timer.set", kThread, kArm, "arms", kSet},
-                                               {"timer.stop", kThread, kCancel, "stops", kOne},
-                                               {"timer.kill", kThread, kSyncCancel, "stops and waits", kOne}};
-        return kVerbs[i];
-    }
-    static std::span<const sim::VerbDecl> verbs() { return {&verb(0), 3}; }
-
-    void boot(sim::Machine& machine) override {
-        machine_ = &machine;
-        bases_.resize(machine.cpu_count());
-        sim::LockClass& lock_class = machine.lock_class("fake base");
-        for (sim::CpuId c = 0; c < machine.cpu_count(); ++c)
-            locks_.emplace_back(machine, lock_class, "fake base " + std::to_string(c));
-    }
-    void cpu_start(sim::Cpu& cpu) override {
-        cpu.apic_write(sim::apic::kSvr, sim::apic::kSvrEnable | 0xff);
-        cpu.apic_write(sim::apic::kLvtTimer, kTimerVector | (2u << sim::apic::kLvtTimerModeShift));
-    }
-    void interrupt(sim::Cpu& cpu, std::uint8_t vector) override {
-        cpu.apic_eoi();
-        if (vector == kTimerVector)
-            bases_[cpu.id()].pending = true;
-    }
-    void nmi(sim::Cpu&) override {}
-    void exit_to_user(sim::Cpu& cpu) override { run_softirq(cpu); }
-    void idle_pass(sim::Cpu& cpu) override {
-        run_softirq(cpu);
-        cpu.irq_disable();
-        if (bases_[cpu.id()].pending)
-            cpu.irq_enable();
-        else
-            cpu.halt(0);
-    }
-    void kick(sim::Cpu& from, sim::Cpu& target) override { from.send_ipi(target.id(), kKickVector); }
-    std::span<const sim::HotplugState> hotplug_states() override { return {}; }
-    void perform_outside(const sim::VerbCall&) override {}
-
-    void perform(sim::Cpu& cpu, const sim::VerbCall& call) override {
-        const auto timer = static_cast<sim::TimerIndex>(call.get<std::int64_t>(0));
-        if (call.verb == &verb(0))
-            set(cpu, timer, call.get<sim::Time>(1));
-        else
-            stop(cpu, timer, call.verb == &verb(2));
-    }
-    sim::TimerPromise promise(const sim::VerbCall& call, sim::Time now) const override {
-        const sim::Time expires = call.get<sim::Time>(1);
-        return {expires, std::max(expires, now) + kFakeSlop, false};
-    }
-    void visit(sim::StructureVisitor& visitor) const override {
-        for (sim::CpuId c = 0; c < bases_.size(); ++c)
-            for (std::size_t i = 0; i < bases_[c].heap.size(); ++i)
-                visitor.timer(c, bases_[c].heap[i].timer, "heap", i, sim::ps(bases_[c].heap[i].expires));
-    }
-    std::optional<std::int64_t> state(std::string_view path) const override {
-        if (path != "queued")
-            return std::nullopt;
-        std::size_t n = 0;
-        for (const Base& base : bases_)
-            n += base.heap.size();
-        return static_cast<std::int64_t>(n);
-    }
-
-private:
-    static constexpr std::uint8_t kTimerVector = 0xec;
-    static constexpr std::uint8_t kKickVector = 0xf0;
-
-    struct Queued {
-        sim::Time expires;
-        sim::TimerIndex timer;
-    };
-    struct Base {
-        std::vector<Queued> heap;
-        bool pending = false;
-        std::optional<sim::TimerIndex> running;
-    };
-    static bool later(const Queued& a, const Queued& b) { return a.expires > b.expires; }
-
-    void program(sim::Cpu& cpu, Base& base) {
-        if (base.heap.empty() || defect_ == Defect::kForgets)
-            return;
-        sim::Time at = base.heap.front().expires;
-        if (defect_ == Defect::kEarly)
-            at -= 20us;
-        if (defect_ == Defect::kLate)
-            at += 300us;
-        cpu.write_tsc_deadline(static_cast<std::uint64_t>(std::max<std::int64_t>(1, sim::ps(at) / 1000)));
-    }
-    static void take_out(Base& base, sim::TimerIndex timer) {
-        std::erase_if(base.heap, [&](const Queued& q) { return q.timer == timer; });
-        std::make_heap(base.heap.begin(), base.heap.end(), later);
-    }
-    void set(sim::Cpu& cpu, sim::TimerIndex timer, sim::Time expires) {
-        cpu.at(kBeforeLock);
-        for (sim::CpuId c = 0; c < bases_.size(); ++c) {
-            const sim::SpinLockIrqGuard guard(cpu, locks_[c]);
-            take_out(bases_[c], timer);
-            if (c != cpu.id())
-                continue;
-        }
-        const sim::SpinLockIrqGuard guard(cpu, locks_[cpu.id()]);
-        Base& base = bases_[cpu.id()];
-        take_out(base, timer);
-        if (defect_ == Defect::kNever)
-            return;
-        base.heap.push_back({expires, timer});
-        if (defect_ != Defect::kHeapOrder)
-            std::push_heap(base.heap.begin(), base.heap.end(), later);
-        program(cpu, base);
-    }
-    void stop(sim::Cpu& cpu, sim::TimerIndex timer, bool wait) {
-        for (sim::CpuId c = 0; c < bases_.size(); ++c) {
-            const sim::SpinLockIrqGuard guard(cpu, locks_[c]);
-            if (defect_ != Defect::kAfterCancel)
-                take_out(bases_[c], timer);
-        }
-        while (wait && defect_ != Defect::kKillNoWait &&
-               std::any_of(bases_.begin(), bases_.end(), [&](const Base& b) { return b.running == timer; }))
-            cpu.spend_time(1us);
-    }
-    void run_softirq(sim::Cpu& cpu) {
-        Base& base = bases_[cpu.id()];
-        if (!base.pending)
-            return;
-        base.pending = false;
-        bool irqs = locks_[cpu.id()].acquire_irqsave(cpu);
-        while (!base.heap.empty() &&
-               base.heap.front().expires <= cpu.local_time() + (defect_ == Defect::kEarly ? 20us : 0us)) {
-            std::pop_heap(base.heap.begin(), base.heap.end(), later);
-            const sim::TimerIndex timer = base.heap.back().timer;
-            base.heap.pop_back();
-            base.running = timer;
-            locks_[cpu.id()].release_restore(cpu, irqs);
-            cpu.at(kBeforeCallback);
-            client_.timer_fired(cpu, timer);
-            if (defect_ == Defect::kTwice)
-                client_.timer_fired(cpu, timer);
-            irqs = locks_[cpu.id()].acquire_irqsave(cpu);
-            base.running.reset();
-        }
-        program(cpu, base);
-        locks_[cpu.id()].release_restore(cpu, irqs);
-    }
-
-    Defect defect_;
-    sim::TimerClient& client_;
-    sim::Machine* machine_ = nullptr;
-    std::vector<Base> bases_;
-    std::deque<sim::SpinLock> locks_;
+inline constexpr sim::ParameterDecl kFakeSet[] = {
+    {"timer", sim::ValueType::kTimer, "Which.", true},
+    {"expires", sim::ValueType::kTime, "When.", true},
+    {"slack", sim::ValueType::kDuration, "Slack."},
 };
+inline constexpr sim::ParameterDecl kFakeStop[] = {{"timer", sim::ValueType::kTimer, "Which.", true}};
+inline constexpr sim::ParameterDecl kFakeMigrate[] = {{"timer", sim::ValueType::kTimer, "Which.", true},
+                                                      {"to", sim::ValueType::kCpu, "Where to.", true}};
+inline constexpr sim::VerbDecl kFakeVerbs[] = {
+    {"timer.set", sim::VerbContext::kThread, sim::TimerRole::kArm, "Arms a timer.", kFakeSet},
+    {"timer.stop", sim::VerbContext::kThread, sim::TimerRole::kCancel, "Stops a timer.", kFakeStop},
+    {"timer.migrate", sim::VerbContext::kControl, sim::TimerRole::kMove, "Moves a timer.", kFakeMigrate},
+};
+inline constexpr sim::StateDecl kFakeStates[] = {{"cpu*.timers.inactive", "Timers that are not queued."},
+                                                 {"machine.timers", "All timers."}};
+inline constexpr std::string_view kNeedsFake1[] = {"FAKE-1"};
+inline constexpr std::string_view kConflictsFake2[] = {"FAKE-2"};
+inline constexpr sim::ChangeDecl kFakeChanges[] = {
+    {"FAKE-1", "first", "timers", sim::ChangeKind::kFix, "1.1", {}, {}, "here", "timers are lost"},
+    {"FAKE-2", "second", "timers", sim::ChangeKind::kFix, "2.0", kNeedsFake1, {}, "here", "timers are late"},
+    {"FAKE-3", "third", "timers", sim::ChangeKind::kFeature, "2.0", {}, kConflictsFake2, "here", "nothing"},
+};
+inline constexpr sim::CheckDecl kFakeChecks[] = {{"fake.order", "Fakes are in order."}};
+inline constexpr sim::CostDecl kFakeCosts[] = {{"heap_sift_step", "one level"}};
+inline constexpr sim::RecordKind kFakeRecords[] = {
+    {40000, "fake", "armed", "timer", sim::TimelineShape::kInstant, {}, "a timer was armed", {}}};
 
-/// The declaration of a fake kernel with one defect.
-template <Defect kDefect>
-const sim::KernelDecl& fake_decl() {
-    static const sim::KernelDecl decl = [] {
-        sim::KernelDecl d{};
-        d.name = "fake";
-        d.help = "for tests";
-        d.verbs = FakeKernel::verbs();
-        d.sites = kFakeSites;
-        d.make = [](const sim::KernelDecl::Settings&, sim::TimerClient& client) -> std::unique_ptr<sim::Kernel> {
-            return std::make_unique<FakeKernel>(kDefect, client);
-        };
-        return d;
+inline const sim::KernelDecl kFakeKernel{.name = "fake",
+                                         .help = "A kernel for tests of loading.",
+                                         .versions = kFakeVersions,
+                                         .options = kFakeOptions,
+                                         .verbs = kFakeVerbs,
+                                         .states = kFakeStates,
+                                         .changes = kFakeChanges,
+                                         .checks = kFakeChecks,
+                                         .costs = kFakeCosts,
+                                         .records = kFakeRecords,
+                                         .sites = kFakeSites,
+                                         .make = nullptr};
+
+inline const lab::Registry& fake_registry() {
+    static const lab::Registry registry = [] {
+        lab::Registry r;
+        r.register_kernel(kFakeKernel);
+        return r;
     }();
-    return decl;
+    return registry;
 }
 
-inline sim::MachineConfig fake_machine(sim::CpuId cpu_count) {
-    sim::MachineConfig c;
-    c.cpu_count = cpu_count;
-    c.online_at_boot = cpu_count;
-    c.nominal_hz = 1'000'000'000;
-    c.tsc_hz = 1'000'000'000;
-    c.c_states = {{"C1", 100ns, 500ns, 2us, 900, false}};
-    c.active_power_mw = 5000;
-    for (const sim::CostDecl& d : sim::machine_cost_decls())
-        c.costs.set(std::string(d.name), sim::Cycles{10}, "test");
-    return c;
-}
+/// A scenario that uses everything a scenario can say.
+inline constexpr const char* kFullScenario = R"({
+  // comments are allowed
+  "name": "everything", /* of both kinds */
+  "about": "uses all there is",
+  "machine": {
+    "profile": "server-2s", "cpus": 8, "nodes": 2, "online": 6, "memory": "tso", "quantum": "0s",
+    "prices": { "irq_entry": 900 },
+    "c_states": [ { "name": "C1", "entry": "1us", "exit": "2us", "target_residency": "4us", "power_mw": 10 } ]
+  },
+  "kernel": { "type": "fake", "version": "1.1", "timer_slop": "60us", "placement": "push",
+              "with": ["FAKE-2"], "without": ["FAKE-3"] },
+  "duration": "20ms",
+  "max_steps": 1000,
+  "seed": 7,
+  "locks": ["biglock"],
+  "timers": [
+    { "name": "tick", "cpu": 2, "callback": { "spend": "3us", "rearm": "1ms", "lock": "biglock",
+      "then": [ { "do": "timer.set", "timer": "other", "expires": "+2ms" } ] } }
+  ],
+  "script": [
+    { "at": "1ms", "on": 2, "do": "timer.set", "timer": "tick", "expires": "+1.5ms", "slack": "10ns" },
+    { "at": "2ms", "do": "cpu.offline", "cpu": 3 },
+    { "when": { "site": "fake.set.before_lock", "cpu": 1, "nth": 2 }, "do": "cpu.hold", "for": "30us" },
+    { "when": { "site": "sim.idle.decide" }, "on": 1, "do": "timer.set", "timer": "late", "expires": "+5us" }
+  ],
+  "faults": [
+    { "at": "3ms", "cpu": 1, "do": "stall", "for": "200us" },
+    { "at": "3200us", "cpu": 1, "do": "cpu.stall", "for": "1us" },
+    { "at": "4ms", "do": "tsc.skew", "cpu": 1, "value": -40 }
+  ],
+  "load": [
+    { "cpus": "0-2,5", "do": "timer.churn", "rate": "20k/s", "timeout": { "exp": "5ms" }, "cancelled": 0.9 },
+    { "do": "cpu.duty", "busy": { "uniform": ["1us", "5us"] }, "idle": "1ms", "from": "1ms", "until": "10ms" }
+  ],
+  "expect": [
+    { "timer": "tick", "fires_on": 2, "fires": { "min": 1 }, "late": { "max": "100us" }, "fires_at": { "max": "4ms" } },
+    { "at": "6ms", "state": "cpu2.timers.inactive", "is": 0 },
+    { "verdict": "lock.order" }
+  ]
+})";
 
-/// Builds scenarios without a file.
-class ScenarioBuilder {
-public:
-    explicit ScenarioBuilder(const sim::KernelDecl& kernel, sim::CpuId cpu_count = 2) {
-        s.name = "fake";
-        s.file = "fake.json";
-        s.text = "{}";
-        s.machine = fake_machine(cpu_count);
-        s.kernel = &kernel;
-        s.duration = 5ms;
-        s.max_steps = 10'000'000;
-    }
-    ScenarioBuilder& timer(std::string name, CallbackScript callback = {}) {
-        s.timers.push_back({std::move(name), 0, std::move(callback), {}});
-        return *this;
-    }
-    ScenarioBuilder& step(Trigger trigger, sim::CpuId on, std::size_t verb, sim::TimerIndex timer,
-                          std::optional<sim::Value> when = std::nullopt) {
-        s.script.push_back({trigger, on, call(verb, timer, when), false, {}});
-        return *this;
-    }
-    ScenarioBuilder& set(sim::Duration at, sim::CpuId on, sim::TimerIndex timer, sim::Duration expires) {
-        return step(sim::kBoot + at, on, 0, timer, sim::Value{sim::kBoot + expires});
-    }
-    ScenarioBuilder& machine_step(Trigger trigger, const sim::VerbDecl& verb, std::vector<std::optional<sim::Value>> args) {
-        sim::VerbCall c;
-        c.verb = &verb;
-        c.arguments = std::move(args);
-        s.script.push_back({trigger, std::nullopt, c, true, {}});
-        return *this;
-    }
-    static sim::VerbCall call(std::size_t verb, sim::TimerIndex timer, std::optional<sim::Value> when = std::nullopt) {
-        sim::VerbCall c;
-        c.verb = &FakeKernel::verb(verb);
-        c.arguments = {sim::Value{std::int64_t{timer}}};
-        if (when)
-            c.arguments.push_back(*when);
-        return c;
-    }
-
-    Scenario s;
-};
-
-}  // namespace ticklab::lab::testing
+}  // namespace ticklab::test
