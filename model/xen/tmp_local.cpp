@@ -1,1 +1,0 @@
-namespace ticklab { extern const int kTmpXen; const int kTmpXen = 0; }
