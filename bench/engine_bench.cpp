@@ -57,4 +57,3 @@ BENCHMARK(ticks<HeapExecutor>)->Name("ticks/heap_loop")->Arg(1024)->Unit(benchma
 
 }  // namespace
 
-BENCHMARK_MAIN();

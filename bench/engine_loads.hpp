@@ -10,9 +10,7 @@
 
 namespace ticklab::bench {
 
-constexpr sim::Time instant(std::uint64_t ns) {
-    return sim::Time{sim::Nanoseconds{static_cast<std::int64_t>(ns)}};
-}
+constexpr sim::Time instant(std::uint64_t ns) { return sim::Time{sim::Nanoseconds{static_cast<std::int64_t>(ns)}}; }
 
 /// A message is a source: it is armed for its arrival and hands itself to the process it arrives at.
 template <class Executor>
@@ -71,9 +69,7 @@ public:
 
 private:
     struct Ticker final : sim::ActivityHandler {
-        void due(sim::Time at) override {
-            process->handle(static_cast<std::uint64_t>(sim::ps(at)) / 1000, number);
-        }
+        void due(sim::Time at) override { process->handle(static_cast<std::uint64_t>(sim::ps(at)) / 1000, number); }
         Process* process = nullptr;
         std::uint32_t number = 0;
     };

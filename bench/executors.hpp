@@ -19,7 +19,9 @@ public:
         return set_.add(static_cast<std::uint32_t>(handlers_.size() - 1));
     }
     void arm(sim::SourceIndex s, sim::Time at) { set_.arm(s, at); }
-    void arm_periodic(sim::SourceIndex s, sim::Time first, sim::Duration period) { set_.arm_periodic(s, first, period); }
+    void arm_periodic(sim::SourceIndex s, sim::Time first, sim::Duration period) {
+        set_.arm_periodic(s, first, period);
+    }
     void run_until(sim::Time end) {
         while (set_.earliest().at <= end) {
             const sim::Time at = set_.earliest().at;

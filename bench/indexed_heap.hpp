@@ -55,9 +55,7 @@ private:
     };
     static constexpr std::uint32_t kAbsent = ~std::uint32_t{0};
 
-    static bool before(const sim::Key& a, const sim::Key& b) {
-        return a.at != b.at ? a.at < b.at : a.rank < b.rank;
-    }
+    static bool before(const sim::Key& a, const sim::Key& b) { return a.at != b.at ? a.at < b.at : a.rank < b.rank; }
     void put(std::uint32_t slot, const Entry& e) {
         heap_[slot] = e;
         slots_[e.source] = slot;

@@ -127,9 +127,7 @@ inline Request parse_request(int argc, char** argv) {
 /// Wall time from its construction.
 class Stopwatch {
 public:
-    double seconds() const {
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    }
+    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
 private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -147,7 +145,8 @@ void print_result(const char* engine, const char* variant, const Request& r, con
     }
     const double virtual_seconds = static_cast<double>(r.virtual_ns) * 1e-9;
     std::printf(
-        "{\"engine\":\"%s\",\"variant\":\"%s\",\"load\":\"%s\",\"processes\":%u,\"events\":%llu,\"checksum\":\"%016llx\","
+        "{\"engine\":\"%s\",\"variant\":\"%s\",\"load\":\"%s\",\"processes\":%u,\"events\":%llu,\"checksum\":\"%"
+        "016llx\","
         "\"virtual_seconds\":%.3f,\"wall_seconds\":%.4f,\"events_per_second\":%.0f,\"virtual_per_wall\":%.3f}\n",
         engine, variant, r.load.c_str(), r.processes, static_cast<unsigned long long>(events),
         static_cast<unsigned long long>(checksum), virtual_seconds, wall_seconds,

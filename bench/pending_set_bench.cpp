@@ -4,8 +4,10 @@
 //    fires; each disarm, arm and pop is one operation.
 //  - timeouts: a random source's far timeout is pushed further in place, as a busy connection does; nothing fires.
 //  - burst: all fire at one instant, each armed again a few hundred ns later while the others are still being popped.
+//  - gap: 100 sources all fire before any is armed again, over and over, while n others wait far away: a machine that
+//    is idle but for bursts.
 //  - lone: one source armed again and again just after the earliest instant, all others far away.
-// Delays and victims are drawn beforehand. `calibrate` is a fixed loop of integer work: divide by it to compare machines.
+// Delays and victims are drawn beforehand. `calibrate` is a fixed loop of integer work to compare machines by.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -63,9 +65,8 @@ struct Armed {
 
 void count_operations(benchmark::State& state, std::int64_t per_iteration) {
     state.SetItemsProcessed(state.iterations() * per_iteration);
-    state.counters["ns/op"] =
-        benchmark::Counter(static_cast<double>(state.iterations() * per_iteration) * 1e-9,
-                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    state.counters["ns/op"] = benchmark::Counter(static_cast<double>(state.iterations() * per_iteration) * 1e-9,
+                                                 benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 template <class Set>
@@ -171,7 +172,35 @@ void lone(benchmark::State& state) {
     count_operations(state, 1);
 }
 
-// What one multiply, shift and add in a dependent chain cost here: 1024 of them.
+template <class Set>
+void gap(benchmark::State& state) {
+    constexpr std::uint32_t kNear = 100;
+    const auto count = static_cast<std::uint32_t>(state.range(0));
+    Set set;
+    Draws draws(count);
+    for (std::uint32_t i = 0; i < kNear + count; ++i) {
+        const SourceIndex s = set.add(i);
+        if (i >= kNear) {
+            set.arm(s, kBoot + Duration{1'000'000'000'000'000} + exponential_delay(i));
+        }
+    }
+    Time now = kBoot;
+    for ([[maybe_unused]] auto _ : state) {
+        for (SourceIndex s = 0; s < kNear; ++s) {
+            set.arm(s, now + draws.next().delay / 64);
+        }
+        for (std::uint32_t i = 0; i < kNear; ++i) {
+            now = set.earliest().at;
+            if (set.pop() >= kNear) {
+                state.SkipWithError("a far source fired");
+                return;
+            }
+        }
+    }
+    count_operations(state, 2 * kNear);
+}
+
+// What a multiply, a shift and an add in one dependent chain cost here.
 void calibrate(benchmark::State& state) {
     std::uint64_t x = 1;
     for ([[maybe_unused]] auto _ : state) {
@@ -196,9 +225,10 @@ BENCHMARK(timeouts<PendingSet>)->Apply(small_sizes)->Apply(sizes);
 BENCHMARK(timeouts<IndexedHeap>)->Apply(small_sizes)->Apply(sizes);
 BENCHMARK(burst<PendingSet>)->Apply(machine_sizes);
 BENCHMARK(burst<IndexedHeap>)->Apply(machine_sizes);
+BENCHMARK(gap<PendingSet>)->Apply(sizes);
+BENCHMARK(gap<IndexedHeap>)->Apply(sizes);
 BENCHMARK(lone<PendingSet>)->Apply(sizes);
 BENCHMARK(lone<IndexedHeap>)->Apply(sizes);
 
 }  // namespace
 
-BENCHMARK_MAIN();

@@ -14,6 +14,9 @@ namespace {
 /// Interrupts that a CPU may take one after another without getting on at thread level.
 constexpr std::uint64_t kIrqStormBound = 100'000;
 
+/// Room that device activities and a verdict need on whichever stack they run.
+constexpr std::size_t kStackReserve = 12 * 1024;
+
 }  // namespace
 
 void Cpu::add_jitter(const Price& price) {
@@ -78,6 +81,8 @@ void Cpu::wait_turn() {
 }
 
 void Cpu::wait(Time until, bool interruptible) {
+    if (current_->fiber_.room_below(__builtin_frame_address(0)) < kStackReserve) [[unlikely]]
+        fail(checks::kStackOverflow, fmt::format("thread {}", current_->name_));
     interrupted_ = false;
     interruptible_ = interruptible;
     if (until != kNever)
@@ -86,8 +91,6 @@ void Cpu::wait(Time until, bool interruptible) {
         engine_.disarm(source_);
     machine_.dispatch(current_->fiber_);
     interruptible_ = false;
-    if (!current_->fiber_.stack_intact()) [[unlikely]]
-        fail(checks::kStackOverflow, fmt::format("thread {}", current_->name_));
 }
 
 void Cpu::interrupt_wait(Time at) {
@@ -288,7 +291,7 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
     if (!reason) {
         irqs_in_a_row_ = 0;
         const Time decided = clock_.now();
-        const std::uint64_t name = machine_.intern(state.name);
+        const std::uint64_t name = machine_.c_state_names_[c_state];
         record(kIdleEnter, name);
         activity_ = CpuActivity::kIdle;
         not_before_ = decided + state.entry_latency;
@@ -315,8 +318,7 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
             clock_.move_to(engine_.now());
         }
         activity_ = CpuActivity::kRunning;
-        static constexpr std::array<std::string_view, 3> kReasons{"interrupt", "monitor", "work"};
-        record_caused(woken_by, kIdleExit, name, machine_.intern(kReasons[static_cast<std::size_t>(*reason)]));
+        record_caused(woken_by, kIdleExit, name, machine_.wake_reason_names_[static_cast<std::size_t>(*reason)]);
     }
     if (monitored_) {
         monitored_->monitor_ = nullptr;

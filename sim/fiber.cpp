@@ -14,6 +14,7 @@
 #endif
 #endif
 #ifdef TICKLAB_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -22,17 +23,22 @@ namespace {
 
 constexpr std::uint64_t kCanary = 0x7469636b6c616221ull;
 constexpr std::size_t kCacheLineBytes = 64;
-constexpr std::size_t kColours = 32;
-// 13 is coprime to the colours and spreads neighbours over the sets of a 4 KiB-indexed first-level cache.
-constexpr std::size_t kColourStep = 13;
 
 }  // namespace
 
-StackPool::StackPool(std::size_t stack_bytes) : stack_bytes_((stack_bytes + 4095) & ~std::size_t{4095}) {}
+// An odd number of cache lines from stack to stack: their tops go through all sets of every cache.
+StackPool::StackPool(std::size_t stack_bytes)
+    : stack_bytes_((stack_bytes / kCacheLineBytes | 1) * kCacheLineBytes),
+      slab_bytes_(stack_bytes_ * kStacksPerSlab) {}
 
 StackPool::~StackPool() {
-    for (void* slab : slabs_)
-        munmap(slab, stack_bytes_ * kStacksPerSlab);
+    for (void* slab : slabs_) {
+#ifdef TICKLAB_ASAN
+        // Frames of abandoned fibers are still poisoned; the next mapping here must not inherit that.
+        __asan_unpoison_memory_region(slab, slab_bytes_);
+#endif
+        munmap(slab, slab_bytes_);
+    }
 }
 
 StackPool::Stack StackPool::allocate() {
@@ -42,16 +48,14 @@ StackPool::Stack StackPool::allocate() {
         return stack;
     }
     if (used_in_slab_ == kStacksPerSlab) {
-        void* slab = mmap(nullptr, stack_bytes_ * kStacksPerSlab, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void* slab = mmap(nullptr, slab_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (slab == MAP_FAILED)
             throw std::bad_alloc();
         slabs_.push_back(slab);
         used_in_slab_ = 0;
     }
     auto* bottom = static_cast<std::byte*>(slabs_.back()) + stack_bytes_ * used_in_slab_++;
-    const std::size_t colour = count_++ * kColourStep % kColours;
-    return Stack{bottom, bottom + stack_bytes_ - colour * kCacheLineBytes};
+    return Stack{bottom, bottom + stack_bytes_};
 }
 
 void Fiber::start(StackPool& pool, Entry entry, void* argument) {

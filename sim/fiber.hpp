@@ -6,7 +6,7 @@
 //    only a destructor gives back.
 //  - Stacks come from slabs: no memory mapping of their own and no guard page each, so that tens of thousands fit the
 //  usual
-//    limit on mappings. A canary at the end of each stack is checked at every switch away from it.
+//    limit on mappings. At each wait the depth reached is checked, at the end of a run a canary at the end of each stack.
 //  - Stack tops are coloured: shifted by a varying number of cache lines, so that a thousand of them do not share cache
 //  sets.
 #pragma once
@@ -28,19 +28,19 @@ public:
 
     struct Stack {
         std::byte* bottom = nullptr;  ///< lowest address
-        std::byte* top = nullptr;     ///< coloured
+        std::byte* top = nullptr;   
     };
     Stack allocate();
     void give_back(Stack stack) { free_.push_back(stack); }
     std::size_t stack_bytes() const { return stack_bytes_; }
 
 private:
-    static constexpr std::size_t kStacksPerSlab = 64;
+    static constexpr std::size_t kStacksPerSlab = 128;
     std::size_t stack_bytes_;
+    std::size_t slab_bytes_;
     std::vector<void*> slabs_;
     std::vector<Stack> free_;
     std::size_t used_in_slab_ = kStacksPerSlab;
-    std::size_t count_ = 0;
 };
 
 /// A flow of control with a stack of its own. Entered by switching to it; its entry function must not return.
@@ -60,6 +60,11 @@ public:
 
     /// Leaves the running fiber `from` (this thread of the host is on it now) and continues `to`.
     static void switch_to(Fiber& from, Fiber& to);
+    /// Bytes between `address`, on this fiber's stack, and the end of the stack; all there is on the host's own stack.
+    std::size_t room_below(const void* address) const {
+        return stack_.bottom ? static_cast<std::size_t>(static_cast<const std::byte*>(address) - stack_.bottom)
+                             : static_cast<std::size_t>(-1);
+    }
     /// Whether the canary at the end of the stack is whole. Always true for the host's own stack.
     bool stack_intact() const;
 

@@ -148,6 +148,10 @@ Machine::Machine(const MachineConfig& config, Kernel& kernel)
       hpet_(engine_, records_, hpet_wiring_, hpet_params(config)),
       rcu_(*this),
       busy_until_(config.cpu_count, kBoot) {
+    for (const CState& state : config_.c_states)
+        c_state_names_.push_back(intern(state.name));
+    for (const std::string_view reason : {"interrupt", "monitor", "work"})
+        wake_reason_names_.push_back(intern(reason));
     for (CpuId c = 0; c < config_.cpu_count; ++c)
         cpus_.emplace_back(*this, c);
     hotplug_ = std::make_unique<HotplugController>(*this);
@@ -254,6 +258,12 @@ RunEnd Machine::run(Time until, std::uint64_t max_steps) {
     if (verdict_)
         verdict_->record_number = records_.committed();
     return end_;
+}
+
+void Machine::check_stacks() {
+    for (const Thread& thread : threads_)
+        if (!verdict_ && !thread.fiber_.stack_intact())
+            make_verdict(checks::kStackOverflow, fmt::format("thread {}", thread.name_), thread.cpu_->id(), {});
 }
 
 bool Machine::ended() {

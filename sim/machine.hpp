@@ -123,6 +123,8 @@ public:
     /// Runs until `until` (activities at `until` itself included), a verdict, a stop, or `max_steps` activities in all.
     /// May be called again.
     RunEnd run(Time until, std::uint64_t max_steps);
+    /// Verdict if a thread has run over the end of its stack; touches every stack, so call it once, at the end.
+    void check_stacks();
     /// Asks run() to come back before the next activity. Any context.
     void stop() { stop_requested_ = true; }
     const std::optional<Verdict>& verdict() const { return verdict_; }
@@ -186,6 +188,8 @@ private:
     std::vector<SpinLock*> locks_;
     Rcu rcu_;
     std::vector<Time> busy_until_;
+    std::vector<std::uint64_t> c_state_names_;
+    std::vector<std::uint64_t> wake_reason_names_;
     std::unique_ptr<HotplugController> hotplug_;
     std::unique_ptr<ChoiceTieBreaker> tie_breaker_;
     SiteWatcher* site_watcher_ = nullptr;

@@ -71,7 +71,7 @@ struct MachineConfig {
     bool check_races = true;
 
     std::uint64_t seed = 1;
-    std::size_t stack_bytes = std::size_t{64} * 1024;
+    std::size_t stack_bytes = std::size_t{32} * 1024;
 };
 
 }  // namespace ticklab::sim

@@ -27,6 +27,7 @@
 #include <compare>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "ticklab/sim/time.hpp"
@@ -96,11 +97,17 @@ private:
         Time at = kNever;   // in a ring: one of the source's instants, not always the next
         Duration period{};  // zero: one-shot
         std::uint32_t rank = 0;
+        // In a bucket: the neighbours, or kEnd | bucket at either end.
         SourceIndex next = kNoSource;
-        std::uint32_t prev = 0;          // the first of a bucket holds kFirst | bucket
+        SourceIndex prev = kNoSource;
         std::uint32_t place = kUnarmed;  // kRing + i: in ring i
     };
     static_assert(sizeof(Node) == 32);
+
+    struct Bucket {
+        SourceIndex first;
+        SourceIndex last;
+    };
 
     struct Ring {
         Duration period{};
@@ -111,13 +118,13 @@ private:
     static constexpr unsigned kDigitBits = 6;
     static constexpr unsigned kBuckets = 1U << kDigitBits;
     static constexpr unsigned kLevels = (63 + kDigitBits - 1) / kDigitBits;
-    static constexpr std::uint32_t kFirst = 0x8000'0000U;
-    static constexpr std::uint32_t kMaxSources = kFirst - 1;
+    static constexpr std::uint32_t kEnd = 0x8000'0000U;
+    static constexpr std::uint32_t kMaxSources = kEnd - 1;
     static constexpr unsigned kMaxRings = 8;
     // A bucket with more entries than kMaxRun is split before it is sorted; a refill goes on to the next bucket until
     // it has kMinRefill entries; the front may grow by kFrontGrowth before its later part goes back to the wheel.
     static constexpr std::uint32_t kMaxRun = 32;
-    static constexpr std::uint32_t kMinRefill = 16;
+    static constexpr std::uint32_t kMinRefill = 8;
     static constexpr std::uint32_t kFrontGrowth = 48;
     // A front this long is searched from its back; beyond, by halving.
     static constexpr std::uint32_t kSearchFromBack = kMaxRun + kFrontGrowth;
@@ -152,8 +159,9 @@ private:
     unsigned level_of(std::uint64_t at_ps) const;
     void link(SourceIndex s);
     void unlink(SourceIndex s);
-    SourceIndex detach_bucket(unsigned bucket);
-    void relink_chain(SourceIndex first);
+    template <class Visit>
+    void walk(Bucket list, Visit visit);
+    Bucket detach_bucket(unsigned bucket);
     void lower_base(std::uint64_t at_ps);
     std::uint64_t bucket_start(unsigned level, unsigned digit) const;
 
@@ -182,7 +190,7 @@ private:
     std::uint64_t wheel_base_ = 0;
     std::uint32_t wheel_levels_ = 0;
     std::array<std::uint64_t, kLevels> bitmaps_{};
-    std::array<SourceIndex, kLevels * kBuckets> buckets_;
+    std::array<Bucket, kLevels * kBuckets> buckets_;
 
     std::uint32_t ring_count_ = 0;
     std::uint32_t earliest_ring_ = 0;
@@ -279,37 +287,45 @@ inline void PendingSet::link(SourceIndex s) {
     Node& n = nodes_[s];
     const unsigned level = level_of(raw(n.at));
     const unsigned digit = static_cast<unsigned>(raw(n.at) >> (level * kDigitBits)) % kBuckets;
-    const unsigned bucket = level * kBuckets + digit;
-    const SourceIndex next = buckets_[bucket];
+    const unsigned index = level * kBuckets + digit;
+    Bucket& bucket = buckets_[index];
     n.place = kWheel;
-    n.next = next;
-    n.prev = kFirst | bucket;
-    if (next != kNoSource) {
-        nodes_[next].prev = s;
+    n.next = bucket.first;
+    n.prev = kEnd | index;
+    if ((n.next & kEnd) == 0) {
+        nodes_[n.next].prev = s;
+    } else {
+        bucket.last = s;
     }
-    buckets_[bucket] = s;
+    bucket.first = s;
     bitmaps_[level] |= std::uint64_t{1} << digit;
     wheel_levels_ |= 1U << level;
 }
 
 inline void PendingSet::unlink(SourceIndex s) {
     const Node& n = nodes_[s];
-    if (n.next != kNoSource) {
+    if ((n.next & kEnd) == 0) {
         nodes_[n.next].prev = n.prev;
+    } else {
+        buckets_[n.next & ~kEnd].last = n.prev;
     }
-    if ((n.prev & kFirst) == 0) {
+    if ((n.prev & kEnd) == 0) {
         nodes_[n.prev].next = n.next;
-        return;
+    } else if ((n.next & kEnd) == 0) {
+        buckets_[n.prev & ~kEnd].first = n.next;
+    } else {
+        detach_bucket(n.prev & ~kEnd);
     }
-    const unsigned bucket = n.prev & ~kFirst;
-    buckets_[bucket] = n.next;
-    if (n.next == kNoSource) {
-        std::uint64_t& bitmap = bitmaps_[bucket / kBuckets];
-        bitmap &= ~(std::uint64_t{1} << bucket % kBuckets);
-        if (bitmap == 0) {
-            wheel_levels_ &= ~(1U << bucket / kBuckets);
-        }
+}
+
+// Empties the bucket and returns its list.
+inline PendingSet::Bucket PendingSet::detach_bucket(unsigned bucket) {
+    std::uint64_t& bitmap = bitmaps_[bucket / kBuckets];
+    bitmap &= ~(std::uint64_t{1} << bucket % kBuckets);
+    if (bitmap == 0) {
+        wheel_levels_ &= ~(1U << bucket / kBuckets);
     }
+    return std::exchange(buckets_[bucket], Bucket{kEnd | bucket, kEnd | bucket});
 }
 
 // Puts `s`, which is in no ring, where `at` belongs.

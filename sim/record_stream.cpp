@@ -24,6 +24,10 @@ constexpr std::uint64_t record_id(std::uint32_t rank, std::uint64_t count) {
     return (std::uint64_t{rank} << kIdRankShift) + count;
 }
 
+const RecordKind& kind_of(const std::uint64_t* words) {
+    return *reinterpret_cast<const RecordKind*>(static_cast<std::uintptr_t>(words[kKindWord]));
+}
+
 }  // namespace
 
 std::string Digest::hex() const { return fmt::format("{:016x}{:016x}", high, low); }
@@ -33,51 +37,39 @@ RecordId RecordStream::append(Emitter& from, Time at, const RecordKind& kind, Re
     assert(count == kind.operand_count);
     assert(at >= committed_to_);
     const RecordId id{record_id(from.rank, ++from.count)};
-    if (!index_.empty() && at < index_.back().at)
+    if (index_.size() > kept_ && at < index_.back().at)
         in_order_ = false;
-    index_.push_back(Entry{at, static_cast<std::uint32_t>(words_.size()), static_cast<std::uint32_t>(index_.size())});
-    const std::size_t base = words_.size();
-    words_.resize(base + kHeadWords + count);
-    std::uint64_t* w = words_.data() + base;
-    w[kKindWord] = reinterpret_cast<std::uintptr_t>(&kind);
-    w[kCpuWord] = from.cpu;
-    w[kIdWord] = id.bits;
-    w[kCauseWord] = cause.bits;
-    w[kWaitedWord] = waited_on.bits;
-    for (std::size_t i = 0; i < count; ++i)
-        w[kHeadWords + i] = operands[i];
+    index_.push_back(Entry{at, static_cast<std::uint32_t>(words_.size())});
+    const std::array<std::uint64_t, kHeadWords> head{reinterpret_cast<std::uintptr_t>(&kind), from.cpu, id.bits,
+                                                     cause.bits, waited_on.bits};
+    words_.insert(words_.end(), head.begin(), head.end());
+    words_.insert(words_.end(), operands, operands + count);
     return id;
 }
 
 void RecordStream::commit(Time horizon) {
-    if (!in_order_) {
-        std::sort(index_.begin(), index_.end(),
-                  [](const Entry& a, const Entry& b) { return a.at != b.at ? a.at < b.at : a.sequence < b.sequence; });
-        in_order_ = true;
-    }
+    // What an earlier commit kept is in order; what came since is put in order and merged behind its equals. Offsets grow
+    // with emission, so among records of one instant they are that order.
+    const auto added = index_.begin() + static_cast<std::ptrdiff_t>(kept_);
+    if (!in_order_)
+        std::sort(added, index_.end(), [](const Entry& a, const Entry& b) {
+            return a.at != b.at ? a.at < b.at : a.offset < b.offset;
+        });
+    if (kept_ != 0 && added != index_.end() && added->at < index_[kept_ - 1].at)
+        std::inplace_merge(index_.begin(), added, index_.end(), [](const Entry& a, const Entry& b) { return a.at < b.at; });
+    in_order_ = true;
+
     std::size_t ready = 0;
     batch_.clear();
     for (; ready < index_.size() && index_[ready].at <= horizon; ++ready) {
         const std::uint64_t* w = words_.data() + index_[ready].offset;
-        const auto* kind = reinterpret_cast<const RecordKind*>(static_cast<std::uintptr_t>(w[kKindWord]));
-        const std::span<const std::uint64_t> operands{w + kHeadWords, kind->operand_count};
-        const Record record{index_[ready].at,
-                            kind,
-                            static_cast<CpuId>(w[kCpuWord]),
-                            RecordId{w[kIdWord]},
-                            RecordId{w[kCauseWord]},
-                            RecordId{w[kWaitedWord]},
-                            operands};
+        const RecordKind& kind = kind_of(w);
         if (!consumers_.empty())
-            batch_.push_back(record);
-        if (kind->digest_class == DigestClass::kBase) {
-            chunk_.push_back(static_cast<std::uint64_t>(ps(record.at)));
-            chunk_.push_back(std::uint64_t{kind->id} | (std::uint64_t{record.cpu} << 16) |
-                             (std::uint64_t{kind->operand_count} << 48));
-            chunk_.insert(chunk_.end(), operands.begin(), operands.end());
-            if (++chunk_records_ == kChunkRecords)
-                close_chunk();
-        }
+            batch_.push_back(Record{index_[ready].at, &kind, static_cast<CpuId>(w[kCpuWord]), RecordId{w[kIdWord]},
+                                    RecordId{w[kCauseWord]}, RecordId{w[kWaitedWord]},
+                                    {w + kHeadWords, kind.operand_count}});
+        if (kind.digest_class == DigestClass::kBase)
+            digest_record(index_[ready].at, kind, w);
     }
     committed_ += ready;
     if (ready != 0)
@@ -85,26 +77,27 @@ void RecordStream::commit(Time horizon) {
     for (RecordConsumer* consumer : consumers_)
         consumer->consume(batch_);
 
-    if (ready == index_.size()) {
-        index_.clear();
-        words_.clear();
-        return;
+    spare_.clear();
+    for (std::size_t i = ready; i < index_.size(); ++i) {
+        const std::uint64_t* w = words_.data() + index_[i].offset;
+        index_[i - ready] = Entry{index_[i].at, static_cast<std::uint32_t>(spare_.size())};
+        spare_.insert(spare_.end(), w, w + kHeadWords + kind_of(w).operand_count);
     }
-    // A few records lie beyond the horizon: keep them, in the order of emission so that sequences stay comparable.
-    index_.erase(index_.begin(), index_.begin() + static_cast<std::ptrdiff_t>(ready));
-    std::vector<std::uint64_t> kept;
-    std::sort(index_.begin(), index_.end(), [](const Entry& a, const Entry& b) { return a.sequence < b.sequence; });
-    std::uint32_t sequence = 0;
-    for (Entry& e : index_) {
-        const std::uint64_t* w = words_.data() + e.offset;
-        const auto* kind = reinterpret_cast<const RecordKind*>(static_cast<std::uintptr_t>(w[kKindWord]));
-        e.offset = static_cast<std::uint32_t>(kept.size());
-        if (sequence != 0 && e.at < index_[sequence - 1].at)
-            in_order_ = false;
-        e.sequence = sequence++;
-        kept.insert(kept.end(), w, w + kHeadWords + kind->operand_count);
-    }
-    words_.swap(kept);
+    index_.resize(index_.size() - ready);
+    words_.swap(spare_);
+    kept_ = index_.size();
+    // Committing costs what is kept, so wait for as much again.
+    commit_at_ = std::max(kChunkRecords, 2 * kept_);
+}
+
+void RecordStream::digest_record(Time at, const RecordKind& kind, const std::uint64_t* w) {
+    const std::size_t base = chunk_.size();
+    chunk_.resize(base + 2 + kind.operand_count);
+    chunk_[base] = static_cast<std::uint64_t>(ps(at));
+    chunk_[base + 1] = std::uint64_t{kind.id} | (w[kCpuWord] << 16) | (std::uint64_t{kind.operand_count} << 48);
+    std::copy_n(w + kHeadWords, kind.operand_count, chunk_.data() + base + 2);
+    if (++chunk_records_ == kChunkRecords)
+        close_chunk();
 }
 
 void RecordStream::close_chunk() {

@@ -59,7 +59,7 @@ public:
     }
 
     /// Whether enough is buffered that the engine should call commit().
-    bool wants_commit() const { return index_.size() >= kChunkRecords; }
+    bool wants_commit() const { return index_.size() >= commit_at_; }
     /// Commits everything up to and including `horizon`: no later emission has an earlier instant.
     void commit(Time horizon);
 
@@ -80,14 +80,15 @@ private:
     struct Entry {
         Time at;
         std::uint32_t offset;
-        std::uint32_t sequence;
     };
 
     RecordId append(Emitter& from, Time at, const RecordKind& kind, RecordId cause, RecordId waited_on,
                     const std::uint64_t* operands, std::size_t count);
+    void digest_record(Time at, const RecordKind& kind, const std::uint64_t* words);
     void close_chunk();
 
     std::vector<std::uint64_t> words_;
+    std::vector<std::uint64_t> spare_;
     std::vector<Entry> index_;
     std::vector<Record> batch_;
     std::vector<RecordConsumer*> consumers_;
@@ -97,6 +98,8 @@ private:
     Digest digest_;
     std::uint64_t committed_ = 0;
     Time committed_to_ = kBoot;
+    std::size_t kept_ = 0;  // entries at the front of index_ that an earlier commit had to leave
+    std::size_t commit_at_ = kChunkRecords;
     bool in_order_ = true;
     std::deque<std::string> names_;
     std::map<std::string_view, std::uint64_t, std::less<>> name_index_;

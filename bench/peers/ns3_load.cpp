@@ -35,8 +35,7 @@ private:
             send();
         }
         void send() {
-            const Phold::Hop hop =
-                Phold::hop(number, hops++, to, static_cast<std::uint32_t>(load->processes_.size()));
+            const Phold::Hop hop = Phold::hop(number, hops++, to, static_cast<std::uint32_t>(load->processes_.size()));
             to = hop.to;
             ns3::Simulator::Schedule(ns3::NanoSeconds(hop.delay_ns), &Message::arrive, this);
         }

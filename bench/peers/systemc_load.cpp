@@ -1,5 +1,5 @@
-// The loads of bench/load.hpp on SystemC: a method per message or ticking CPU, at nanosecond resolution, woken either by
-// an sc_event that it notifies ("event") or by next_trigger ("trigger").
+// The loads of bench/load.hpp on SystemC: a method per message or ticking CPU, at nanosecond resolution, woken either
+// by an sc_event that it notifies ("event") or by next_trigger ("trigger").
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -90,8 +90,8 @@ void run(const Request& request) {
     std::vector<Process> processes(request.processes);
     std::vector<std::unique_ptr<Module>> modules;
     for (std::uint32_t i = 0; i < request.processes; ++i) {
-        modules.push_back(std::make_unique<Module>(("m" + std::to_string(i)).c_str(), request.variant == "event",
-                                                   processes, i));
+        modules.push_back(
+            std::make_unique<Module>(("m" + std::to_string(i)).c_str(), request.variant == "event", processes, i));
     }
     // Elaboration and the first run of each method are not measured.
     sc_core::sc_start(sc_core::SC_ZERO_TIME);

@@ -50,7 +50,7 @@ void Hpet::run_or_halt(Time at) {
     } else if (!run && counter_.running()) {
         counter_.stop(at);
         for (Slot& slot : slots_)
-            slot.timer.halted();
+            slot.timer.halted(counter_, at);
     }
     rearm_all(at);
 }

@@ -34,7 +34,7 @@ void HpetTimer::reset() {
     load_at_ = match_at_ = kNever;
     match_is_wrap_ = false;
     ignored_until_ = kBoot;
-    fresh_ = spent_ = stale_ = false;
+    fresh_ = spent_ = stale_ = ignore_next_ = false;
 }
 
 unsigned HpetTimer::width() const { return size64() && (config_ & k32Mode) == 0 ? 64 : 32; }
@@ -94,29 +94,29 @@ bool HpetTimer::write_comparator(std::uint64_t value, std::uint64_t lanes, const
     stale_ = fault(HpetFault::kStaleComparator) != 0;
     stale_comparator_ = comparator_;
     comparator_ = merge(comparator_, value, lanes);
-    ignored_until_ = kBoot;
-    if (first_periodic && counter.running() && fault(HpetFault::kFirstPeriodicIgnored) != 0)
-        ignored_until_ = counter.next_equal(at, 0, width());
+    ignore_next_ = first_periodic && counter.running() && fault(HpetFault::kFirstPeriodicIgnored) != 0;
     const auto delay = static_cast<std::uint64_t>(fault(HpetFault::kPostDelay));
     load_pending_ = delay != 0 && counter.running();
     if (load_pending_)
         load_counter_ = counter.read(at) + delay;
     else
-        set_active(comparator_);
+        load(counter, at);
     return true;
 }
 
-void HpetTimer::set_active(std::uint64_t value) {
-    active_ = value & mask();
-    fresh_ = true;
+void HpetTimer::load(const LinearClock& counter, Time at) {
+    load_pending_ = false;
+    active_ = comparator_;
+    ignored_until_ = ignore_next_ ? counter.next_equal(at, 0, width()) : kBoot;
+    fresh_ = !ignore_next_;
     spent_ = false;
 }
 
-void HpetTimer::halted() {
-    if (load_pending_)
-        set_active(comparator_);
-    load_pending_ = false;
+void HpetTimer::halted(const LinearClock& counter, Time at) {
+    ignore_next_ = false;
     ignored_until_ = kBoot;
+    if (load_pending_)
+        load(counter, at);
 }
 
 bool HpetTimer::at_or_behind(std::uint64_t counter) const {
@@ -152,9 +152,8 @@ std::optional<std::uint64_t> HpetTimer::act(const LinearClock& counter, Time at)
     bool is_wrap = match_is_wrap_;
     if (load_at_ == at) {
         // The new value takes the old one's place at this tick; it matches if the tick brought the counter to it.
-        load_pending_ = false;
-        set_active(comparator_);
-        matches = ((counter.read(at) ^ active_) & mask()) == 0 && at >= ignored_until_;
+        load(counter, at);
+        matches = ((counter.read(at) ^ active_) & mask()) == 0 && !ignore_next_;
         is_wrap = false;
     }
     if (!matches)
@@ -163,7 +162,7 @@ std::optional<std::uint64_t> HpetTimer::act(const LinearClock& counter, Time at)
     if (is_wrap)
         return compared;
     fresh_ = false;
-    spent_ = true;
+    spent_ = !periodic();
     if (periodic()) {
         active_ = (active_ + period_) & mask();
         if (!load_pending_)

@@ -59,7 +59,7 @@ public:
     /// Computes the next event again, at `at`.
     void rearm(const LinearClock& counter, Time at);
     /// The counter has stopped: posted writes arrive, and a first periodic value is taken after all.
-    void halted();
+    void halted(const LinearClock& counter, Time at);
     /// The counter starts to run.
     void started() { spent_ = false; }
     /// The next instant at which act() is due, kNever for none.
@@ -92,7 +92,7 @@ private:
     std::uint64_t mask() const { return width() == 64 ? ~std::uint64_t{0} : 0xffff'ffff; }
     std::int64_t fault(HpetFault f) const { return faults_[static_cast<std::size_t>(f)]; }
     bool at_or_behind(std::uint64_t counter) const;
-    void set_active(std::uint64_t value);
+    void load(const LinearClock& counter, Time at);
 
     const HpetParams& params_;
     const HpetFaultValues& faults_;
@@ -110,9 +110,10 @@ private:
     Time load_at_ = kNever;
     Time match_at_ = kNever;
     bool match_is_wrap_ = false;  ///< the event at match_at_ is the wrap of HpetParams::irq_at_wrap
+    bool ignore_next_ = false;    ///< the value in `comparator` is one that HP-F3 ignores
     Time ignored_until_ = kBoot;  ///< no match before this instant (HP-F3)
     bool fresh_ = false;          ///< written, and not matched since: HP-F1 looks at these
-    bool spent_ = false;          ///< matched since it was written or the counter started: irq_at_wrap looks at these
+    bool spent_ = false;  ///< a one-shot that matched since it was written or the counter started: for irq_at_wrap
 
     bool stale_ = false;
     std::uint64_t stale_comparator_ = 0;

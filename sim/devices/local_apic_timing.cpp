@@ -72,7 +72,7 @@ AccessFault LocalApic::write_initial_count(Time at, unsigned, std::uint64_t valu
 
 AccessFault LocalApic::write_deadline(Time at, std::uint64_t value, Cause cause) {
     settle(at);
-    if (mode_ == Mode::kXapic && at <= lvt_posted_until_) [[unlikely]] {
+    if (mode_ == Mode::kXapic && at < lvt_posted_until_) [[unlikely]] {
         hit(at, ApicFault::kDeadlineOvertakesLvt, cause);
         return AccessFault::kNone;
     }

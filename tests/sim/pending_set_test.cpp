@@ -137,10 +137,10 @@ struct Draws {
 
 struct Mix {
     const char* name;
-    std::int64_t range_ps;     // delays are below it
-    unsigned huge_of_1000;     // delays anywhere up to the horizon
-    unsigned tie_of_1000;      // at the same instant as the last arming
-    unsigned now_of_1000;      // at the instant of the last pop
+    std::int64_t range_ps;  // delays are below it
+    unsigned huge_of_1000;  // delays anywhere up to the horizon
+    unsigned tie_of_1000;   // at the same instant as the last arming
+    unsigned now_of_1000;   // at the instant of the last pop
     unsigned pop_weight;
     unsigned arm_weight;
     unsigned periodic_weight;
@@ -194,7 +194,8 @@ void run_mix(const Mix& mix, std::uint32_t count, std::uint32_t steps, std::uint
             pair.arm(s, instant());
         } else if (verb < mix.pop_weight + mix.arm_weight + mix.periodic_weight) {
             // Eleven periods at most: more than there are rings.
-            const auto period = static_cast<std::int64_t>(1 + draw(11) * (static_cast<std::uint64_t>(mix.range_ps) / 11));
+            const auto period =
+                static_cast<std::int64_t>(1 + draw(11) * (static_cast<std::uint64_t>(mix.range_ps) / 11));
             pair.arm_periodic(s, instant(), Duration{period});
         } else {
             pair.disarm(s);
@@ -236,8 +237,17 @@ TEST_CASE("MA 3.4: time first, then rank, at every edge of the range") {
         {"boot itself", {{1, 0}, {0, 1}}, {1, 0}},
         {"the last instant", {{last, 0}, {last - 1, 1}, {0, 2}}, {2, 1, 0}},
         {"each level's first digit",
-         {{1LL << 60, 10}, {1LL << 54, 9}, {1LL << 48, 8}, {1LL << 42, 7}, {1LL << 36, 6}, {1 << 30, 5}, {1 << 24, 4},
-          {1 << 18, 3}, {1 << 12, 2}, {1 << 6, 1}, {1, 0}},
+         {{1LL << 60, 10},
+          {1LL << 54, 9},
+          {1LL << 48, 8},
+          {1LL << 42, 7},
+          {1LL << 36, 6},
+          {1 << 30, 5},
+          {1 << 24, 4},
+          {1 << 18, 3},
+          {1 << 12, 2},
+          {1 << 6, 1},
+          {1, 0}},
          {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}},
         {"both sides of a carry", {{64, 0}, {63, 1}, {4096, 2}, {4095, 3}}, {1, 0, 3, 2}},
     };
