@@ -1,1 +1,0 @@
-namespace ticklab { extern const int kTmpLab; const int kTmpLab = 0; }
