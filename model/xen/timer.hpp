@@ -61,6 +61,9 @@ struct Timer {
     sim::Cause armed_by;
     /// Index of its name in the machine's table.
     std::uint64_t object = 0;
+    /// Its number in the scenario; kNoNumber for the hypervisor's own.
+    std::uint32_t number = kNoNumber;
+    static constexpr std::uint32_t kNoNumber = 0xffffffff;
     /// An init is under way: no other operation may be (XT 2.3).
     bool initialising = false;
     /// An init was ever begun.

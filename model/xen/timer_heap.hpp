@@ -15,13 +15,13 @@
 namespace ticklab::xen {
 
 /// The array as it lies in memory: two 16-bit words of metadata, then `limit` slots.
-struct HeapArray {
+struct alignas(Timer*) HeapArray {
     std::uint16_t size;
     std::uint16_t limit;
-    /// Slot 0 holds the metadata, so that slot i is at the offset of i pointers.
+    /// The metadata takes the place of slot 0.
     Timer** slots() { return reinterpret_cast<Timer**>(this); }
 };
-static_assert(sizeof(HeapArray) <= sizeof(Timer*));
+static_assert(sizeof(HeapArray) == sizeof(Timer*));
 
 class TimerHeap {
 public:

@@ -3,6 +3,7 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <list>
@@ -20,10 +21,10 @@ namespace {
 // A heap on memory of its own.
 struct HeapUnderTest {
     TimerHeap heap;
-    std::vector<std::unique_ptr<Timer*[]>> memory;
+    std::vector<std::unique_ptr<std::byte[]>> memory;
 
     void grow(std::uint32_t limit) {
-        memory.push_back(std::make_unique<Timer*[]>(limit + 1));
+        memory.push_back(std::make_unique<std::byte[]>(TimerHeap::bytes_for(limit)));
         heap.replace(memory.back().get(), limit);
     }
     bool ordered() const {
@@ -156,9 +157,10 @@ TEST_CASE("growing keeps every timer in its slot (XT 1.4)") {
 
 TEST_CASE("replace gives the old array back, but never the shared one (XT 1.4)") {
     TimerHeap heap;
-    std::vector<Timer*> a(16), b(256);
-    CHECK(heap.replace(a.data(), 15) == nullptr);
-    CHECK(heap.replace(b.data(), 255) == a.data());
+    const auto a = std::make_unique<std::byte[]>(TimerHeap::bytes_for(15));
+    const auto b = std::make_unique<std::byte[]>(TimerHeap::bytes_for(255));
+    CHECK(heap.replace(a.get(), 15) == nullptr);
+    CHECK(heap.replace(b.get(), 255) == a.get());
     heap.forget();
     CHECK(heap.on_shared_array());
     CHECK(heap.limit() == 0);
