@@ -10,6 +10,7 @@
 #include "ticklab/lab/load.hpp"
 #include "ticklab/lab/machine_verbs.hpp"
 #include "ticklab/lab/scenario_records.hpp"
+#include "ticklab/model/xen/declarations.hpp"
 #include "ticklab/sim/devices/apic_records.hpp"
 #include "ticklab/sim/devices/hpet_records.hpp"
 #include "ticklab/sim/machine_costs.hpp"
@@ -59,7 +60,11 @@ void check_changes(const sim::KernelDecl& kernel) {
 }
 
 Registry& mutable_program_registry() {
-    static Registry registry;
+    static Registry registry = [] {
+        Registry with_kernels;
+        with_kernels.register_kernel(xen::xen_kernel_decl());
+        return with_kernels;
+    }();
     return registry;
 }
 

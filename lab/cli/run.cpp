@@ -13,6 +13,7 @@
 #include "ticklab/lab/experiment.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/report.hpp"
+#include "ticklab/lab/timeline/timeline_writer.hpp"
 #include "ticklab/lab/values.hpp"
 
 namespace ticklab::lab {
@@ -25,6 +26,7 @@ struct Options {
     std::vector<std::string> overrides;
     std::uint64_t seed = 1;
     std::string until;
+    std::string timeline;
     std::string observers = "all";
     bool json = false;
     bool no_checks = false;
@@ -90,15 +92,38 @@ std::string replay_line(const Options& options, const Scenario& scenario) {
     return line + fmt::format("  # scenario {}, ticklab {}", scenario_hash(scenario.text), TICKLAB_VERSION);
 }
 
-RunReport perform(const Scenario& scenario, const ExperimentOptions& base, const std::string& replay) {
+/// The timeline of the run, if one is asked for.
+std::unique_ptr<TimelineWriter> open_timeline(const std::string& file, const Scenario& scenario, std::uint64_t seed,
+                                              const std::string& replay) {
+    if (file.empty())
+        return nullptr;
+    TimelineOptions options;
+    options.cpu_count = scenario.machine.cpu_count;
+    options.metadata = {{"seed", std::to_string(seed)},
+                        {"scenario", scenario.name},
+                        {"scenario_hash", scenario_hash(scenario.text)},
+                        {"version", TICKLAB_VERSION},
+                        {"replay", replay}};
+    return std::make_unique<TimelineWriter>(open_timeline_file(file), options, program_registry().record_kinds());
+}
+
+RunReport perform(const Scenario& scenario, const ExperimentOptions& base, const std::string& replay,
+                  const std::string& timeline_file) {
     Progress progress(scenario.duration);
     ExperimentOptions options = base;
+    const std::unique_ptr<TimelineWriter> timeline = open_timeline(timeline_file, scenario, base.seed, replay);
+    if (timeline)
+        options.consumers.push_back(timeline.get());
     options.consumers.push_back(&progress);
     const Clock::time_point began = Clock::now();
     Experiment experiment(scenario, options);
     progress.watch(experiment);
     experiment.run();
     progress.clear();
+    if (timeline) {
+        timeline->note("digest", experiment.machine().records().digest().hex());
+        timeline->finish(experiment.reached(), experiment.machine().records());
+    }
     const auto wall = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began);
     return report_of(experiment, static_cast<std::uint64_t>(wall.count()), replay);
 }
@@ -116,10 +141,10 @@ ExitCode run(const Options& options) {
     base.checks = observed && !options.no_checks;
     base.metrics = observed;
     if (!options.until.empty()) {
-        const std::optional<sim::Duration> until = parse_duration(options.until);
-        if (!until)
-            return refuse("--until", found_expected(in_quotes(options.until), "a span of time such as \"5ms\""));
-        base.until = sim::kBoot + *until;
+        const Parsed<sim::Duration> until = parse_duration(options.until);
+        if (!until.value)
+            return refuse("--until", found_expected(in_quotes(options.until), until.expected));
+        base.until = sim::kBoot + *until.value;
     }
     std::vector<InputError> errors;
     const ScenarioLoader loader(program_registry());
@@ -134,13 +159,13 @@ ExitCode run(const Options& options) {
     const std::string replay = replay_line(options, *scenario);
     std::optional<RunReport> report;
     try {
-        report = perform(*scenario, base, replay);
+        report = perform(*scenario, base, replay, options.timeline);
     } catch (const std::invalid_argument& e) {
         return refuse(options.file, e.what());
     }
     ExitCode code = exit_code_of(*report);
     if (options.repeat_check && report->end != sim::RunEnd::kStopped) {
-        const RunReport again = perform(*scenario, base, replay);
+        const RunReport again = perform(*scenario, base, replay, {});
         if (again.end != sim::RunEnd::kStopped && (again.digest != report->digest || again.records != report->records)) {
             fmt::print(stderr, "ticklab: the second run has another digest: {} with {} records, not {} with {}\n",
                        again.digest.hex(), again.records, report->digest.hex(), report->records);
@@ -169,6 +194,8 @@ Command run_command() {
                                "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
                     ->take_all()
                     ->expected(1);
+                app.add_option("--timeline", options->timeline,
+                               "Write a timeline that opens in ui.perfetto.dev; gzipped if the name ends in .gz");
                 app.add_option("--until", options->until, "End the run at this instant of virtual time, such as 5ms");
                 app.add_flag("--no-checks", options->no_checks, "Leave out the checks of timers and structures");
                 app.add_option("--observers", options->observers,
@@ -180,7 +207,7 @@ Command run_command() {
                 app.add_flag("--json", options->json, "Print one JSON document");
                 app.footer(
                     "\nExamples:\n  ticklab run scenarios/xen/range-2008.json\n"
-                    "  ticklab run my-scenario.json --seed 7 --set machine.cpus=64 --json");
+                    "  ticklab run my-scenario.json --seed 7 --set machine.cpus=64 --timeline timeline.json");
             },
             [options] { return run(*options); }};
 }
