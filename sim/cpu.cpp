@@ -382,8 +382,10 @@ void Cpu::run_user(Time until) {
     require(irqs_enabled_, "user mode entered with interrupts disabled");
     pay(machine_.prices().user_entry);
     const Time began = clock_.now();
+    const std::uint64_t irqs_before = irqs_in_a_row_;
     sync();
-    if (has_runnable() || until <= clock_.now())
+    // An interrupt on the way may have left work for the kernel's exit path (a softirq): that is asked again first.
+    if (irqs_in_a_row_ != irqs_before || has_runnable() || until <= clock_.now())
         return;
     irqs_in_a_row_ = 0;
     activity_ = CpuActivity::kUser;

@@ -25,7 +25,10 @@ SpinLock::SpinLock(Machine& machine, LockClass& lock_class, std::string_view nam
     machine.locks_.push_back(this);
 }
 
-SpinLock::~SpinLock() { std::erase(machine_.locks_, this); }
+SpinLock::~SpinLock() {
+    if (!outlives_machine_)
+        std::erase(machine_.locks_, this);
+}
 
 std::string_view SpinLock::name() const { return machine_.records().name(object_); }
 

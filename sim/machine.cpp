@@ -164,7 +164,10 @@ Machine::Machine(const MachineConfig& config, Kernel& kernel)
         cpus_[c].power_on(kBoot);
 }
 
-Machine::~Machine() = default;
+Machine::~Machine() {
+    for (SpinLock* lock : locks_)
+        lock->outlives_machine_ = true;
+}
 
 std::uint32_t Machine::node_of(CpuId id) const { return node_of_cpu(config_, id); }
 
