@@ -33,10 +33,13 @@ struct Distribution {
 struct SiteTrigger {
     const sim::Site* site = nullptr;
     std::optional<sim::CpuId> cpu;  ///< any if empty
-    std::uint64_t nth = 1;
+    std::uint64_t nth = 1;          ///< counted over the CPUs that match
 };
 using Trigger = std::variant<sim::Time, SiteTrigger>;
 
+/// A relative kTime argument ("+5ms") is an absolute Time in steps at a fixed instant; in steps with a site and in
+/// callbacks it stays a Duration, and whoever performs the call adds the present.
+///
 /// One entry of "script" or "faults": a verb of the machine (cpu.offline, cpu.hold, ...) or of the kernel (timer.set,
 /// ...).
 struct Step {
@@ -120,7 +123,7 @@ struct Scenario {
     std::uint64_t max_steps = 0;  ///< bound on activities; reaching it ends the run inconclusive (exit code 5)
     std::vector<TimerPlan> timers;
     std::vector<std::string> locks;
-    std::vector<Step> script;  ///< "script" and "faults", in file order
+    std::vector<Step> script;  ///< "script" and then "faults", each in file order
     std::vector<Load> load;
     std::vector<Expectation> expect;
 };

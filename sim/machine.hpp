@@ -21,6 +21,7 @@
 #include "ticklab/sim/kernel.hpp"
 #include "ticklab/sim/lock.hpp"
 #include "ticklab/sim/machine_config.hpp"
+#include "ticklab/sim/machine_costs.hpp"
 #include "ticklab/sim/memory.hpp"
 #include "ticklab/sim/rcu.hpp"
 #include "ticklab/sim/record_stream.hpp"
@@ -34,9 +35,6 @@ struct MachinePrices {
     Price irq_entry, irq_exit, nmi_entry, apic_read, apic_write, msr_write, ipi_send, mmio_hpet, tsc_read;
     Price thread_switch, memory_barrier, user_entry;
 };
-
-/// The prices above as declarations, for schema and lists.
-std::span<const CostDecl> machine_cost_decls();
 
 /// Why Machine::run() came back.
 enum class RunEnd : std::uint8_t { kTime, kVerdict, kBudget, kStopped };

@@ -1,0 +1,7 @@
+#include "ticklab/lab/cli/command.hpp"
+
+namespace ticklab::lab {
+
+std::vector<Command> commands() { return {validate_command(), list_command(), schema_command()}; }
+
+}  // namespace ticklab::lab

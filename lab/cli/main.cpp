@@ -1,0 +1,3 @@
+#include "ticklab/lab/cli/command.hpp"
+
+int main(int argc, char** argv) { return ticklab::lab::run_program(argc, argv); }

@@ -1,0 +1,121 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/whole_file.hpp"
+#include "ticklab/sim/record.hpp"
+
+namespace ticklab::lab {
+namespace {
+
+constexpr const char* kAbout =
+    "A laboratory for timer cores: runs them on a simulated multicore machine, in virtual time.";
+constexpr const char* kFooter =
+    "\nExamples:\n"
+    "  ticklab list scenarios\n"
+    "  ticklab validate my-scenario.json\n"
+    "\n`ticklab COMMAND --help` says more. Exit codes: 0 fine; 1 a check or expectation failed; 2 bad usage or input;\n"
+    "3 internal error; 4 nondeterminism; 5 inconclusive; 130 interrupted.";
+
+/// The long option of `app` that an unknown argument was probably meant to be.
+std::string nearest_option(const CLI::App& app, const std::vector<std::string>& arguments) {
+    std::vector<std::string> names;
+    for (const CLI::Option* option : app.get_options())
+        for (const std::string& name : option->get_lnames())
+            names.push_back("--" + name);
+    const std::vector<std::string_view> words(names.begin(), names.end());
+    for (const std::string& argument : arguments) {
+        const std::string word = argument.substr(0, argument.find('='));
+        if (word.starts_with("-") && std::find(names.begin(), names.end(), word) == names.end())
+            if (const std::string_view nearest = nearest_word(word, words); !nearest.empty())
+                return fmt::format("; did you mean {}?", in_quotes(nearest));
+    }
+    return {};
+}
+
+ExitCode run_command_line(int argc, const char* const* argv) {
+    CLI::App app{kAbout, "ticklab"};
+    app.footer(kFooter);
+    app.set_version_flag("--version",
+                         fmt::format("ticklab {} (records version {})", TICKLAB_VERSION, sim::kRecordVersion));
+    app.require_subcommand(1);
+
+    std::vector<Command> all = commands();
+    std::vector<CLI::App*> parsers;
+    std::vector<std::string_view> names;
+    for (Command& command : all) {
+        CLI::App* const parser = app.add_subcommand(command.name, command.help);
+        command.setup(*parser);
+        parsers.push_back(parser);
+        names.push_back(command.name);
+    }
+
+    const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+    if (arguments.empty()) {
+        fmt::print(stderr, "{}", app.help());
+        return ExitCode::kBadInput;
+    }
+    if (!arguments[0].starts_with("-") && std::find(names.begin(), names.end(), arguments[0]) == names.end()) {
+        complain(found_expected(fmt::format("command {}", in_quotes(arguments[0])), one_of(names),
+                                nearest_word(arguments[0], names)));
+        return ExitCode::kBadInput;
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+        if (e.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+            app.exit(e);
+            return ExitCode::kFine;
+        }
+        const auto at = std::find(names.begin(), names.end(), arguments[0]);
+        const CLI::App& parser = at == names.end() ? app : *parsers[static_cast<std::size_t>(at - names.begin())];
+        complain(fmt::format("{}{} (`{} --help` says more)", e.what(), nearest_option(parser, arguments),
+                             at == names.end() ? "ticklab" : fmt::format("ticklab {}", *at)));
+        return ExitCode::kBadInput;
+    }
+    for (std::size_t i = 0; i < all.size(); ++i)
+        if (parsers[i]->parsed())
+            return all[i].run();
+    return ExitCode::kBadInput;
+}
+
+}  // namespace
+
+bool colour_allowed(int fd) {
+    const char* const no_colour = std::getenv("NO_COLOR");
+    return ::isatty(fd) == 1 && (no_colour == nullptr || *no_colour == '\0');
+}
+
+void complain(const std::string& text) {
+    const bool colour = colour_allowed(STDERR_FILENO);
+    fmt::print(stderr, "{}ticklab:{} {}\n", colour ? "\x1b[31m" : "", colour ? "\x1b[0m" : "", text);
+}
+
+void print_errors(std::span<const InputError> errors) {
+    for (const InputError& error : errors.first(std::min(errors.size(), kMaxInputErrors)))
+        complain(to_text(error));
+}
+
+int run_program(int argc, const char* const* argv) {
+    ExitCode code = ExitCode::kInternalError;
+    try {
+        code = run_command_line(argc, argv);
+        if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+            complain("the report could not be written to the standard output");
+            code = graver(code, ExitCode::kBadInput);
+        }
+    } catch (const FileError& e) {
+        complain(e.what());
+        code = ExitCode::kBadInput;
+    } catch (const std::exception& e) {
+        complain(fmt::format("internal error: {}", e.what()));
+    }
+    return static_cast<int>(code);
+}
+
+}  // namespace ticklab::lab
