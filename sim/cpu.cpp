@@ -389,9 +389,11 @@ void Cpu::run_user(Time until) {
         return;
     irqs_in_a_row_ = 0;
     activity_ = CpuActivity::kUser;
+    record(kUserEnter);
     wait(until, true);
     clock_.move_to(engine_.now());
     activity_ = CpuActivity::kRunning;
+    record(kUserExit);
     counters_.user_time += clock_.now() - began;
     if (interrupt_pending())
         take_interrupts();

@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, kDeliveryModeCount> kModeNames{
     "fixed", "lowest priority", "SMI", "reserved", "NMI", "INIT", "start-up", "ExtINT"};
 constexpr std::array<std::string_view, kLostReasonCount> kReasonNames{
     "APIC disabled", "software disabled", "CPU off-line", "illegal vector", "reset",     "not waiting",
-    "no target",     "no 8259",           "masked edge",  "re-targeted",    "queue full"};
+    "no target",     "no 8259",           "masked edge",  "re-targeted",    "queue full",        "fault"};
 constexpr std::array<std::string_view, 4> kTimerModeNames{"one-shot", "periodic", "TSC-deadline", "reserved"};
 constexpr std::array<std::string_view, 3> kApicModeNames{"disabled", "xAPIC", "x2APIC"};
 
@@ -84,6 +84,19 @@ void ApicBus::attach(LocalApic& local_apic) {
 void ApicBus::overflow(Lane& lane, const ApicMessage& message) {
     overflowed_ = lane.local_apic->cpu();
     lane.local_apic->lose(engine_.now(), message.vector, LostReason::kQueueFull, message.cause);
+}
+
+void ApicBus::disturb(Lane& lane, ApicMessage message) {
+    if (lane.lose_left != 0) {
+        --lane.lose_left;
+        lane.local_apic->lose(engine_.now(), message.vector, LostReason::kFault, message.cause);
+        return;
+    }
+    if (lane.late_left != 0) {
+        --lane.late_left;
+        message.arrival += lane.late_by;
+    }
+    enqueue(lane, message);
 }
 
 void ApicBus::deliver(Lane& lane, Time at) {

@@ -93,6 +93,13 @@ public:
     /// Sets a fault (LA 15) of `cpu`, or of the whole machine where the table says so. `value` is in the fault's unit;
     /// 0 switches it off. False, and nothing done, if the value is out of its unit's range.
     bool set_fault(Time at, ApicFault fault, CpuId cpu, std::int64_t value, Cause cause);
+    /// The next `count` fixed interrupt messages to `cpu` vanish, those of its timer included.
+    void lose_next(CpuId cpu, std::uint32_t count) { lanes_[cpu].lose_left += count; }
+    /// The next `count` of them arrive `by` later.
+    void delay_next(CpuId cpu, Duration by, std::uint32_t count) {
+        lanes_[cpu].late_left = count;
+        lanes_[cpu].late_by = by;
+    }
     void set_flight_jitter(FlightJitter* jitter) { jitter_ = jitter; }
 
     /// Index of the name of a delivery mode, a reason, a mode or a fault, for records.
@@ -114,6 +121,9 @@ private:
         std::uint16_t node = 0;
         Time armed = kNever;
         Duration ipi_delay{};  // LA-F6
+        std::uint32_t lose_left = 0;
+        std::uint32_t late_left = 0;
+        Duration late_by{};
         ApicFlightQueue queue;
 
         void due(Time at) override { bus->deliver(*this, at); }
@@ -121,6 +131,13 @@ private:
 
     void due(Time at) override;
     void fly(Lane& lane, const ApicMessage& message) {
+        if ((lane.lose_left | lane.late_left) != 0 && message.mode == DeliveryMode::kFixed) [[unlikely]]
+            disturb(lane, message);
+        else
+            enqueue(lane, message);
+    }
+    void disturb(Lane& lane, ApicMessage message);
+    void enqueue(Lane& lane, const ApicMessage& message) {
         if (!lane.queue.push(message)) [[unlikely]] {
             overflow(lane, message);
             return;
