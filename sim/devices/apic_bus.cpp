@@ -156,8 +156,7 @@ void ApicBus::for_each_ipi_target(const LocalApic& sender, const IpiRequest& req
         visit(lanes_[sender.cpu()]);
     } else if (request.shorthand != Shorthand::kNone) {
         for (Lane& lane : lanes_)
-            if (lane.local_apic &&
-                (lane.local_apic != &sender || request.shorthand == Shorthand::kAllIncludingSelf))
+            if (lane.local_apic && (lane.local_apic != &sender || request.shorthand == Shorthand::kAllIncludingSelf))
                 visit(lane);
     } else if (request.mode == DeliveryMode::kLowestPriority) {
         if (Lane* const lane = lowest_priority_target(request.destination))
@@ -174,8 +173,8 @@ Time ApicBus::send_ipi(Time at, LocalApic& sender, const IpiRequest& request, Ca
         if (count++ == 0)
             first = lane.local_apic->cpu();
     });
-    cause.record = records_.emit(sender.emitter_, at, kIpiSend, cause.record, first, count, request.vector,
-                                 name(request.mode));
+    cause.record =
+        records_.emit(sender.emitter_, at, kIpiSend, cause.record, first, count, request.vector, name(request.mode));
     if (count == 0) {
         ++no_target_;
         return at;
@@ -220,8 +219,8 @@ void ApicBus::send_from_device(Time at, const ApicDestination& destination, std:
                                Cause cause) {
     const DeliveryMode mode = delivery_mode_of(bits);
     const auto vector = static_cast<std::uint8_t>(bits);
-    const bool level = (bits & kLevelBit) != 0 &&
-                       (mode == DeliveryMode::kFixed || mode == DeliveryMode::kLowestPriority);
+    const bool level =
+        (bits & kLevelBit) != 0 && (mode == DeliveryMode::kFixed || mode == DeliveryMode::kLowestPriority);
     const Duration flight = source == MessageSource::kMsi ? parameters_.msi_fly : parameters_.ioapic_fly;
     bool found = false;
     const auto visit = [&](Lane& lane) {

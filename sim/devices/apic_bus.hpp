@@ -2,10 +2,13 @@
 //
 // Rules
 //  - A message is addressed when it is sent and takes effect at the target when it arrives, a flight time later.
-//  - Each CPU has one source of class kArrival, its slot the CPU's number, armed for the earliest message in flight to it.
-//  - Equal arrivals at one CPU take effect in the order of sending (LA-D6). Messages of one vector collapse in IRR, not here.
+//  - Each CPU has one source of class kArrival, its slot the CPU's number, armed for the earliest message in flight to
+//  it.
+//  - Equal arrivals at one CPU take effect in the order of sending (LA-D6). Messages of one vector collapse in IRR, not
+//  here.
 //  - The timer's path is the hottest of the simulator: one push into a ring and one arrival a tick, no allocation.
-//  - The number in flight to a CPU is bounded; a message beyond the bound is lost and overflowed() says so, for a verdict.
+//  - The number in flight to a CPU is bounded; a message beyond the bound is lost and overflowed() says so, for a
+//  verdict.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +44,8 @@ struct IpiRequest {
 
 class ApicBus : private ActivityHandler {
 public:
-    /// `node_of_cpu` has an entry for each CPU; its size is the number of CPUs. No kArrival source exists yet in `engine`.
+    /// `node_of_cpu` has an entry for each CPU; its size is the number of CPUs. No kArrival source exists yet in
+    /// `engine`.
     ApicBus(Engine& engine, RecordStream& records, const ApicParameters& parameters,
             std::vector<std::uint16_t> node_of_cpu);
     ApicBus(const ApicBus&) = delete;
@@ -58,7 +62,8 @@ public:
     CpuId cpu_count() const { return static_cast<CpuId>(lanes_.size()); }
     LocalApic& local_apic(CpuId cpu) const { return *lanes_[cpu].local_apic; }
 
-    /// Sends what an ICR write at `at` asks for. Returns when the last target will have accepted; `at` if there is none.
+    /// Sends what an ICR write at `at` asks for. Returns when the last target will have accepted; `at` if there is
+    /// none.
     Time send_ipi(Time at, LocalApic& sender, const IpiRequest& request, Cause cause);
     /// A device writes `data` to `address` (LA 8). False if that is ordinary memory.
     bool send_message(Time at, std::uint64_t address, std::uint32_t data, Cause cause);
@@ -70,7 +75,7 @@ public:
     /// The timer of `cpu` had its event: the vector is in IRR timer_fly later.
     void timer_interrupt(Time at, CpuId cpu, std::uint8_t vector, const Cause& cause) {
         ApicMessage message{at + parameters_.timer_fly, cause, kNoCpu, vector, DeliveryMode::kFixed,
-                            MessageSource::kTimer, false};
+                            MessageSource::kTimer,      false};
         fly(lanes_[cpu], message);
     }
     /// A local APIC's EOI of a level vector, to all I/O APICs.
