@@ -5,7 +5,7 @@
 #include "ticklab/lab/load_decls.hpp"
 #include "ticklab/lab/machine_verbs.hpp"
 
-#include "fake_kernel.hpp"
+#include "defect_kernel.hpp"
 
 using namespace ticklab;
 using namespace ticklab::lab;
