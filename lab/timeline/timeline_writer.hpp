@@ -82,6 +82,7 @@ private:
         sim::Time at{};
         sim::RecordId record;
         sim::RecordId cause;
+        sim::RecordId waited_on;
         std::array<std::uint64_t, sim::kMaxOperands> operands{};
         EventIndex event = kNone;  ///< none while the timeline has not begun
         bool clipped = false;      ///< began before the timeline
