@@ -65,7 +65,7 @@ public:
             write_counter(counter, content_.begin_ns, counter.first);
         write_events();
         for (const TimelineCounter& counter : content_.counters)
-            write_counter(counter, content_.end_ns, counter.value);
+            write_counter(counter, last_ns_, counter.value);
         out_ += "\n],\n\"metadata\":";
         write_metadata();
         out_ += "}\n";
@@ -134,6 +134,10 @@ private:
         for (const std::uint32_t i : order)
             if (!content_.events[i].dropped)
                 write_event(content_.events[i]);
+        // What was moved may lie a little behind the end.
+        last_ns_ = content_.end_ns;
+        if (!order.empty())
+            last_ns_ = std::max(last_ns_, content_.events[order.back()].ts_ns);
     }
 
     void write_us(std::string_view key, std::int64_t ns) {
@@ -210,6 +214,8 @@ private:
             write_record("record", e.record);
         if (e.cause)
             write_record("cause", e.cause);
+        if (e.waited_on)
+            write_record("waited_on", e.waited_on);
         const bool has_record = e.phase != TimelinePhase::kAsyncEnd || e.end_kind != nullptr;
         if (has_record && sim::ns_floor(e.at) != e.ts_ns)
             write_time("at_ns", sim::ps(e.at));
@@ -320,11 +326,10 @@ private:
         write_us("ts", ns);
         print(R"(,"pid":{},"tid":{},"args":{{)", counter.track.process, counter.track.thread);
         const auto signed_value = static_cast<std::int64_t>(value);
-        const bool is_ps = counter.type == OperandType::kTimePs || counter.type == OperandType::kDurationPs;
-        if (is_ps || counter.type == OperandType::kTimeNs) {
-            const std::int64_t value_ns = is_ps ? signed_value / kPsPerNs : signed_value;
-            print(R"("us":{}{}.{:03})", value_ns < 0 ? "-" : "", std::abs(value_ns / kNsPerUs),
-                  std::abs(value_ns % kNsPerUs));
+        if (counter.type == OperandType::kTimePs || counter.type == OperandType::kDurationPs ||
+            counter.type == OperandType::kTimeNs) {
+            print(R"("us":{}{}.{:03})", signed_value < 0 ? "-" : "", std::abs(signed_value / kNsPerUs),
+                  std::abs(signed_value % kNsPerUs));
         } else if (counter.type == OperandType::kSigned) {
             print(R"("n":{})", signed_value);
         } else {
@@ -349,6 +354,7 @@ private:
     std::string out_;
     std::string_view arg_separator_;
     std::unordered_map<std::uint64_t, std::string> resolved_;
+    std::int64_t last_ns_ = 0;
     bool is_first_ = true;
 };
 

@@ -40,6 +40,7 @@ struct TimelineEvent {
     sim::Time at{};           ///< true instant of the record
     sim::RecordId record;
     sim::RecordId cause;
+    sim::RecordId waited_on;
     const TimelineKind* kind = nullptr;
     const TimelineKind* end_kind = nullptr;  ///< of the record that closed a slice or interval, if one did
     std::uint64_t words = 0;                 ///< where the operands start; of a counter, its value
@@ -61,7 +62,7 @@ struct TimelineCounter {
     sim::CpuId cpu = sim::kNoCpu;
     TimelineTrack track;
     std::string_view category;
-    std::uint64_t first = 0;  ///< value where the timeline begins
+    std::uint64_t first = 0;  ///< value where the timeline begins; of times, nanoseconds
     std::uint64_t value = 0;
 };
 

@@ -41,8 +41,14 @@ TimelineTrack async_track_of(std::string_view category) {
 
 std::uint64_t key_of(std::span<const std::uint64_t> operands) { return operands.empty() ? 0 : operands[0]; }
 
-bool is_instant_type(sim::OperandType t) {
-    return t == sim::OperandType::kTimePs || t == sim::OperandType::kTimeNs || t == sim::OperandType::kDurationPs;
+/// A counter's value as it is drawn, times in nanoseconds: what differs by less is no change.
+std::uint64_t counter_value(const sim::Operand& operand, std::uint64_t word) {
+    const bool is_ps = operand.type == sim::OperandType::kTimePs || operand.type == sim::OperandType::kDurationPs;
+    const bool is_time = is_ps || operand.type == sim::OperandType::kTimeNs;
+    const auto time = static_cast<std::int64_t>(word);
+    if (operand.counter_use == sim::CounterUse::kClears || (is_time && time == INT64_MAX))
+        return 0;
+    return is_ps ? static_cast<std::uint64_t>(sim::ns_floor(Time{sim::Duration{time}})) : word;
 }
 
 }  // namespace
@@ -130,6 +136,7 @@ TimelineWriter::Opened TimelineWriter::opened_by(const Record& r, const Timeline
     opened.at = r.at;
     opened.record = r.id;
     opened.cause = r.cause;
+    opened.waited_on = r.waited_on;
     std::copy(r.operands.begin(), r.operands.end(), opened.operands.begin());
     return opened;
 }
@@ -163,6 +170,7 @@ void TimelineWriter::show_slice(TimelineTrack at, Track& track, Opened& opened, 
     event.at = opened.at;
     event.record = opened.record;
     event.cause = opened.cause;
+    event.waited_on = opened.waited_on;
     event.kind = opened.kind;
     event.words = keep({opened.operands.data(), opened.kind->kind->operand_count});
     event.track = at;
@@ -205,6 +213,8 @@ void TimelineWriter::end_slice(const Record& r, const TimelineKind& kind) {
         TimelineEvent& event = content_.events[closed];
         event.end_kind = &kind;
         event.end_words = keep(r.operands);
+        if (r.waited_on)
+            event.waited_on = r.waited_on;
         carry(r.id, closed);
     }
     track.open.erase(track.open.begin() + static_cast<std::ptrdiff_t>(match));
@@ -251,6 +261,7 @@ void TimelineWriter::show_async(Async& async, std::int64_t ns) {
     event.at = begin.at;
     event.record = begin.record;
     event.cause = begin.cause;
+    event.waited_on = begin.waited_on;
     event.kind = begin.kind;
     event.words = keep({begin.operands.data(), begin.kind->kind->operand_count});
     event.track = async_track_of(begin.kind->category);
@@ -269,8 +280,11 @@ void TimelineWriter::end_async(const Record& r, const TimelineKind& kind) {
         carry(r.id, carrier(r.cause));
         return;
     }
-    // The event of an end cannot carry an arrow (TE 1): what the end causes is drawn from the begin.
-    carry(r.id, found->second.begin.event);
+    // The event of an end cannot carry an arrow (TE 1): what the end causes is drawn from the begin, or, if something
+    // else continues its arrow already (the interrupt that led here), from the end's own cause.
+    const EventIndex begin = found->second.begin.event;
+    const bool taken = begin != kNone && content_.events[begin].flow_out;
+    carry(r.id, taken ? carrier(r.cause) : begin);
     close_async(found->second, sim::ns_floor(r.at), &r, &kind);
 }
 
@@ -295,6 +309,7 @@ void TimelineWriter::close_async(Async& async, std::int64_t ns, const Record* en
         event.at = end->at;
         event.record = end->id;
         event.cause = end->cause;
+        event.waited_on = end->waited_on;
         event.end_kind = end_kind;
         event.end_words = keep(end->operands);
     }
@@ -313,6 +328,7 @@ void TimelineWriter::mark(const Record& r, const TimelineKind& kind) {
     event.at = r.at;
     event.record = r.id;
     event.cause = r.cause;
+    event.waited_on = r.waited_on;
     event.kind = &kind;
     event.words = keep(r.operands);
     event.track = track_of(kind.category, r.cpu);
@@ -336,9 +352,7 @@ void TimelineWriter::count(const Record& r, const TimelineKind& kind) {
             content_.counters.push_back(counter);
         }
         TimelineCounter& counter = content_.counters[known->second];
-        const bool never = is_instant_type(operand.type) && r.operands[i] == static_cast<std::uint64_t>(INT64_MAX);
-        const bool clears = operand.counter_use == sim::CounterUse::kClears || never;
-        const std::uint64_t value = clears ? 0 : r.operands[i];
+        const std::uint64_t value = counter_value(operand, r.operands[i]);
         if (value == counter.value)
             continue;
         counter.value = value;

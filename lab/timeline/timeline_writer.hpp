@@ -45,7 +45,8 @@ struct TimelineOptions {
     /// Both included. Slices that reach over them are clipped.
     sim::Time from = sim::kBoot;
     sim::Time to = sim::kNever;
-    /// The timeline is cut where it would have more events than this; its metadata say where. At least 1.
+    /// The timeline is cut where it would have more events than this (by a few: one record may make several); its
+    /// metadata say where. At least 1.
     std::size_t max_events = 1'000'000;
     /// In this order: seed, scenario, scenario hash, version, replay command and what else tells where it comes from.
     std::vector<std::pair<std::string, std::string>> metadata{};
@@ -82,6 +83,7 @@ private:
         sim::Time at{};
         sim::RecordId record;
         sim::RecordId cause;
+        sim::RecordId waited_on;
         std::array<std::uint64_t, sim::kMaxOperands> operands{};
         EventIndex event = kNone;  ///< none while the timeline has not begun
         bool clipped = false;      ///< began before the timeline
