@@ -129,7 +129,7 @@ RunReport perform(const Scenario& scenario, const ExperimentOptions& base, const
 }
 
 ExitCode refuse(const std::string& where, const std::string& message) {
-    const InputError error{where, {}, message};
+    const InputError error = file_error(where, message);
     print_errors({&error, 1});
     return ExitCode::kBadInput;
 }
