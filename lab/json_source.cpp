@@ -334,7 +334,8 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
     }
     const std::vector<std::string> tokens = tokens_of(pointer);
     if (tokens.size() > kMaxDepth / 2) {
-        errors.push_back(file_error(file, found_expected("a longer path", fmt::format("at most {} steps", kMaxDepth / 2))));
+        errors.push_back(
+            file_error(file, found_expected("a longer path", fmt::format("at most {} steps", kMaxDepth / 2))));
         return false;
     }
     json* at = &root_;
@@ -346,9 +347,10 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
             const bool number = looks_like_json(token) && token[0] >= '0' && token[0] <= '9' && token.size() < 8;
             const std::size_t index = token == "-" ? at->size() : number ? std::stoul(token) : SIZE_MAX;
             if (index > at->size()) {
-                errors.push_back(file_error(file, fmt::format(
-                         "{}: {}", reached.empty() ? "/" : reached,
-                         found_expected(in_quotes(token), fmt::format("an index of at most {}, or -", at->size())))));
+                errors.push_back(file_error(
+                    file, fmt::format("{}: {}", reached.empty() ? "/" : reached,
+                                      found_expected(in_quotes(token),
+                                                     fmt::format("an index of at most {}, or -", at->size())))));
                 return false;
             }
             if (index == at->size())
@@ -358,7 +360,8 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
             continue;
         }
         if (!at->is_object()) {
-            errors.push_back(file_error(file, fmt::format("{}: {}", reached, found_expected(shown(*at), "an object or array"))));
+            errors.push_back(
+                file_error(file, fmt::format("{}: {}", reached, found_expected(shown(*at), "an object or array"))));
             return false;
         }
         reached = pointer_to(reached, token);
