@@ -81,7 +81,7 @@ TEST_CASE("steps keep their order, relative times count from the step") {
     CHECK(s.script[0].on == 2u);
     CHECK_FALSE(s.script[0].of_machine);
     CHECK(s.script[0].call.get<sim::Time>(1) == at(2500us));
-    CHECK(s.script[0].place.line == 19);
+    CHECK(s.script[0].place.line == 21);
     CHECK(lab::machine_verb_of(*s.script[1].call.verb) == lab::MachineVerb::kCpuOffline);
     const auto& hold = std::get<lab::SiteTrigger>(s.script[2].trigger);
     CHECK(hold.site == &test::kFakeBeforeLock);
