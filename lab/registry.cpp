@@ -6,7 +6,11 @@
 #include <array>
 #include <stdexcept>
 
+#include "ticklab/lab/check_decls.hpp"
+#include "ticklab/lab/load.hpp"
 #include "ticklab/lab/machine_verbs.hpp"
+#include "ticklab/lab/scenario_records.hpp"
+#include "ticklab/model/xen/declarations.hpp"
 #include "ticklab/sim/devices/apic_records.hpp"
 #include "ticklab/sim/devices/hpet_records.hpp"
 #include "ticklab/sim/machine_costs.hpp"
@@ -56,7 +60,11 @@ void check_changes(const sim::KernelDecl& kernel) {
 }
 
 Registry& mutable_program_registry() {
-    static Registry registry;
+    static Registry registry = [] {
+        Registry with_kernels;
+        with_kernels.register_kernel(xen::xen_kernel_decl());
+        return with_kernels;
+    }();
     return registry;
 }
 
@@ -69,6 +77,12 @@ Registry::Registry() {
         add_record(*kind);
     for (const sim::RecordKind* kind : sim::kClockRecordKinds)
         add_record(*kind);
+    for (const sim::RecordKind* kind : kScenarioRecordKinds)
+        add_record(*kind);
+    for (const sim::Site* site : load_sites())
+        sites_.push_back({site, nullptr});
+    for (const sim::CheckDecl* check : checks::kLabChecks)
+        checks_.push_back({check, nullptr});
     for (const sim::Site* site : sim::sites::kMachineSites)
         sites_.push_back({site, nullptr});
     for (const sim::CheckDecl* check : kMachineChecks)

@@ -58,6 +58,23 @@ public:
         }
     }
 
+    /// Moves as far as another clock of this cycle length went on its way from `from` to `to`, exactly.
+    void shift(const LocalClock& from, const LocalClock& to) {
+        at_ += to.at_ - from.at_;
+        fraction_ += to.fraction_;
+        if (fraction_ < from.fraction_) {
+            fraction_ += length_.ps_den;
+            at_ -= Duration{1};
+        }
+        fraction_ -= from.fraction_;
+        if (fraction_ >= length_.ps_den) {
+            fraction_ -= length_.ps_den;
+            at_ += Duration{1};
+        }
+    }
+    /// Stands still for `d`; the phase stays.
+    void delay(Duration d) { at_ += d; }
+
 private:
     CycleLength length_;
     Time at_ = kBoot;

@@ -43,13 +43,12 @@ void Cpu::spend_interruptible(const Price& price) {
     }
     for (;;) {
         if (interrupt_pending()) {
-            const Duration left = end.now() - clock_.now();
+            const LocalClock before = clock_;
             take_interrupts();
-            end = clock_;
-            end.move_to(clock_.now() + left);
+            end.shift(before, clock_);
         }
         const Key key{end.now(), rank_};
-        if (engine_.may_act(key)) [[likely]] {
+        if (engine_.may_act(key) && (++turns_ & kTurnsToCheck) != 0) [[likely]] {
             engine_.advance(key);
             clock_ = end;
             return;
@@ -59,7 +58,7 @@ void Cpu::spend_interruptible(const Price& price) {
         wait(end.now(), true);
         shift_on_stall_ = false;
         if (counters_.stalled != stalled_before)
-            end.move_to(end.now() + (counters_.stalled - stalled_before));
+            end.delay(counters_.stalled - stalled_before);
         if (!interrupted_) {
             clock_ = end;
             clock_.move_to(engine_.now());
@@ -97,7 +96,8 @@ void Cpu::interrupt_wait(Time at) {
     if (!interruptible_ || interrupted_)
         return;
     interrupted_ = true;
-    engine_.arm(source_, std::max({at, not_before_, held_until_, engine_.now()}));
+    // What this CPU has paid for already is not interrupted: it may stand beyond the interrupt's arrival.
+    engine_.arm(source_, std::max({at, clock_.now(), not_before_, held_until_, engine_.now()}));
 }
 
 void Cpu::interrupt_ready(Time at) { interrupt_wait(at); }
@@ -111,6 +111,7 @@ void Cpu::nmi(Time at, Cause cause) {
 }
 
 void Cpu::work_arrived(Time at) {
+    work_arrived_ = true;
     if (activity_ == CpuActivity::kIdle || activity_ == CpuActivity::kUser)
         interrupt_wait(at);
 }
@@ -124,9 +125,13 @@ void Cpu::monitor_written(Time at, const Cause& by) {
 
 void Cpu::take_interrupts() {
     while (irqs_enabled_ && interrupt_pending()) {
+        take_turn();
+        if (clock_.now() > last_irq_end_)
+            irqs_in_a_row_ = 0;
         if (++irqs_in_a_row_ > kIrqStormBound)
             fail(checks::kIrqStorm, fmt::format("{} interrupts in a row", irqs_in_a_row_ - 1));
         take_one();
+        last_irq_end_ = clock_.now();
     }
 }
 
@@ -195,13 +200,10 @@ void Cpu::run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t 
     thread.cause_ = outer_cause;
     context_ = outer_context;
     irqs_enabled_ = true;
-    counters_.irq_time += clock_.now() - began;
+    if (irq_depth_ == 0)
+        counters_.irq_time += clock_.now() - began;
     // IRET is a window: whatever arrived meanwhile is taken by the caller's loop, in order.
-    const Key key{clock_.now(), rank_};
-    if (engine_.may_act(key))
-        engine_.advance(key);
-    else
-        wait_turn();
+    take_turn();
 }
 
 void Cpu::irq_enable() {
@@ -261,7 +263,7 @@ void Cpu::inject_stall() {
     counters_.stalled += Duration{static_cast<std::int64_t>(length)};
     const Time until = clock_.now() + Duration{static_cast<std::int64_t>(length)};
     record(kStall, ps(until));
-    clock_.move_to(until);
+    clock_.delay(until - clock_.now());
 }
 
 WakeReason Cpu::halt(unsigned c_state) { return sleep(c_state, false); }
@@ -380,16 +382,21 @@ void Cpu::stop_devices(bool stop) {
 
 void Cpu::run_user(Time until) {
     require(irqs_enabled_, "user mode entered with interrupts disabled");
+    work_arrived_ = false;
     pay(machine_.prices().user_entry);
-    const Time began = clock_.now();
+    const std::uint64_t irqs_before = irqs_in_a_row_;
     sync();
-    if (has_runnable() || until <= clock_.now())
+    // An interrupt on the way may have left work for the kernel's exit path (a softirq): that is asked again first.
+    if (irqs_in_a_row_ != irqs_before || has_runnable() || work_arrived_ || until <= clock_.now())
         return;
+    const Time began = clock_.now();
     irqs_in_a_row_ = 0;
     activity_ = CpuActivity::kUser;
+    record(kUserEnter);
     wait(until, true);
     clock_.move_to(engine_.now());
     activity_ = CpuActivity::kRunning;
+    record(kUserExit);
     counters_.user_time += clock_.now() - began;
     if (interrupt_pending())
         take_interrupts();

@@ -94,11 +94,7 @@ public:
         ++counters_.points;
         if (stalls_) [[unlikely]]
             inject_stall();
-        const Key key{clock_.now(), rank_};
-        if (engine_.may_act(key)) [[likely]]
-            engine_.advance(key);
-        else
-            wait_turn();
+        take_turn();
         if (irqs_enabled_ && interrupt_pending())
             take_interrupts();
     }
@@ -237,6 +233,14 @@ private:
     void write_icr(CpuId target, std::uint32_t low);
     void spend_interruptible(const Price& price);
     void inject_stall();
+    /// Goes on only when this CPU is the earliest activity in the machine.
+    void take_turn() {
+        const Key key{clock_.now(), rank_};
+        if (engine_.may_act(key) && (++turns_ & kTurnsToCheck) != 0) [[likely]]
+            engine_.advance(key);
+        else
+            wait_turn();
+    }
     void wait_turn();
     /// Gives the host to the next activity until this CPU's source comes due. Interruptible waits also end when an
     /// interrupt or work arrives; interrupted_ says so.
@@ -292,6 +296,7 @@ private:
     bool interrupted_ = false;
     bool shift_on_stall_ = false;
     bool monitor_triggered_ = false;
+    bool work_arrived_ = false;  // since user mode was last entered
     bool waiting_for_start_up_ = false;
     CpuActivity activity_ = CpuActivity::kOffline;
     unsigned irq_depth_ = 0;
@@ -319,7 +324,11 @@ private:
     };
     std::deque<IrqWork> irq_work_;
     std::deque<IrqWork> irq_work_running_;
+    /// Turns without a look at the run's bounds: else a CPU that is alone in the machine would never come to them.
+    static constexpr std::uint32_t kTurnsToCheck = 0xffff;
+    std::uint32_t turns_ = 0;
     std::uint64_t irqs_in_a_row_ = 0;
+    Time last_irq_end_ = kBoot;
     RecordId last_record_;
     Thread* current_ = nullptr;
     ChoiceContext* context_ = nullptr;

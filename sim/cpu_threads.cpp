@@ -90,10 +90,9 @@ void Cpu::idle_loop() {
             switch_thread(*next);
             continue;
         }
-        const Time busy_until = machine_.busy_until(id_);
-        if (busy_until > clock_.now()) {
+        if (machine_.busy_until(id_) > clock_.now()) {
             machine_.kernel().exit_to_user(*this);
-            run_user(busy_until);
+            run_user(machine_.busy_until(id_));
             continue;
         }
         machine_.kernel().idle_pass(*this);

@@ -51,7 +51,7 @@ public:
     /// Adds a source of `activity_class`; slots number from 0 in the order of registration within the class.
     SourceIndex add(ActivityClass activity_class, ActivityHandler& handler);
 
-    /// The instant of the activity that is being performed, or of the last one.
+    /// The instant of the activity that is being performed, or of the last one; between runs, the end of the last.
     Time now() const { return now_.at; }
     /// The full key of that activity.
     const Key& current() const { return now_; }
@@ -75,6 +75,13 @@ public:
     }
     /// Declares that the activity with this key acts now, without having been pending. may_act(key) holds.
     void advance(const Key& key);
+    /// A run has come to its end at `at`, and nothing is pending before it.
+    void reach(Time at) {
+        if (at > now_.at) {
+            now_ = Key{at, 0};
+            steps_at_instant_ = 0;
+        }
+    }
 
     /// Takes the next activity; the caller dispatches it. There is one (check earliest()).
     SourceIndex take();

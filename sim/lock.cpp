@@ -25,7 +25,10 @@ SpinLock::SpinLock(Machine& machine, LockClass& lock_class, std::string_view nam
     machine.locks_.push_back(this);
 }
 
-SpinLock::~SpinLock() { std::erase(machine_.locks_, this); }
+SpinLock::~SpinLock() {
+    if (!outlives_machine_)
+        std::erase(machine_.locks_, this);
+}
 
 std::string_view SpinLock::name() const { return machine_.records().name(object_); }
 
@@ -83,7 +86,7 @@ void SpinLock::wait(Cpu& cpu) {
             break;
         if (cpu.irqs_enabled_ && cpu.interrupt_pending())
             cpu.take_interrupts();
-        else if (cpu.local_time() - began >= machine_.config().soft_lockup)
+        if (!waiter.granted && cpu.local_time() - began >= machine_.config().soft_lockup)
             cpu.fail(checks::kSoftLockup, fmt::format("waiting for {} since {} ns", name(), ns_floor(began)));
     }
     cpu.clock_.move_to(waiter.granted_at);

@@ -75,6 +75,7 @@ public:
     const LockCounters& counters() const { return counters_; }
 
 private:
+    friend class Machine;
     struct Waiter;
 
     void take(Cpu& cpu);
@@ -91,6 +92,8 @@ private:
     SyncClock sync_;
     Time taken_at_ = kBoot;
     RecordId released_by_;
+    /// A kernel's locks go with the kernel, which outlives its machine.
+    bool outlives_machine_ = false;
     LockCounters counters_;
 };
 

@@ -159,12 +159,16 @@ Machine::Machine(const MachineConfig& config, Kernel& kernel)
         tie_breaker_ = std::make_unique<ChoiceTieBreaker>(*this);
         engine_.set_tie_breaker(tie_breaker_.get());
     }
+    run_fence_source_ = engine_.add(ActivityClass::kDevice, run_fence_);
     kernel_.boot(*this);
     for (CpuId c = 0; c < config_.online_at_boot; ++c)
         cpus_[c].power_on(kBoot);
 }
 
-Machine::~Machine() = default;
+Machine::~Machine() {
+    for (SpinLock* lock : locks_)
+        lock->outlives_machine_ = true;
+}
 
 std::uint32_t Machine::node_of(CpuId id) const { return node_of_cpu(config_, id); }
 
@@ -252,9 +256,16 @@ RunEnd Machine::run(Time until, std::uint64_t max_steps) {
     run_until_ = until;
     step_limit_ = max_steps;
     stop_requested_ = false;
+    if (until != kNever)
+        engine_.arm(run_fence_source_, saturating_add(until, Duration{1}));
+    else
+        engine_.disarm(run_fence_source_);
     if (!verdict_)
         dispatch(host_);
-    records_.commit(verdict_ ? kNever : until);
+    if (end_ == RunEnd::kTime && until != kNever)
+        engine_.reach(until);
+    // A run that was stopped goes on from the instant it has reached.
+    records_.commit(verdict_ ? kNever : end_ == RunEnd::kTime ? until : engine_.now());
     if (verdict_)
         verdict_->record_number = records_.committed();
     return end_;

@@ -154,6 +154,11 @@ private:
         ApicBus& bus_;
     };
 
+    /// Armed just behind the end of a run: a CPU that is alone waits there as well.
+    class RunFence final : public ActivityHandler {
+        void due(Time) override {}
+    };
+
     void make_runnable(Thread& thread, const Cause& cause);
     HotplugController& hotplug() { return *hotplug_; }
     /// Performs activities until `from` is to go on: on a CPU's fiber until that CPU's source came due, on the host's
@@ -192,6 +197,8 @@ private:
     std::unique_ptr<ChoiceTieBreaker> tie_breaker_;
     SiteWatcher* site_watcher_ = nullptr;
     Fiber host_;
+    RunFence run_fence_;
+    SourceIndex run_fence_source_ = kNoSource;
     Time run_until_ = kBoot;
     std::uint64_t step_limit_ = 0;
     RunEnd end_ = RunEnd::kTime;

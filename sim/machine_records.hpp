@@ -153,10 +153,16 @@ inline constexpr RecordKind kNmiEntry{
 inline constexpr RecordKind kNmiExit{
     20, "sim", "nmi_exit", "irq", TimelineShape::kSliceEnd, "nmi", "a CPU returned from an NMI", {}};
 
+inline constexpr RecordKind kUserEnter{21, "sim", "user_enter", "sched", TimelineShape::kSliceBegin, "user",
+                                       "a CPU went to user mode", {}};
+inline constexpr RecordKind kUserExit{22, "sim", "user_exit", "sched", TimelineShape::kSliceEnd, "user",
+                                      "a CPU left user mode", {}};
+
 inline constexpr std::array kMachineRecordKinds{
     &kIrqEntry,         &kIrqExit,   &kIdleEnter,  &kIdleExit,     &kLockWaitBegin, &kLockWaitEnd, &kThreadSwitch,
     &kThreadWake,       &kCpuOnline, &kCpuOffline, &kHotplugState, &kStall,         &kHoldBegin,   &kHoldEnd,
     &kAllocationFailed, &kSpinBegin, &kSpinEnd,    &kGracePeriod,  &kNmiEntry,      &kNmiExit,
+    &kUserEnter,        &kUserExit,
 };
 
 }  // namespace ticklab::sim

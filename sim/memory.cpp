@@ -195,9 +195,9 @@ void spin_until(Cpu& cpu, CacheLine& line, FunctionRef<bool()> until, const Cpu*
         cpu.clock_.move_to(cpu.machine().now());
         if (cpu.irqs_enabled_ && cpu.interrupt_pending())
             cpu.take_interrupts();
-        else if (cpu.local_time() - began >= cpu.machine().config().soft_lockup)
-            cpu.fail(checks::kSoftLockup, fmt::format("polling since {} ns", ns_floor(began)));
         line.access(cpu, false);
+        if (cpu.local_time() - began >= cpu.machine().config().soft_lockup && !until())
+            cpu.fail(checks::kSoftLockup, fmt::format("polling since {} ns", ns_floor(began)));
     }
     cpu.awaited_ = outer;
     cpu.activity_ = before;

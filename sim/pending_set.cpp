@@ -165,6 +165,17 @@ std::uint32_t PendingSet::copy_bucket(unsigned bucket, Entry* run, std::uint32_t
     return length;
 }
 
+// Whether all entries of `bucket`, which is not empty, are of one instant.
+bool PendingSet::one_instant(unsigned bucket) const {
+    const Time at = nodes_[buckets_[bucket].first].at;
+    for (SourceIndex s = buckets_[bucket].first; (s & kEnd) == 0; s = nodes_[s].next) {
+        if (nodes_[s].at != at) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // The front is empty: moves the wheel's earliest buckets to it.
 void PendingSet::refill() {
     std::array<Entry, kMinRefill + kMaxRun> runs;
@@ -185,17 +196,21 @@ void PendingSet::refill() {
             starts[++run_count] = count;
         } else if (count != 0) {
             break;
-        } else if (level != 0) {
-            wheel_base_ = bucket_start(level, digit);
-            walk(detach_bucket(bucket), [this](SourceIndex s) { link(s); });
-        } else {
-            // More than a run at one instant: cannot be split.
-            wheel_base_ = bucket_start(level, digit);
+        } else if (one_instant(bucket)) {
+            // Cannot be split.
+            wheel_base_ = raw(nodes_[buckets_[bucket].first].at);
             end = wheel_base_ + 1;
             count = copy_bucket(bucket, front_.data() + 1, kMaxSources);
             detach_bucket(bucket);
-            std::sort(front_.begin() + 1, front_.begin() + 1 + count, std::greater<>{});
+            // CPUs that do the same thing at the same time are armed in the order of their ranks.
+            if (std::is_sorted(front_.begin() + 1, front_.begin() + 1 + count))
+                std::reverse(front_.begin() + 1, front_.begin() + 1 + count);
+            else
+                std::sort(front_.begin() + 1, front_.begin() + 1 + count, std::greater<>{});
             break;
+        } else {
+            wheel_base_ = bucket_start(level, digit);
+            walk(detach_bucket(bucket), [this](SourceIndex s) { link(s); });
         }
     }
     for (std::uint32_t r = 0; r < run_count; ++r) {

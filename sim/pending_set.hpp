@@ -151,6 +151,7 @@ private:
     void front_insert(Entry e);
     void front_erase(Entry e);
     void front_move(Entry from, Entry to);
+    bool one_instant(unsigned bucket) const;
     void refill();
     void spill();
     std::uint32_t copy_bucket(unsigned bucket, Entry* run, std::uint32_t limit);

@@ -61,9 +61,19 @@ enum class OperandType : std::uint8_t {
     kName,        ///< index in the machine's table of interned names
 };
 
+/// What a record does to the counter of an operand.
+enum class CounterUse : std::uint8_t {
+    kSets,    ///< the counter takes the operand's value; "never" counts as 0
+    kClears,  ///< the counter falls to 0, whatever the operand says
+};
+
 struct Operand {
     std::string_view name;
     OperandType type;
+    /// Non-empty: timelines draw a counter of this name, one for each CPU, which every kind with such an operand moves
+    /// (TE 1). For numbers and times; the first declared type counts.
+    std::string_view counter{};
+    CounterUse counter_use = CounterUse::kSets;
 };
 
 /// Whether a kind is part of the digest.
@@ -74,9 +84,12 @@ inline constexpr int kMaxOperands = 9;
 /// How a timeline shows a kind (TE 1); exporters need no other knowledge of a kernel.
 enum class TimelineShape : std::uint8_t {
     kInstant,     ///< a mark on the CPU's track
-    kSliceBegin,  ///< opens a slice on the CPU's track; closed by the kSliceEnd kind of the same slice name
+    /// Opens a slice on the CPU's track; closed by a kSliceEnd kind of the same slice name there. Where all kinds of that
+    /// name call their operand 0 the same, its value tells slices of one name apart.
+    kSliceBegin,
     kSliceEnd,
-    kAsyncBegin,  ///< opens an interval of operand 0 (an object), such as "timer pending"
+    /// Opens an interval of operand 0 (an object), such as "timer pending", and closes an open one of that object.
+    kAsyncBegin,
     kAsyncEnd,
     kHidden,  ///< digest and checkers only
 };

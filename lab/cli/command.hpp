@@ -30,6 +30,7 @@ struct Command {
 /// Every command of the program, in the order of the help text.
 std::vector<Command> commands();
 
+Command run_command();
 Command validate_command();
 Command list_command();
 Command schema_command();

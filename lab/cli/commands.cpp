@@ -2,6 +2,6 @@
 
 namespace ticklab::lab {
 
-std::vector<Command> commands() { return {validate_command(), list_command(), schema_command()}; }
+std::vector<Command> commands() { return {run_command(), validate_command(), list_command(), schema_command()}; }
 
 }  // namespace ticklab::lab

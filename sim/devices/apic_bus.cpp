@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, kDeliveryModeCount> kModeNames{
     "fixed", "lowest priority", "SMI", "reserved", "NMI", "INIT", "start-up", "ExtINT"};
 constexpr std::array<std::string_view, kLostReasonCount> kReasonNames{
     "APIC disabled", "software disabled", "CPU off-line", "illegal vector", "reset",     "not waiting",
-    "no target",     "no 8259",           "masked edge",  "re-targeted",    "queue full"};
+    "no target",     "no 8259",           "masked edge",  "re-targeted",    "queue full",        "fault"};
 constexpr std::array<std::string_view, 4> kTimerModeNames{"one-shot", "periodic", "TSC-deadline", "reserved"};
 constexpr std::array<std::string_view, 3> kApicModeNames{"disabled", "xAPIC", "x2APIC"};
 
@@ -86,6 +86,19 @@ void ApicBus::overflow(Lane& lane, const ApicMessage& message) {
     lane.local_apic->lose(engine_.now(), message.vector, LostReason::kQueueFull, message.cause);
 }
 
+void ApicBus::disturb(Lane& lane, ApicMessage message) {
+    if (lane.lose_left != 0) {
+        --lane.lose_left;
+        lane.local_apic->lose(engine_.now(), message.vector, LostReason::kFault, message.cause);
+        return;
+    }
+    if (lane.late_left != 0) {
+        --lane.late_left;
+        message.arrival += lane.late_by;
+    }
+    enqueue(lane, message);
+}
+
 void ApicBus::deliver(Lane& lane, Time at) {
     lane.armed = kNever;
     while (!lane.queue.empty() && lane.queue.front().arrival <= at) {
@@ -143,8 +156,7 @@ void ApicBus::for_each_ipi_target(const LocalApic& sender, const IpiRequest& req
         visit(lanes_[sender.cpu()]);
     } else if (request.shorthand != Shorthand::kNone) {
         for (Lane& lane : lanes_)
-            if (lane.local_apic &&
-                (lane.local_apic != &sender || request.shorthand == Shorthand::kAllIncludingSelf))
+            if (lane.local_apic && (lane.local_apic != &sender || request.shorthand == Shorthand::kAllIncludingSelf))
                 visit(lane);
     } else if (request.mode == DeliveryMode::kLowestPriority) {
         if (Lane* const lane = lowest_priority_target(request.destination))
@@ -161,8 +173,8 @@ Time ApicBus::send_ipi(Time at, LocalApic& sender, const IpiRequest& request, Ca
         if (count++ == 0)
             first = lane.local_apic->cpu();
     });
-    cause.record = records_.emit(sender.emitter_, at, kIpiSend, cause.record, first, count, request.vector,
-                                 name(request.mode));
+    cause.record =
+        records_.emit(sender.emitter_, at, kIpiSend, cause.record, first, count, request.vector, name(request.mode));
     if (count == 0) {
         ++no_target_;
         return at;
@@ -207,8 +219,8 @@ void ApicBus::send_from_device(Time at, const ApicDestination& destination, std:
                                Cause cause) {
     const DeliveryMode mode = delivery_mode_of(bits);
     const auto vector = static_cast<std::uint8_t>(bits);
-    const bool level = (bits & kLevelBit) != 0 &&
-                       (mode == DeliveryMode::kFixed || mode == DeliveryMode::kLowestPriority);
+    const bool level =
+        (bits & kLevelBit) != 0 && (mode == DeliveryMode::kFixed || mode == DeliveryMode::kLowestPriority);
     const Duration flight = source == MessageSource::kMsi ? parameters_.msi_fly : parameters_.ioapic_fly;
     bool found = false;
     const auto visit = [&](Lane& lane) {

@@ -2,10 +2,13 @@
 //
 // Rules
 //  - A message is addressed when it is sent and takes effect at the target when it arrives, a flight time later.
-//  - Each CPU has one source of class kArrival, its slot the CPU's number, armed for the earliest message in flight to it.
-//  - Equal arrivals at one CPU take effect in the order of sending (LA-D6). Messages of one vector collapse in IRR, not here.
+//  - Each CPU has one source of class kArrival, its slot the CPU's number, armed for the earliest message in flight to
+//  it.
+//  - Equal arrivals at one CPU take effect in the order of sending (LA-D6). Messages of one vector collapse in IRR, not
+//  here.
 //  - The timer's path is the hottest of the simulator: one push into a ring and one arrival a tick, no allocation.
-//  - The number in flight to a CPU is bounded; a message beyond the bound is lost and overflowed() says so, for a verdict.
+//  - The number in flight to a CPU is bounded; a message beyond the bound is lost and overflowed() says so, for a
+//  verdict.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +44,8 @@ struct IpiRequest {
 
 class ApicBus : private ActivityHandler {
 public:
-    /// `node_of_cpu` has an entry for each CPU; its size is the number of CPUs. No kArrival source exists yet in `engine`.
+    /// `node_of_cpu` has an entry for each CPU; its size is the number of CPUs. No kArrival source exists yet in
+    /// `engine`.
     ApicBus(Engine& engine, RecordStream& records, const ApicParameters& parameters,
             std::vector<std::uint16_t> node_of_cpu);
     ApicBus(const ApicBus&) = delete;
@@ -58,7 +62,8 @@ public:
     CpuId cpu_count() const { return static_cast<CpuId>(lanes_.size()); }
     LocalApic& local_apic(CpuId cpu) const { return *lanes_[cpu].local_apic; }
 
-    /// Sends what an ICR write at `at` asks for. Returns when the last target will have accepted; `at` if there is none.
+    /// Sends what an ICR write at `at` asks for. Returns when the last target will have accepted; `at` if there is
+    /// none.
     Time send_ipi(Time at, LocalApic& sender, const IpiRequest& request, Cause cause);
     /// A device writes `data` to `address` (LA 8). False if that is ordinary memory.
     bool send_message(Time at, std::uint64_t address, std::uint32_t data, Cause cause);
@@ -70,7 +75,7 @@ public:
     /// The timer of `cpu` had its event: the vector is in IRR timer_fly later.
     void timer_interrupt(Time at, CpuId cpu, std::uint8_t vector, const Cause& cause) {
         ApicMessage message{at + parameters_.timer_fly, cause, kNoCpu, vector, DeliveryMode::kFixed,
-                            MessageSource::kTimer, false};
+                            MessageSource::kTimer,      false};
         fly(lanes_[cpu], message);
     }
     /// A local APIC's EOI of a level vector, to all I/O APICs.
@@ -88,6 +93,13 @@ public:
     /// Sets a fault (LA 15) of `cpu`, or of the whole machine where the table says so. `value` is in the fault's unit;
     /// 0 switches it off. False, and nothing done, if the value is out of its unit's range.
     bool set_fault(Time at, ApicFault fault, CpuId cpu, std::int64_t value, Cause cause);
+    /// The next `count` fixed interrupt messages to `cpu` vanish, those of its timer included.
+    void lose_next(CpuId cpu, std::uint32_t count) { lanes_[cpu].lose_left += count; }
+    /// The next `count` of them arrive `by` later.
+    void delay_next(CpuId cpu, Duration by, std::uint32_t count) {
+        lanes_[cpu].late_left = count;
+        lanes_[cpu].late_by = by;
+    }
     void set_flight_jitter(FlightJitter* jitter) { jitter_ = jitter; }
 
     /// Index of the name of a delivery mode, a reason, a mode or a fault, for records.
@@ -109,6 +121,9 @@ private:
         std::uint16_t node = 0;
         Time armed = kNever;
         Duration ipi_delay{};  // LA-F6
+        std::uint32_t lose_left = 0;
+        std::uint32_t late_left = 0;
+        Duration late_by{};
         ApicFlightQueue queue;
 
         void due(Time at) override { bus->deliver(*this, at); }
@@ -116,6 +131,13 @@ private:
 
     void due(Time at) override;
     void fly(Lane& lane, const ApicMessage& message) {
+        if ((lane.lose_left | lane.late_left) != 0 && message.mode == DeliveryMode::kFixed) [[unlikely]]
+            disturb(lane, message);
+        else
+            enqueue(lane, message);
+    }
+    void disturb(Lane& lane, ApicMessage message);
+    void enqueue(Lane& lane, const ApicMessage& message) {
         if (!lane.queue.push(message)) [[unlikely]] {
             overflow(lane, message);
             return;

@@ -43,8 +43,9 @@ enum class LostReason : std::uint8_t {
     kMaskedEdge,        ///< edge on a masked pin of an I/O APIC (LA 9)
     kRetargeted,        ///< LA-F3
     kQueueFull,         ///< ApicFlightQueue::kMaxInFlight reached
+    kFault,             ///< a fault of the scenario took it (irq.lose)
 };
-inline constexpr unsigned kLostReasonCount = 11;
+inline constexpr unsigned kLostReasonCount = 12;
 
 /// Where a message goes.
 struct ApicDestination {

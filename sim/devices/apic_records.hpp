@@ -9,14 +9,20 @@
 
 namespace ticklab::sim {
 
+/// Counter in timelines: where the hardware timer of a CPU stands; in the past, it has had its event.
+inline constexpr std::string_view kArmedDeadline = "armed deadline";
+
 inline constexpr RecordKind kApicTimerArm{
     32, "sim", "apic_timer_arm", "hw", TimelineShape::kInstant, {},
     "the local APIC timer was armed; value is the initial count or the TSC deadline",
-    {{"mode", OperandType::kName}, {"value", OperandType::kUnsigned}, {"event_at", OperandType::kTimePs}}};
+    {{"mode", OperandType::kName},
+     {"value", OperandType::kUnsigned},
+     {"event_at", OperandType::kTimePs, kArmedDeadline}}};
 
 inline constexpr RecordKind kApicTimerStop{
     33, "sim", "apic_timer_stop", "hw", TimelineShape::kInstant, {},
-    "an armed local APIC timer was stopped before its event", {{"event_at", OperandType::kTimePs}}};
+    "an armed local APIC timer was stopped before its event",
+    {{"event_at", OperandType::kTimePs, kArmedDeadline, CounterUse::kClears}}};
 
 inline constexpr RecordKind kApicTimerEvent{
     34, "sim", "apic_timer_event", "hw", TimelineShape::kInstant, {},
@@ -66,7 +72,7 @@ inline constexpr RecordKind kApicTimerFreeze{
 
 inline constexpr RecordKind kApicTimerThaw{
     43, "sim", "apic_timer_thaw", "hw", TimelineShape::kInstant, {},
-    "a frozen local APIC timer runs again", {{"event_at", OperandType::kTimePs}}};
+    "a frozen local APIC timer runs again", {{"event_at", OperandType::kTimePs, kArmedDeadline}}};
 
 inline constexpr RecordKind kApicFaultSet{
     44, "sim", "apic_fault", "hw", TimelineShape::kInstant, {}, "a fault of the interrupt hardware was set",

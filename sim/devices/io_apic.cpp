@@ -173,8 +173,7 @@ void IoApic::eoi(Time at, std::uint8_t vector, Cause cause) {
         if (!(p.low & kEntryRemoteIrr) || static_cast<std::uint8_t>(p.low) != vector)
             continue;
         end_level(p);
-        const RecordId record =
-            records_.emit(emitter_, at, kIoApicEoi, cause.record, pin, vector, p.sources != 0);
+        const RecordId record = records_.emit(emitter_, at, kIoApicEoi, cause.record, pin, vector, p.sources != 0);
         send_level(at, pin, Cause{record, p.cause.root});
     }
 }

@@ -162,8 +162,8 @@ void LocalApic::accept_signal(Time at, const ApicMessage& message) {
                                   message.cause.root});
             break;
         case DeliveryMode::kInit: {
-            const RecordId record = records_.emit(emitter_, at, kApicSignal, message.cause.record,
-                                                  bus_.name(message.mode), message.vector);
+            const RecordId record =
+                records_.emit(emitter_, at, kApicSignal, message.cause.record, bus_.name(message.mode), message.vector);
             settle(at);
             reset(at, Cause{record, message.cause.root});
             waiting_for_start_up_ = true;

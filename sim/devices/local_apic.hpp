@@ -57,7 +57,7 @@ struct ApicRead {
 /// Figures of one local APIC over a run.
 struct LocalApicCounters {
     std::uint64_t accepted = 0;
-    std::uint64_t merged = 0;        ///< of the accepted, those whose IRR bit was set already
+    std::uint64_t merged = 0;  ///< of the accepted, those whose IRR bit was set already
     std::uint64_t timer_events = 0;
     std::uint64_t timer_masked = 0;  ///< of the timer events, those lost to the mask
     std::uint64_t spurious = 0;
@@ -80,7 +80,8 @@ public:
     bool software_enabled() const { return (svr_ & apic::kSvrEnable) != 0; }
     const LocalApicCounters& counters() const { return counters_; }
 
-    /// Whether the CPU, its interrupts enabled, has an interrupt to take: a vector above PPR, software enabled (LA 4.2).
+    /// Whether the CPU, its interrupts enabled, has an interrupt to take: a vector above PPR, software enabled
+    /// (LA 4.2).
     bool deliverable() const { return deliverable_; }
     /// Dispatches the highest vector, or the spurious vector if none is deliverable any more (LA 4.3).
     AcknowledgedInterrupt acknowledge(Time at);

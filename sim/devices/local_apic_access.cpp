@@ -24,8 +24,8 @@ enum Access : std::uint8_t {
 
 }  // namespace
 
-/// One row of the register map. `bits` are those that a write may set; the others are dropped in xAPIC mode and fault in
-/// x2APIC mode.
+/// One row of the register map. `bits` are those that a write may set; the others are dropped in xAPIC mode and fault
+/// in x2APIC mode.
 struct LocalApic::Register {
     unsigned access = 0;
     std::uint64_t bits = 0;
@@ -153,8 +153,7 @@ std::uint64_t LocalApic::base() const {
 }
 
 AccessFault LocalApic::write_base(Time at, std::uint64_t value, Cause cause) {
-    constexpr std::uint64_t kFields =
-        apic::kBaseAddress | apic::kBaseBsp | apic::kBaseEnable | apic::kBaseX2apic;
+    constexpr std::uint64_t kFields = apic::kBaseAddress | apic::kBaseBsp | apic::kBaseEnable | apic::kBaseX2apic;
     const bool enable = (value & apic::kBaseEnable) != 0;
     const bool x2apic = (value & apic::kBaseX2apic) != 0;
     if ((value & ~kFields) != 0 || (x2apic && (!enable || !bus_.parameters().x2apic)))
@@ -288,8 +287,7 @@ void LocalApic::send(Time at, std::uint64_t icr, Cause cause) {
 
     if (request.mode == DeliveryMode::kInit && (icr & apic::kIcrLevel) && !(icr & apic::kIcrAssert))
         return;
-    const bool to_self =
-        request.shorthand == Shorthand::kSelf || request.shorthand == Shorthand::kAllIncludingSelf;
+    const bool to_self = request.shorthand == Shorthand::kSelf || request.shorthand == Shorthand::kAllIncludingSelf;
     if (request.mode == DeliveryMode::kReserved || request.mode == DeliveryMode::kExtInt ||
         (to_self && request.mode != DeliveryMode::kFixed)) {
         ++counters_.invalid_sends;

@@ -7,7 +7,7 @@
 namespace ticklab::sim {
 
 /// What a forbidden register access does to the CPU that makes it.
-enum class [[nodiscard]] AccessFault : std::uint8_t {
+enum class [[nodiscard]] AccessFault : std::uint8_t{
     kNone,
     kGeneralProtection,  ///< #GP: reserved bit or register, wrong direction, illegal mode change
     kNotMapped,          ///< the MMIO window is dead (disabled or x2APIC mode): the access goes to memory

@@ -29,9 +29,8 @@ void LocalApic::timer_event(Time at) {
     const auto vector = static_cast<std::uint8_t>(word);
     const bool masked = (word & apic::kLvtMasked) != 0;
     ++counters_.timer_events;
-    const RecordId record =
-        records_.emit(emitter_, at, kApicTimerEvent, timer_cause_.record,
-                      bus_.timer_mode_name(static_cast<unsigned>(timer_.mode())), vector, masked);
+    const RecordId record = records_.emit(emitter_, at, kApicTimerEvent, timer_cause_.record,
+                                          bus_.timer_mode_name(static_cast<unsigned>(timer_.mode())), vector, masked);
     timer_.expire();
     if (masked)
         ++counters_.timer_masked;
@@ -50,10 +49,10 @@ void LocalApic::settle(Time at) {
 void LocalApic::timer_written(Time at, std::uint64_t value, bool was_armed, Time old_event_at, Cause cause) {
     program_timer();
     if (timer_.armed()) {
-        timer_cause_ = {records_.emit(emitter_, at, kApicTimerArm, cause.record,
-                                      bus_.timer_mode_name(static_cast<unsigned>(timer_.mode())), value,
-                                      ps(timer_.event_at())),
-                        cause.root};
+        timer_cause_ = {
+            records_.emit(emitter_, at, kApicTimerArm, cause.record,
+                          bus_.timer_mode_name(static_cast<unsigned>(timer_.mode())), value, ps(timer_.event_at())),
+            cause.root};
     } else if (was_armed) {
         records_.emit(emitter_, at, kApicTimerStop, cause.record, ps(old_event_at));
     }

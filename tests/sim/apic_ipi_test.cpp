@@ -35,8 +35,8 @@ TEST_CASE("LA 6: shorthands x delivery modes x xAPIC and x2APIC, sent by CPU 1 o
     using enum DeliveryMode;
     const DeliveryMode kModes[]{kFixed, kLowestPriority, kSmi, kReserved, kNmi, kInit, kStartUp, kExtInt};
     for (const bool x2apic : {false, true})
-        for (const Shorthand s : {Shorthand::kNone, Shorthand::kSelf, Shorthand::kAllIncludingSelf,
-                                  Shorthand::kAllExcludingSelf})
+        for (const Shorthand s :
+             {Shorthand::kNone, Shorthand::kSelf, Shorthand::kAllIncludingSelf, Shorthand::kAllExcludingSelf})
             for (const DeliveryMode mode : kModes) {
                 CAPTURE(x2apic);
                 CAPTURE(static_cast<int>(s));
@@ -69,7 +69,8 @@ TEST_CASE("LA 6: shorthands x delivery modes x xAPIC and x2APIC, sent by CPU 1 o
                     const std::size_t signals =
                         told.nmis.size() + told.smis.size() + told.inits.size() + told.start_ups.size();
                     const bool waiting_only = mode == kStartUp && cpu == 0;  // the boot CPU waits for no start-up
-                    if (rig.apics[cpu].irr().test(0x55) || signals == 1 || (waiting_only && rig.lost(0, LostReason::kNotWaiting)))
+                    if (rig.apics[cpu].irr().test(0x55) || signals == 1 ||
+                        (waiting_only && rig.lost(0, LostReason::kNotWaiting)))
                         found.push_back(cpu);
                 }
                 CHECK(found == expected);
@@ -95,9 +96,10 @@ TEST_CASE("LA 6: destinations of 40 CPUs") {
         {true, true, 0x0002'8000, {}},
         {true, true, 0x0003'0001, {}},
         {true, true, 0xfff0'0001, {}},
-        // Flat: LDR 1 << cpu for the first eight.
+        // Flat: LDR 1 << cpu for the first eight, and again for CPU 33.
         {false, true, 0x05, {0, 2}},
         {false, true, 0x80, {7}},
+        {false, true, 0x02, {1, 33}},
     };
     for (const auto& row : kRows) {
         CAPTURE(row.x2apic);
@@ -107,8 +109,8 @@ TEST_CASE("LA 6: destinations of 40 CPUs") {
         if (row.x2apic)
             rig.x2apic_all(kBoot);
         else
-            for (CpuId cpu = 0; cpu < 8; ++cpu)
-                rig.write(cpu, kBoot, apic::kLdr, 1u << (24 + cpu));
+            for (const CpuId cpu : {0u, 1u, 2u, 3u, 4u, 5u, 6u, 7u, 33u})
+                rig.write(cpu, kBoot, apic::kLdr, 1u << (24 + cpu % 8));
         send(rig, 3, kBoot, 0x60 | (row.logical ? apic::kIcrLogical : 0), row.destination);
         rig.run(kLater);
         CHECK(reached(rig, 0x60) == row.targets);

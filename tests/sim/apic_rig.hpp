@@ -2,6 +2,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <rapidcheck.h>
 
 #include <cstdint>
 #include <deque>
@@ -20,6 +21,12 @@ namespace ticklab::sim::test {
 
 constexpr Time at_ps(std::int64_t t) { return kBoot + Duration{t}; }
 constexpr Time at_ns(std::int64_t t) { return kBoot + std::chrono::nanoseconds{t}; }
+
+/// Draws from low..high-1, the whole range from the first try on. (rc::gen::inRange alone starts near `low`.)
+template <class T>
+T pick(T low, T high) {
+    return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange<T>(low, high));
+}
 
 inline constexpr std::uint8_t kTimerVector = 0xec;
 

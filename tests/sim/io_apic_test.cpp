@@ -179,17 +179,16 @@ TEST_CASE("LA-I5, LA-P3: random lines, masks and handlers leave no asserted line
         set_low(rig, kBoot, kVector | IoApic::kEntryLevel);
         bool asserted[3]{};
         std::int64_t now = 0;
-        const int operations = *rc::gen::inRange(1, 60);
+        const int operations = pick(1, 60);
         for (int i = 0; i < operations; ++i) {
-            now += *rc::gen::inRange(1, 900);
+            now += pick(1, 900);
             rig.run(at_ns(now));
-            const int what = *rc::gen::inRange(0, 6);
+            const int what = pick(0, 6);
             if (what < 3) {
                 asserted[what] = !asserted[what];
                 rig.io_apic.set_pin(at_ns(now), kPin, static_cast<unsigned>(what), asserted[what], {});
             } else if (what == 3) {
-                set_low(rig, at_ns(now),
-                        kVector | IoApic::kEntryLevel | (*rc::gen::inRange(0, 2) ? IoApic::kEntryMasked : 0));
+                set_low(rig, at_ns(now), kVector | IoApic::kEntryLevel | (pick(0, 2) ? IoApic::kEntryMasked : 0));
             } else if (rig.apics[0].deliverable()) {
                 serve(rig, 0, at_ns(now));
             }

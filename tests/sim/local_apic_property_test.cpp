@@ -35,15 +35,15 @@ TEST_CASE("LA 4: random sequences agree with sets of 256 flags") {
         ApicRig rig;
         rig.enable_all(kBoot);
         PlainApic plain;
-        const int operations = *rc::gen::inRange(1, 200);
+        const int operations = pick(1, 200);
         for (int i = 0; i < operations; ++i) {
-            switch (*rc::gen::inRange(0, 8)) {
+            switch (pick(0, 8)) {
                 case 0:
                 case 1:
                 case 2: {
                     // Few vectors, so that merging and equal classes are usual.
-                    const auto vector = static_cast<std::uint8_t>(*rc::gen::inRange(8, 24) * 9);
-                    const bool level = *rc::gen::inRange(0, 2) != 0;
+                    const auto vector = static_cast<std::uint8_t>(pick(8, 24) * 9);
+                    const bool level = pick(0, 2) != 0;
                     rig.accept(0, kBoot, vector, level);
                     if (plain.enabled) {
                         plain.irr[vector] = true;
@@ -68,11 +68,11 @@ TEST_CASE("LA 4: random sequences agree with sets of 256 flags") {
                         plain.isr[static_cast<std::size_t>(highest(plain.isr))] = false;
                     break;
                 case 6:
-                    plain.tpr = *rc::gen::inRange(0, 256);
+                    plain.tpr = pick(0, 256);
                     rig.write(0, kBoot, apic::kTpr, static_cast<std::uint64_t>(plain.tpr));
                     break;
                 case 7:
-                    plain.enabled = *rc::gen::inRange(0, 4) != 0;
+                    plain.enabled = pick(0, 4) != 0;
                     rig.write(0, kBoot, apic::kSvr, plain.enabled ? 0x1ff : 0xff);
                     break;
             }

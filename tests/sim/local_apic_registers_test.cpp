@@ -126,10 +126,10 @@ TEST_CASE("LA 2: legal and illegal mode changes") {
     const struct {
         std::vector<std::uint64_t> path;  // from xAPIC mode
         AccessFault last;
-    } kRows[]{{{kDisabled}, kOk},          {{kDisabled, kXapic}, kOk}, {{kX2apic}, kOk},
-              {{kX2apic, kDisabled}, kOk}, {{kX2apic, kXapic}, kGp},   {{kDisabled, kX2apic}, kGp},
-              {{kInvalid}, kGp},           {{kX2apic, kInvalid}, kGp}, {{kXapic | 1}, kGp},
-              {{kX2apic, kDisabled, kXapic}, kOk}};
+    } kRows[]{
+        {{kDisabled}, kOk},       {{kDisabled, kXapic}, kOk},         {{kX2apic}, kOk},  {{kX2apic, kDisabled}, kOk},
+        {{kX2apic, kXapic}, kGp}, {{kDisabled, kX2apic}, kGp},        {{kInvalid}, kGp}, {{kX2apic, kInvalid}, kGp},
+        {{kXapic | 1}, kGp},      {{kX2apic, kDisabled, kXapic}, kOk}};
     for (const auto& row : kRows) {
         ApicRig rig;
         AccessFault fault = kOk;
@@ -160,8 +160,8 @@ TEST_CASE("parameters that take features away") {
     ApicRig rig(1, parameters);
     CHECK(rig.apics[0].read_msr(kBoot, apic::kMsrTscDeadline).fault == kGp);
     CHECK(rig.apics[0].write_msr(kBoot, apic::kMsrTscDeadline, 1, {}) == kGp);
-    CHECK(rig.apics[0].write_msr(kBoot, apic::kMsrBase,
-                                 apic::kBaseAddressReset | apic::kBaseEnable | apic::kBaseX2apic, {}) == kGp);
+    CHECK(rig.apics[0].write_msr(kBoot, apic::kMsrBase, apic::kBaseAddressReset | apic::kBaseEnable | apic::kBaseX2apic,
+                                 {}) == kGp);
     rig.write(0, kBoot, apic::kLvtTimer, lvt_timer(ApicTimerMode::kTscDeadline));
     CHECK(rig.apics[0].timer().mode() == ApicTimerMode::kOneShot);
     rig.write(0, kBoot, apic::kSvr, 0x11ff);

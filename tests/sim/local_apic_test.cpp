@@ -20,10 +20,20 @@ TEST_CASE("LA 1: state after power-on") {
     const struct {
         std::uint32_t offset;
         std::uint64_t value;
-    } kRows[]{{apic::kSvr, 0xff},         {apic::kTpr, 0},         {apic::kPpr, 0},        {apic::kLdr, 0},
-              {apic::kDfr, 0xffff'ffff},  {apic::kEsr, 0},         {apic::kIcrLow, 0},     {apic::kIcrHigh, 0},
-              {apic::kLvtTimer, 0x10000}, {apic::kLvtCmci, 0x10000}, {apic::kLvtError, 0x10000},
-              {apic::kInitialCount, 0},   {apic::kCurrentCount, 0}, {apic::kDivideConfiguration, 0}};
+    } kRows[]{{apic::kSvr, 0xff},
+              {apic::kTpr, 0},
+              {apic::kPpr, 0},
+              {apic::kLdr, 0},
+              {apic::kDfr, 0xffff'ffff},
+              {apic::kEsr, 0},
+              {apic::kIcrLow, 0},
+              {apic::kIcrHigh, 0},
+              {apic::kLvtTimer, 0x10000},
+              {apic::kLvtCmci, 0x10000},
+              {apic::kLvtError, 0x10000},
+              {apic::kInitialCount, 0},
+              {apic::kCurrentCount, 0},
+              {apic::kDivideConfiguration, 0}};
     for (const auto& row : kRows) {
         CAPTURE(row.offset);
         CHECK(rig.read(0, kBoot, row.offset) == row.value);

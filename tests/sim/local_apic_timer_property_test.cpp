@@ -77,20 +77,20 @@ void tries_of_one_program(bool keep_running) {
     constexpr std::uint32_t kDivideCodes[]{0xb, 0x0, 0x1, 0x2};
     constexpr std::uint64_t kDivides[]{1, 2, 4, 8};
 
-    const int operations = *rc::gen::inRange(1, 30);
+    const int operations = pick(1, 30);
     for (int i = 0; i < operations; ++i) {
-        const std::int64_t next = now + *rc::gen::inRange(1, 3000);
+        const std::int64_t next = now + pick(1, 3000);
         while (now < next)
             slow.step(++now);
         const Time at = at_ps(now);
         rig.run(at);
         RC_ASSERT(rig.read(0, at, apic::kCurrentCount) == slow.count);
         RC_ASSERT(rig.apics[0].read_msr(at, apic::kMsrTscDeadline).value == slow.deadline);
-        switch (*rc::gen::inRange(0, 9)) {
+        switch (pick(0, 9)) {
             case 0:
             case 1:
             case 2: {
-                const auto n = static_cast<std::uint32_t>(*rc::gen::inRange(0, 12));
+                const auto n = static_cast<std::uint32_t>(pick(0, 12));
                 rig.write(0, at, apic::kInitialCount, n);
                 if (slow.mode == ApicTimerMode::kTscDeadline)
                     break;
@@ -100,13 +100,13 @@ void tries_of_one_program(bool keep_running) {
                 break;
             }
             case 3: {
-                const ApicTimerMode mode = kModes[*rc::gen::inRange(0, 3)];
+                const ApicTimerMode mode = kModes[pick(0, 3)];
                 rig.write(0, at, apic::kLvtTimer, lvt_timer(mode));
                 slow.set_mode(mode, keep_running);
                 break;
             }
             case 4: {
-                const int d = *rc::gen::inRange(0, 4);
+                const int d = pick(0, 4);
                 rig.write(0, at, apic::kDivideConfiguration, kDivideCodes[d]);
                 if (!slow.counting)
                     slow.phase = 0;
@@ -115,15 +115,14 @@ void tries_of_one_program(bool keep_running) {
             }
             case 5: {
                 const std::uint64_t tsc = rig.tsc.read(at);
-                const std::uint64_t v =
-                    *rc::gen::inRange<std::uint64_t>(tsc > 20 ? tsc - 20 : 0, tsc + 100);
+                const std::uint64_t v = pick<std::uint64_t>(tsc > 20 ? tsc - 20 : 0, tsc + 100);
                 rig.write_msr(0, at, apic::kMsrTscDeadline, v);
                 if (slow.mode == ApicTimerMode::kTscDeadline)
                     slow.deadline = v;
                 break;
             }
             case 6: {
-                rig.tsc.offset = static_cast<std::uint64_t>(*rc::gen::inRange(0, 200));
+                rig.tsc.offset = static_cast<std::uint64_t>(pick(0, 200));
                 rig.apics[0].deadline_clock_changed(at);
                 slow.tsc_offset = rig.tsc.offset;
                 break;
@@ -137,7 +136,7 @@ void tries_of_one_program(bool keep_running) {
                 break;
             }
             case 8: {
-                slow.ppm = *rc::gen::inRange(-400'000, 400'000);
+                slow.ppm = pick(-400'000, 400'000);
                 RC_ASSERT(rig.bus.set_fault(at, ApicFault::kTimerFrequencyError, 0, slow.ppm, {}));
                 break;
             }

@@ -1,0 +1,215 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/experiment.hpp"
+#include "ticklab/lab/loader.hpp"
+#include "ticklab/lab/report.hpp"
+#include "ticklab/lab/timeline/timeline_writer.hpp"
+#include "ticklab/lab/values.hpp"
+
+namespace ticklab::lab {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+    std::string file;
+    std::vector<std::string> overrides;
+    std::uint64_t seed = 1;
+    std::string until;
+    std::string timeline;
+    std::string observers = "all";
+    bool json = false;
+    bool no_checks = false;
+    bool repeat_check = false;
+};
+
+std::atomic<bool> interrupted{false};
+
+void on_interrupt(int) {
+    interrupted = true;
+    // A second one ends the program at once.
+    std::signal(SIGINT, SIG_DFL);
+}
+
+/// Watches the run from outside: stops it when the user asks to, and says how far it is, on a terminal.
+class Progress final : public sim::RecordConsumer {
+public:
+    explicit Progress(sim::Duration length) : length_(length), shown_at_(Clock::now()) {}
+    ~Progress() override { clear(); }
+    void watch(Experiment& experiment) { experiment_ = &experiment; }
+
+    void consume(std::span<const sim::Record> batch) override {
+        if (interrupted)
+            experiment_->stop();
+        if (!terminal_ || batch.empty())
+            return;
+        const Clock::time_point now = Clock::now();
+        if (now - shown_at_ < std::chrono::milliseconds{500})
+            return;
+        shown_at_ = now;
+        shown_ = true;
+        const sim::Duration done = batch.back().at - sim::kBoot;
+        fmt::print(stderr, "\r{:>3} % of virtual time, {} records \x1b[K",
+                   static_cast<std::int64_t>(sim::Int128{done.count()} * 100 / std::max<std::int64_t>(1, length_.count())),
+                   experiment_->machine().records().committed());
+        std::fflush(stderr);
+    }
+    void clear() {
+        if (shown_)
+            fmt::print(stderr, "\r\x1b[K");
+        shown_ = false;
+    }
+
+private:
+    Experiment* experiment_ = nullptr;
+    sim::Duration length_;
+    bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+    bool shown_ = false;
+    Clock::time_point shown_at_;
+};
+
+/// The options that are not default, as they would be typed.
+std::string replay_line(const Options& options, const Scenario& scenario) {
+    std::string line = fmt::format("ticklab run {} --seed {}", shell_quoted(options.file), options.seed);
+    for (const std::string& set : options.overrides)
+        line += " --set " + shell_quoted(set);
+    if (!options.until.empty())
+        line += " --until " + shell_quoted(options.until);
+    if (options.no_checks)
+        line += " --no-checks";
+    if (options.observers != "all")
+        line += " --observers " + options.observers;
+    return line + fmt::format("  # scenario {}, ticklab {}", scenario_hash(scenario.text), TICKLAB_VERSION);
+}
+
+/// The timeline of the run, if one is asked for.
+std::unique_ptr<TimelineWriter> open_timeline(const std::string& file, const Scenario& scenario, std::uint64_t seed,
+                                              const std::string& replay) {
+    if (file.empty())
+        return nullptr;
+    TimelineOptions options;
+    options.cpu_count = scenario.machine.cpu_count;
+    options.metadata = {{"seed", std::to_string(seed)},
+                        {"scenario", scenario.name},
+                        {"scenario_hash", scenario_hash(scenario.text)},
+                        {"version", TICKLAB_VERSION},
+                        {"replay", replay}};
+    return std::make_unique<TimelineWriter>(open_timeline_file(file), options, program_registry().record_kinds());
+}
+
+RunReport perform(const Scenario& scenario, const ExperimentOptions& base, const std::string& replay,
+                  const std::string& timeline_file) {
+    Progress progress(scenario.duration);
+    ExperimentOptions options = base;
+    const std::unique_ptr<TimelineWriter> timeline = open_timeline(timeline_file, scenario, base.seed, replay);
+    if (timeline)
+        options.consumers.push_back(timeline.get());
+    options.consumers.push_back(&progress);
+    const Clock::time_point began = Clock::now();
+    Experiment experiment(scenario, options);
+    progress.watch(experiment);
+    experiment.run();
+    progress.clear();
+    if (timeline) {
+        timeline->note("digest", experiment.machine().records().digest().hex());
+        timeline->finish(experiment.reached(), experiment.machine().records());
+    }
+    const auto wall = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began);
+    return report_of(experiment, static_cast<std::uint64_t>(wall.count()), replay);
+}
+
+ExitCode refuse(const std::string& where, const std::string& message) {
+    const InputError error{where, {}, message};
+    print_errors({&error, 1});
+    return ExitCode::kBadInput;
+}
+
+ExitCode run(const Options& options) {
+    ExperimentOptions base;
+    base.seed = options.seed;
+    const bool observed = options.observers == "all";
+    base.checks = observed && !options.no_checks;
+    base.metrics = observed;
+    if (!options.until.empty()) {
+        const Parsed<sim::Duration> until = parse_duration(options.until);
+        if (!until.value)
+            return refuse("--until", found_expected(in_quotes(options.until), until.expected));
+        base.until = sim::kBoot + *until.value;
+    }
+    std::vector<InputError> errors;
+    const ScenarioLoader loader(program_registry());
+    const std::optional<Scenario> scenario = loader.load(options.file, options.overrides, errors);
+    print_errors(errors);
+    if (!scenario)
+        return ExitCode::kBadInput;
+
+    fmt::print(stderr, "ticklab: {}: seed {}\n", scenario->name, options.seed);
+    interrupted = false;
+    std::signal(SIGINT, on_interrupt);
+    const std::string replay = replay_line(options, *scenario);
+    std::optional<RunReport> report;
+    try {
+        report = perform(*scenario, base, replay, options.timeline);
+    } catch (const std::invalid_argument& e) {
+        return refuse(options.file, e.what());
+    }
+    ExitCode code = exit_code_of(*report);
+    if (options.repeat_check && report->end != sim::RunEnd::kStopped) {
+        const RunReport again = perform(*scenario, base, replay, {});
+        if (again.end != sim::RunEnd::kStopped && (again.digest != report->digest || again.records != report->records)) {
+            fmt::print(stderr, "ticklab: the second run has another digest: {} with {} records, not {} with {}\n",
+                       again.digest.hex(), again.records, report->digest.hex(), report->records);
+            code = graver(code, ExitCode::kNondeterminism);
+        }
+        code = graver(code, exit_code_of(again));
+    }
+    std::signal(SIGINT, SIG_DFL);
+    if (options.json)
+        fmt::print("{}\n", json_report(*report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    else
+        fmt::print("{}", text_report(*report, colour_allowed(STDOUT_FILENO)));
+    return code;
+}
+
+}  // namespace
+
+Command run_command() {
+    const auto options = std::make_shared<Options>();
+    return {"run", "Runs a scenario and reports what happened.",
+            [options](CLI::App& app) {
+                app.add_option("SCENARIO", options->file, "Scenario file, or - for the standard input")->required();
+                app.add_option("--seed", options->seed, "Seed of everything that the scenario leaves open")
+                    ->capture_default_str();
+                app.add_option("--set", options->overrides,
+                               "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
+                    ->take_all()
+                    ->expected(1);
+                app.add_option("--timeline", options->timeline,
+                               "Write a timeline that opens in ui.perfetto.dev; gzipped if the name ends in .gz");
+                app.add_option("--until", options->until, "End the run at this instant of virtual time, such as 5ms");
+                app.add_flag("--no-checks", options->no_checks, "Leave out the checks of timers and structures");
+                app.add_option("--observers", options->observers,
+                               "all, or none: no checks of timers and no figures of them; the digest stays the same")
+                    ->check(CLI::IsMember({"all", "none"}))
+                    ->capture_default_str();
+                app.add_flag("--repeat-check", options->repeat_check,
+                             "Run twice and compare the digests; exit code 4 if they differ");
+                app.add_flag("--json", options->json, "Print one JSON document");
+                app.footer(
+                    "\nExamples:\n  ticklab run scenarios/xen/range-2008.json\n"
+                    "  ticklab run my-scenario.json --seed 7 --set machine.cpus=64 --timeline timeline.json");
+            },
+            [options] { return run(*options); }};
+}
+
+}  // namespace ticklab::lab

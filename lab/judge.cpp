@@ -1,0 +1,144 @@
+#include "ticklab/lab/judge.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ticklab/lab/check_decls.hpp"
+#include "ticklab/lab/scenario_records.hpp"
+
+namespace ticklab::lab {
+
+using sim::Duration;
+using sim::Time;
+
+Duration hardware_allowance(const sim::MachineConfig& config) {
+    Duration idle{};
+    for (const sim::CState& state : config.c_states)
+        idle = std::max(idle, state.entry_latency + state.exit_latency);
+    // The slowest setting of the APIC timer's divider (LA 3.1), rounded up.
+    constexpr std::uint64_t kSlowestDivider = 128;
+    const Duration apic_tick{static_cast<std::int64_t>(kSlowestDivider * 1'000'000'000'000 / config.apic_bus_hz + 1)};
+    const Duration hpet_tick{static_cast<std::int64_t>(config.hpet_period_fs / 1000 + 1)};
+    const Duration flights = config.timer_fly + config.msi_fly + config.ioapic_fly + config.ipi_fly + config.ipi_fly_remote;
+    return 2 * idle + apic_tick + 2 * hpet_tick + flights + config.quantum;
+}
+
+Judge::Judge(sim::Machine& machine, Obligations& obligations, const sim::TimerClient& names, std::uint64_t offline_name,
+             std::uint64_t online_name)
+    : machine_(machine),
+      obligations_(obligations),
+      names_(names),
+      offline_name_(offline_name),
+      online_name_(online_name),
+      allowance_(hardware_allowance(machine.config())),
+      quiet_(machine.cpu_count()),
+      firings_(machine.cpu_count()) {}
+
+void Judge::consume(std::span<const sim::Record> batch) {
+    for (const sim::Record& record : batch) {
+        quiet_.consume(record);
+        const std::uint16_t kind = record.kind->id;
+        if (kind == kVerbBeginRecord.id || kind == kVerbEndRecord.id) {
+            const std::uint64_t verb = record.unsigned_at(0);
+            if (verb != offline_name_ && verb != online_name_)
+                continue;
+            if (kind == kVerbBeginRecord.id) {
+                ++hotplug_under_way_;
+            } else {
+                --hotplug_under_way_;
+                hotplug_over_ = record.at;
+            }
+        } else if (kind == kCallbackBeginRecord.id) {
+            std::deque<Firing>& waiting = firings_[record.cpu];
+            if (!waiting.empty() && waiting.front().record == record.id) {
+                judge(waiting.front());
+                waiting.pop_front();
+            }
+        }
+    }
+}
+
+void Judge::judge(const Firing& firing) {
+    if (hotplug_under_way_ != 0 || firing.at <= firing.not_after || failed_)
+        return;
+    const Time from = std::max({firing.not_after, firing.answerable_from, hotplug_over_});
+    if (firing.at - firing.not_after <= allowance_ || firing.at <= from)
+        return;
+    const Duration quiet = quiet_.quiet(firing.cpu, from, firing.at);
+    if (quiet <= allowance_)
+        return;
+    failed_ = true;
+    machine_.fail(checks::kTimerLate,
+                  fmt::format("timer {}: the callback started at {}, {} after the latest instant promised ({}); CPU {} was "
+                              "idle or in user mode for {} of that, and hardware explains {}",
+                              names_.timer_name(firing.timer), show(firing.at), show(firing.at - firing.not_after),
+                              show(firing.not_after), firing.cpu, show(quiet), show(allowance_)),
+                  firing.cpu, firing.record);
+}
+
+std::optional<Finding> Judge::lost(const Owed& owed, Time now, bool last) const {
+    if (hotplug_under_way_ != 0 || owed.not_after >= now)
+        return std::nullopt;
+    const Time from = std::max({owed.not_after, owed.answerable_from, hotplug_over_});
+    if (from >= now)
+        return std::nullopt;
+    const StructureOracle::Entry* const entry = structures_.find(owed.timer);
+    const sim::CpuId owner = entry ? entry->owner : owed.armed_on;
+    const bool online = machine_.cpu(owner).online();
+    const Duration quiet = online ? quiet_.quiet(owner, from, now) : now - from;
+    if (quiet <= allowance_ + (last ? Duration::zero() : kLostGrace))
+        return std::nullopt;
+    return Finding{
+        &checks::kTimerLost,
+        fmt::format("timer {} had to run by {}; it is {}, and CPU {} {} for {} of the time since then",
+                    names_.timer_name(owed.timer), show(owed.not_after),
+                    entry ? fmt::format("in the {} of CPU {}", entry->where, entry->owner) : std::string("in no queue"),
+                    owner, online ? "was idle or in user mode" : "was off-line", show(quiet)),
+        owner};
+}
+
+bool Judge::all_asleep(Time now) const {
+    for (sim::CpuId c = 0; c < machine_.cpu_count(); ++c) {
+        const sim::CpuActivity activity = machine_.cpu(c).activity();
+        if (activity != sim::CpuActivity::kIdle && activity != sim::CpuActivity::kOffline)
+            return false;
+        if (quiet_.stalled(c, now))
+            return false;
+    }
+    return true;
+}
+
+bool Judge::no_lock_held() const {
+    return std::none_of(machine_.locks().begin(), machine_.locks().end(),
+                        [](const sim::SpinLock* lock) { return lock->held(); });
+}
+
+std::optional<Finding> Judge::look(Time now, bool last) {
+    if (no_lock_held()) {
+        structures_.look(machine_.kernel());
+        if (std::optional<Finding> finding = structures_.shapes(names_))
+            return finding;
+        if (std::optional<Finding> finding = structures_.membership(obligations_, names_, now))
+            return finding;
+    }
+    std::optional<Finding> finding;
+    const bool asleep = hotplug_under_way_ == 0 && all_asleep(now);
+    const Time next = machine_.engine().earliest().at;
+    obligations_.for_each_owed([&](const Owed& owed) {
+        if (finding)
+            return;
+        finding = lost(owed, now, last);
+        if (finding) {
+            obligations_.count_lost();
+        } else if (asleep && next > sim::saturating_add(owed.not_after, allowance_)) {
+            finding = Finding{&checks::kUncovered,
+                              fmt::format("all CPUs sleep until {}, and timer {} must run by {}", show(next),
+                                          names_.timer_name(owed.timer), show(owed.not_after)),
+                              owed.armed_on};
+        }
+    });
+    return finding;
+}
+
+}  // namespace ticklab::lab

@@ -1,0 +1,191 @@
+#include "ticklab/model/xen/declarations.hpp"
+
+#include <array>
+#include <deque>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "ticklab/model/xen/checks.hpp"
+#include "ticklab/model/xen/records.hpp"
+#include "ticklab/model/xen/sites.hpp"
+
+namespace ticklab::xen {
+namespace {
+
+using sim::Duration;
+using sim::ParameterDecl;
+using sim::TimerRole;
+using sim::ValueType;
+using sim::VerbContext;
+
+constexpr std::array<std::string_view, 2> kTickSources{"one-shot", "tsc-deadline"};
+constexpr std::array<std::string_view, 1> kOfflineStages{"dead"};
+constexpr std::array<std::string_view, 3> kCheckEfforts{"never", "amortised", "always"};
+
+/// An option with its place in the configuration.
+struct XenOption {
+    ParameterDecl decl;
+    void (*apply)(const sim::Value& value, XenConfig& config);
+};
+
+template <std::size_t N>
+std::size_t index_of(const std::array<std::string_view, N>& words, const sim::Value& value) {
+    std::size_t i = 0;
+    while (i < N && words[i] != std::get<std::string>(value))
+        ++i;
+    return i;
+}
+
+constexpr std::array kOptions{
+    XenOption{{"variant", ValueType::kWord, "era of the timer core: V2 is June 2010", false, "V2", 0, 0, kVariantNames},
+              [](const sim::Value& v, XenConfig& c) { c.timers.policy = find_variant(std::get<std::string>(v)); }},
+    XenOption{{"timer_slop", ValueType::kDuration, "how much later than asked for a timer may run, in whole ns", false,
+               "50us"},
+              [](const sim::Value& v, XenConfig& c) {
+                  c.timers.slop = std::chrono::floor<StimeSpan>(std::get<Duration>(v));
+              }},
+    XenOption{{"tick_source", ValueType::kWord, "what interrupts a CPU at its deadline", false, "one-shot", 0, 0,
+               kTickSources},
+              [](const sim::Value& v, XenConfig& c) { c.tick_source = static_cast<TickSource>(index_of(kTickSources, v)); }},
+    XenOption{{"heap_growth_factor", ValueType::kInteger,
+               "a heap grows from limit n to (n + 1) times this, less 1; 2 to 16", false, "16", 2, 16},
+              [](const sim::Value& v, XenConfig& c) {
+                  c.timers.heap_growth_factor = static_cast<std::uint32_t>(std::get<std::int64_t>(v));
+              }},
+    XenOption{{"heap_limit_max", ValueType::kInteger, "largest limit of a heap that its field can hold; 1 to 65535", false,
+               "65535", 1, TimerHeap::kLimitMax},
+              [](const sim::Value& v, XenConfig& c) {
+                  c.timers.heap_limit_max = static_cast<std::uint32_t>(std::get<std::int64_t>(v));
+              }},
+    XenOption{{"pass_budget", ValueType::kInteger,
+               "callbacks that one pass of the timer softirq may run before it counts as endless; 1 and up", false,
+               "200000", 1},
+              [](const sim::Value& v, XenConfig& c) {
+                  c.timers.pass_budget = static_cast<std::uint64_t>(std::get<std::int64_t>(v));
+              }},
+    XenOption{{"offline_stage", ValueType::kWord, "when the timers of a CPU that goes off-line move to CPU 0", false,
+               "dead", 0, 0, kOfflineStages},
+              [](const sim::Value& v, XenConfig& c) {
+                  c.hotplug.stage = static_cast<OfflineStage>(index_of(kOfflineStages, v));
+              }},
+    XenOption{{"offline_irq_window", ValueType::kDuration,
+               "how long a dying CPU enables interrupts once more to take what is pending", false, "1ms"},
+              [](const sim::Value& v, XenConfig& c) { c.hotplug.irq_window = std::get<Duration>(v); }},
+    XenOption{{"check_structures", ValueType::kWord,
+               "how often the timer structures are checked: never, at a constant cost, or at each release of a base lock",
+               false, "amortised", 0, 0, kCheckEfforts},
+              [](const sim::Value& v, XenConfig& c) {
+                  c.timers.check_effort = static_cast<CheckEffort>(index_of(kCheckEfforts, v));
+              }},
+};
+
+constexpr ParameterDecl kTimer{"timer", ValueType::kTimer, "name of the timer", true, {}};
+
+constexpr std::array kInitParameters{
+    kTimer, ParameterDecl{"cpu", ValueType::kCpu, "owner; the CPU that performs it if left out", false, {}}};
+constexpr std::array kSetParameters{
+    kTimer, ParameterDecl{"expires", ValueType::kTime, "earliest instant at which the callback may run", true, {}}};
+constexpr std::array kTimerOnly{kTimer};
+constexpr std::array kMigrateParameters{kTimer, ParameterDecl{"cpu", ValueType::kCpu, "the new owner", true, {}}};
+
+constexpr std::array kVerbs{
+    XenVerb{{"timer.init", VerbContext::kThread, TimerRole::kNone,
+             "initialises a timer that is new or killed; the first other use of a new one does it too",
+             kInitParameters},
+            &XenKernel::verb_init},
+    XenVerb{{"timer.set", VerbContext::kThread, TimerRole::kArm, "sets a timer, in place of what was set before",
+             kSetParameters},
+            &XenKernel::verb_set},
+    XenVerb{{"timer.stop", VerbContext::kThread, TimerRole::kCancel,
+             "stops a timer, without waiting for a running callback", kTimerOnly},
+            &XenKernel::verb_stop},
+    XenVerb{{"timer.migrate", VerbContext::kThread, TimerRole::kMove, "gives a timer to another CPU",
+             kMigrateParameters},
+            &XenKernel::verb_migrate},
+    XenVerb{{"timer.kill", VerbContext::kThread, TimerRole::kSyncCancel,
+             "ends a timer's life and waits for a running callback", kTimerOnly},
+            &XenKernel::verb_kill},
+};
+
+// What KernelDecl points to: plain arrays, made from the tables above.
+template <auto& Table>
+constexpr auto decls_of() {
+    std::array<std::remove_cvref_t<decltype(Table[0].decl)>, Table.size()> decls{};
+    for (std::size_t i = 0; i < Table.size(); ++i)
+        decls[i] = Table[i].decl;
+    return decls;
+}
+
+constexpr auto kOptionDecls = decls_of<kOptions>();
+constexpr auto kVerbDecls = decls_of<kVerbs>();
+constexpr auto kCostDecls = decls_of<kXenPriceSlots>();
+constexpr std::array<std::string_view, 1> kVersions{"4.0"};
+
+/// StateDecl views its pattern: the texts live here.
+struct StateDecls {
+    std::deque<std::string> patterns;
+    std::vector<sim::StateDecl> decls;
+
+    StateDecls() {
+        for (const XenState& s : xen_states())
+            add(std::string("cpu*.timers.") + std::string(s.name), s.help);
+        add("cpu*.timers.groups.*", "deadline groups whose size has that many binary digits");
+        add("cpu*.timers.lateness.*", "callbacks whose lateness in ns has that many binary digits");
+    }
+    void add(std::string pattern, std::string_view help) {
+        patterns.push_back(std::move(pattern));
+        decls.push_back({patterns.back(), help});
+    }
+};
+
+std::unique_ptr<sim::Kernel> make(const sim::KernelDecl::Settings& settings, sim::TimerClient& client) {
+    return std::make_unique<XenKernel>(XenConfig::from(settings), client);
+}
+
+}  // namespace
+
+XenConfig XenConfig::from(const sim::KernelDecl::Settings& settings) {
+    XenConfig config;
+    for (std::size_t i = 0; i < kOptions.size() && i < settings.options.size(); ++i) {
+        const ParameterDecl& decl = kOptions[i].decl;
+        if (!settings.options[i])
+            continue;
+        const sim::Value& value = *settings.options[i];
+        if (decl.type == ValueType::kWord) {
+            const auto& word = std::get<std::string>(value);
+            bool known = false;
+            std::string words;
+            for (const std::string_view w : decl.words) {
+                known = known || w == word;
+                words += (words.empty() ? "\"" : ", \"") + std::string(w) + '"';
+            }
+            if (!known)
+                throw std::invalid_argument("kernel." + std::string(decl.name) + " is \"" + word + "\", expected " +
+                                            words);
+        }
+        kOptions[i].apply(value, config);
+    }
+    return config;
+}
+
+const XenVerb* find_verb(const sim::VerbCall& call) {
+    for (std::size_t i = 0; i < kVerbs.size(); ++i)
+        if (call.verb->name == kVerbs[i].decl.name)
+            return &kVerbs[i];
+    return nullptr;
+}
+
+const sim::KernelDecl& xen_kernel_decl() {
+    static const StateDecls states;
+    static const sim::KernelDecl decl{
+        "xen",       "per-CPU timers of a hypervisor: heap, overflow list, range deadlines, softirq",
+        kVersions,   kOptionDecls,
+        kVerbDecls,  states.decls,
+        {},          checks::kXenChecks,
+        kCostDecls,  kXenRecordKinds,
+        sites::kXenSites, &make};
+    return decl;
+}
+
+}  // namespace ticklab::xen

@@ -1,0 +1,175 @@
+#include "ticklab/model/xen/kernel.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ticklab/model/xen/checks.hpp"
+#include "ticklab/model/xen/declarations.hpp"
+#include "ticklab/model/xen/vectors.hpp"
+
+namespace ticklab::xen {
+
+using sim::Cpu;
+using sim::CpuId;
+using sim::TimerIndex;
+using sim::VerbCall;
+
+XenKernel::Core::Core(sim::Machine& machine, const XenConfig& config)
+    : time(machine.config().tsc_hz, machine.cpu_count()),
+      softirqs(machine),
+      reprogrammer(time, config.tick_source, machine.config().apic_bus_hz),
+      timers(machine, config.timers, time, softirqs, reprogrammer) {}
+
+void XenKernel::boot(sim::Machine& machine) {
+    if (config_.tick_source == TickSource::kTscDeadline && !machine.config().tsc_deadline_timer)
+        throw std::invalid_argument(
+            "kernel.tick_source is \"tsc-deadline\", and the machine's local APIC has no such mode");
+    machine_ = &machine;
+    core_ = std::make_unique<Core>(machine, config_);
+    for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
+        core_->timers.prepare_base(core_->timers.base(c));
+    hotplug_states_ = make_hotplug_states(core_->timers, core_->reprogrammer, config_.hotplug);
+}
+
+void XenKernel::cpu_start(Cpu& cpu) { core_->reprogrammer.set_up(cpu); }
+
+void XenKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
+    if (vector == kSpuriousVector)
+        return;
+    cpu.apic_eoi();
+    // The event-check IPI has done its work by coming: softirqs are looked at on the way out.
+    if (vector == kTimerVector)
+        core_->timers.timer_interrupt(cpu);
+}
+
+void XenKernel::nmi(Cpu&) {}
+
+void XenKernel::exit_to_user(Cpu& cpu) { core_->softirqs.run(cpu); }
+
+unsigned XenKernel::choose_c_state(Cpu& cpu) const {
+    const auto& states = cpu.machine().config().c_states;
+    if (states.size() == 1)
+        return 0;
+    TimerBase& base = core_->timers.base(cpu.id());
+    const Stime start = base.deadline_start.read_once(cpu);
+    sim::Duration sleep = sim::Duration::max();
+    if (start != kNoDeadline) {
+        const Stime now = core_->time.now(cpu);
+        sleep = start > now ? sim::Duration{to_virtual(start) - to_virtual(now)} : sim::Duration::zero();
+    }
+    const sim::MachineConfig& config = cpu.machine().config();
+    const bool deep_allowed = config.arat && config.tsc_class == sim::TscClass::kInvariant;
+    unsigned chosen = 0;
+    for (unsigned i = 1; i < states.size(); ++i)
+        if (states[i].target_residency <= sleep && (deep_allowed || !states[i].deep))
+            chosen = i;
+    return chosen;
+}
+
+void XenKernel::idle_pass(Cpu& cpu) {
+    core_->softirqs.run(cpu);
+    const unsigned c_state = choose_c_state(cpu);
+    cpu.irq_disable();
+    // Interrupts were enabled while the state was chosen.
+    if (core_->softirqs.any_pending(cpu)) {
+        cpu.irq_enable();
+        return;
+    }
+    cpu.halt(c_state);
+}
+
+void XenKernel::kick(Cpu& from, Cpu& target) { from.send_ipi(target.id(), kEventCheckVector); }
+
+Timer& XenKernel::scenario_timer(TimerIndex index) {
+    while (scenario_timers_.size() <= index) {
+        ScenarioTimer& t = scenario_timers_.emplace_back();
+        t.kernel = this;
+        t.timer.number = static_cast<std::uint32_t>(scenario_timers_.size() - 1);
+    }
+    return scenario_timers_[index].timer;
+}
+
+void XenKernel::init_timer(Cpu& cpu, TimerIndex index, CpuId owner) {
+    Timer& t = scenario_timer(index);
+    t.object = machine_->intern(client_.timer_name(index));
+    core_->timers.init(cpu, t, &XenKernel::scenario_timer_fired, &scenario_timers_[index], owner);
+}
+
+Timer& XenKernel::usable_timer(Cpu& cpu, const VerbCall& call) {
+    const auto index = static_cast<TimerIndex>(call.get<std::int64_t>(0));
+    Timer& t = scenario_timer(index);
+    if (!t.initialised)
+        init_timer(cpu, index, cpu.id());
+    return t;
+}
+
+void XenKernel::scenario_timer_fired(Cpu& cpu, void* argument) {
+    const ScenarioTimer& t = *static_cast<ScenarioTimer*>(argument);
+    t.kernel->client_.timer_fired(cpu, t.timer.number);
+}
+
+void XenKernel::verb_init(Cpu& cpu, const VerbCall& call) {
+    init_timer(cpu, static_cast<TimerIndex>(call.get<std::int64_t>(0)),
+               call.has(1) ? static_cast<CpuId>(call.get<std::int64_t>(1)) : cpu.id());
+}
+
+void XenKernel::verb_set(Cpu& cpu, const VerbCall& call) {
+    core_->timers.set(cpu, usable_timer(cpu, call), stime_not_before(call.get<sim::Time>(1)));
+}
+
+void XenKernel::verb_stop(Cpu& cpu, const VerbCall& call) { core_->timers.stop(cpu, usable_timer(cpu, call)); }
+
+void XenKernel::verb_migrate(Cpu& cpu, const VerbCall& call) {
+    core_->timers.migrate(cpu, usable_timer(cpu, call), static_cast<CpuId>(call.get<std::int64_t>(1)));
+}
+
+void XenKernel::verb_kill(Cpu& cpu, const VerbCall& call) { core_->timers.kill(cpu, usable_timer(cpu, call)); }
+
+void XenKernel::perform(Cpu& cpu, const VerbCall& call) {
+    const XenVerb* const verb = find_verb(call);
+    cpu.require(verb, "a verb was performed that this kernel does not declare");
+    (this->*verb->perform)(cpu, call);
+}
+
+void XenKernel::perform_outside(const VerbCall&) {
+    throw std::logic_error("the hypervisor declares no verb that is performed on no CPU");
+}
+
+sim::TimerPromise XenKernel::promise(const VerbCall& call, sim::Time now) const {
+    // A set on a killed timer has no effect, which is no arming at all.
+    const auto index = static_cast<std::size_t>(call.get<std::int64_t>(0));
+    if (index < scenario_timers_.size() && scenario_timers_[index].timer.status == TimerStatus::kKilled)
+        return {sim::kNever, sim::kNever, false};
+    const TimerParameters& p = config_.timers;
+    const Stime when = stime_not_before(call.get<sim::Time>(1));
+    const Stime latest = p.policy->latest(when, stime_not_before(now), p.slop);
+    return {core_->time.first_after(when),
+            sim::saturating_add(core_->time.first_after(latest), core_->reprogrammer.quantum()), false};
+}
+
+void XenKernel::visit(sim::StructureVisitor& visitor) const {
+    const auto show = [&visitor](const TimerBase& base, const Timer& t, std::string_view where, std::uint64_t position) {
+        if (t.number != Timer::kNoNumber)
+            visitor.timer(base.cpu, t.number, where, position, ns(t.expires));
+    };
+    for (CpuId c = 0; c < core_->timers.cpu_count(); ++c) {
+        const TimerBase& base = core_->timers.base(c);
+        for (std::uint32_t i = 1; i <= base.heap.size(); ++i)
+            show(base, base.heap.at(i), "heap", i);
+        std::uint64_t position = 0;
+        for (const Timer& t : base.list)
+            show(base, t, "list", position++);
+        position = 0;
+        for (const Timer& t : base.inactive)
+            show(base, t, "inactive", position++);
+        for (const XenState& s : xen_states())
+            visitor.value(c, s.name, s.read(base));
+    }
+}
+
+std::optional<std::int64_t> XenKernel::state(std::string_view path) const {
+    return read_state(core_->timers, path);
+}
+
+}  // namespace ticklab::xen

@@ -1,0 +1,63 @@
+#include "ticklab/model/xen/reprogram.hpp"
+
+#include <algorithm>
+
+#include "ticklab/model/xen/vectors.hpp"
+#include "ticklab/sim/devices/local_apic_registers.hpp"
+#include "ticklab/sim/machine.hpp"
+
+namespace ticklab::xen {
+namespace {
+
+namespace apic = sim::apic;
+
+constexpr std::uint32_t kDivideByOne = 0b1011;
+constexpr std::uint64_t kMostTicks = 0xffff'ffff;
+
+}  // namespace
+
+void Reprogrammer::set_up(sim::Cpu& cpu) const {
+    if (cpu.machine().config().x2apic && cpu.apic().mode() == sim::LocalApic::Mode::kXapic) {
+        const std::uint64_t base = cpu.apic().read_msr(cpu.local_time(), apic::kMsrBase).value;
+        cpu.write_msr(apic::kMsrBase, base | apic::kBaseX2apic);
+    }
+    cpu.apic_write(apic::kSvr, apic::kSvrEnable | kSpuriousVector);
+    cpu.apic_write(apic::kDivideConfiguration, kDivideByOne);
+    cpu.apic_write(apic::kLvtTimer,
+                   kTimerVector | (source_ == TickSource::kTscDeadline ? apic::kLvtTimerDeadlineBit : 0u));
+}
+
+void Reprogrammer::mask(sim::Cpu& cpu) const {
+    cpu.apic_write(apic::kLvtTimer, kTimerVector | apic::kLvtMasked |
+                                        (source_ == TickSource::kTscDeadline ? apic::kLvtTimerDeadlineBit : 0u));
+}
+
+std::uint64_t Reprogrammer::ticks_for(StimeSpan remaining) const {
+    if (remaining <= StimeSpan::zero())
+        return 0;
+    const sim::UInt128 ticks = (sim::UInt128{scale_.factor} * static_cast<std::uint64_t>(remaining.count())) >> 18;
+    return static_cast<std::uint64_t>(std::min<sim::UInt128>(ticks, kMostTicks));
+}
+
+Reprogrammed Reprogrammer::reprogram(sim::Cpu& cpu, Stime deadline) const {
+    if (source_ == TickSource::kTscDeadline) {
+        const std::uint64_t tsc = deadline == kNoDeadline ? 0 : time_.to_tsc(cpu.id(), deadline);
+        cpu.write_tsc_deadline(tsc);
+        return {tsc, true};
+    }
+    std::uint64_t ticks = 0;
+    if (deadline != kNoDeadline) {
+        const Stime now = time_.now(cpu);
+        // Deadlines may lie before boot, where the difference might not fit.
+        ticks = deadline > now ? ticks_for(deadline - now) : 0;
+    }
+    cpu.apic_write(apic::kInitialCount, ticks);
+    return {ticks, ticks != 0 || deadline == kNoDeadline};
+}
+
+sim::Duration Reprogrammer::quantum() const {
+    const std::uint64_t hz = bus_hz_;
+    return sim::Duration{static_cast<std::int64_t>((1'000'000'000'000 + hz - 1) / hz)};
+}
+
+}  // namespace ticklab::xen

@@ -1,0 +1,49 @@
+// Programming a CPU's timer hardware for a deadline (XT 8). The one writer of the local APIC's timer.
+#pragma once
+
+#include <cstdint>
+
+#include "ticklab/model/xen/stime.hpp"
+#include "ticklab/model/xen/system_time.hpp"
+#include "ticklab/sim/cpu.hpp"
+#include "ticklab/sim/time_scale.hpp"
+
+namespace ticklab::xen {
+
+enum class TickSource : std::uint8_t {
+    kOneShot,      ///< local APIC one-shot count, 18-bit scale (XT 8.1)
+    kTscDeadline,  ///< TSC-deadline MSR (XT 8.2)
+};
+
+/// What reprogram() did.
+struct Reprogrammed {
+    std::uint64_t value;  ///< bus ticks or TSC
+    /// An interrupt will come at or about the deadline, or there is none and the hardware is stopped. If not, the deadline
+    /// has passed or is less than a tick away, and the hardware is stopped.
+    bool ok;
+};
+
+class Reprogrammer {
+public:
+    Reprogrammer(const SystemTime& time, TickSource source, std::uint64_t bus_hz)
+        : time_(time), source_(source), scale_(sim::BusScale::of_frequency(bus_hz)), bus_hz_(bus_hz) {}
+
+    /// First set-up of this CPU's local APIC, or after it came back: interrupts off. The timer stays stopped. [point]
+    void set_up(sim::Cpu& cpu) const;
+    /// Masks the timer of a CPU that is going off-line. [point]
+    void mask(sim::Cpu& cpu) const;
+    /// Programs this CPU's hardware; `cpu.cause()` becomes the cause of the interrupt. [point]
+    Reprogrammed reprogram(sim::Cpu& cpu, Stime deadline) const;
+    /// Bus ticks for `remaining` nanoseconds, at most 2^32 - 1: rounded down twice, so the interrupt may come early (XT 8.1).
+    std::uint64_t ticks_for(StimeSpan remaining) const;
+    /// What the hardware adds to a deadline at most: one tick of its clock (Q of XT-P2).
+    sim::Duration quantum() const;
+
+private:
+    const SystemTime& time_;
+    TickSource source_;
+    sim::BusScale scale_;
+    std::uint64_t bus_hz_;
+};
+
+}  // namespace ticklab::xen

@@ -1,0 +1,39 @@
+// Named places of the hypervisor's timer core (MA 7.3): scenarios trigger and hold here, and hunts stall here.
+#pragma once
+
+#include <array>
+
+#include "ticklab/sim/choices.hpp"
+
+namespace ticklab::xen::sites {
+
+using sim::Site;
+
+inline constexpr Site kLockTimerAfterRead{"xen.lock_timer.after_read",
+                                          "the owner of a timer was read, its base is not locked yet"};
+inline constexpr Site kSetBeforeLock{"xen.set.before_lock", "set was called, nothing is locked"};
+inline constexpr Site kStopBeforeLock{"xen.stop.before_lock", "stop was called, nothing is locked"};
+inline constexpr Site kMigrateBeforeLock{"xen.migrate.before_lock",
+                                         "migrate has read the old owner, no base is locked yet"};
+inline constexpr Site kMigrateAfterLock{"xen.migrate.after_lock", "migrate holds both base locks"};
+inline constexpr Site kKillBeforeLock{"xen.kill.before_lock", "kill was called, nothing is locked"};
+inline constexpr Site kKillBeforeWait{"xen.kill.before_wait",
+                                      "the timer is killed, kill is about to wait for a running callback"};
+inline constexpr Site kSoftirqEntry{"xen.softirq.entry", "the timer softirq starts, its bit is clear"};
+inline constexpr Site kHeapGrow{"xen.heap.grow", "a larger array for a heap is allocated"};
+inline constexpr Site kHeapGrowBeforeLock{"xen.heap.grow.before_lock",
+                                          "the larger array is there, the base is not locked yet"};
+inline constexpr Site kExecuteBeforeCallback{"xen.execute.before_callback",
+                                             "the base lock is dropped, the callback is about to start"};
+inline constexpr Site kExecuteAfterCallback{"xen.execute.after_callback",
+                                            "the callback returned, the base is not locked yet"};
+inline constexpr Site kDrainBeforeLock{"xen.drain.before_lock", "the drain of a dead CPU begins, nothing is locked"};
+inline constexpr Site kDrainAfterUnlock{"xen.drain.after_unlock",
+                                        "the timers have moved, the target's softirq is not raised yet"};
+
+inline constexpr std::array kXenSites{
+    &kLockTimerAfterRead, &kSetBeforeLock,   &kStopBeforeLock,        &kMigrateBeforeLock,   &kMigrateAfterLock,
+    &kKillBeforeLock,     &kKillBeforeWait,  &kSoftirqEntry,          &kHeapGrow,            &kHeapGrowBeforeLock,
+    &kExecuteBeforeCallback, &kExecuteAfterCallback, &kDrainBeforeLock, &kDrainAfterUnlock};
+
+}  // namespace ticklab::xen::sites

@@ -1,0 +1,52 @@
+// What each CPU has for its timers (XT 1.2).
+//
+// Rules
+//  (1) `lock` guards heap, list and inactive list, and is taken with interrupts disabled. Of two bases the one with the lower
+//      CPU number is locked first (XT 3.1).
+//  (2) The array behind `heap` is replaced by the owner only, in its timer softirq: there it stays valid without the lock.
+//  (3) `overflow` is read by the owner without the lock: an update that it misses is seen at its next pass (XT 1.4).
+//  (4) `running` is polled by kills on other CPUs without the lock (XT 1.7).
+//  (5) The published deadline is written by the owner alone, in its timer softirq; whoever else reads it may read an old one.
+#pragma once
+
+#include <string>
+
+#include "ticklab/model/xen/counters.hpp"
+#include "ticklab/model/xen/inactive_list.hpp"
+#include "ticklab/model/xen/overflow_list.hpp"
+#include "ticklab/model/xen/timer_heap.hpp"
+#include "ticklab/sim/lock.hpp"
+#include "ticklab/sim/memory.hpp"
+
+namespace ticklab::xen {
+
+struct TimerBase {
+    TimerBase(sim::Machine& machine, sim::LockClass& lock_class, sim::CpuId owner)
+        : cpu(owner), lock(machine, lock_class, "timer base " + std::to_string(owner)) {}
+
+    const sim::CpuId cpu;
+    sim::SpinLock lock;
+    TimerHeap heap;
+    OverflowList list;
+    InactiveList inactive;
+    /// An insertion did not fit the heap since the last pass (V1, V2).
+    sim::Shared<bool> overflow{false};
+    /// Timer whose callback runs on this CPU now.
+    sim::Shared<Timer*> running{nullptr};
+    sim::Shared<Stime> deadline_start{kNoDeadline};
+    sim::Shared<Stime> deadline_end{kStimeMax};
+    /// UP_PREPARE was here: timers may be given to this CPU.
+    bool initialised = false;
+
+    /// The softirq's action is under way on the owner.
+    bool in_pass = false;
+    /// What the hardware was last programmed for and has not signalled yet; kNoDeadline for nothing. For XT-I7.
+    Stime armed_for = kNoDeadline;
+    /// What the owner published last. For XT-I10.
+    Stime published_start = kNoDeadline;
+    Stime published_end = kStimeMax;
+    std::uint32_t releases_since_check = 0;
+    TimerCounters counters;
+};
+
+}  // namespace ticklab::xen
