@@ -34,8 +34,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 std::string one_line(std::string_view text) {
     const std::string dumped =
         nlohmann::json(std::string(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    const std::string valid = nlohmann::json::parse(dumped).get<std::string>();
     std::string line;
-    for (const char c : nlohmann::json::parse(dumped).get_ref<const std::string&>()) {
+    for (const char c : valid) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
             line += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
         else

@@ -71,12 +71,9 @@ public:
         return true;
     }
 
-    bool parse_error(std::size_t position, const std::string& last_token, const json::exception& exception) {
-        const std::size_t end = std::min(position, source_.text_.size());
-        const bool at_end = position > source_.text_.size();
-        const std::size_t start = at_end ? end : end - std::min(end, last_token.size());
-        errors_.push_back(
-            {source_.file_, source_.place_at("", static_cast<std::uint32_t>(start)), message_of(exception.what())});
+    bool parse_error(std::size_t position, const std::string&, const json::exception& exception) {
+        errors_.push_back({source_.file_, source_.place_at("", error_offset(position, exception.what())),
+                           message_of(exception.what())});
         return false;
     }
 
@@ -86,6 +83,25 @@ private:
         JsonSource::NodeIndex node;
         std::size_t count = 0;
     };
+
+    static bool in_word(char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == 'E' || c == '+' || c == '-' || c == '.';
+    }
+
+    /// Start of the token at whose end, or just after it, the parser gave up.
+    std::uint32_t error_offset(std::size_t position, std::string_view what) const {
+        const std::string& text = source_.text_;
+        if (position > text.size() || position == 0)
+            return static_cast<std::uint32_t>(text.size());
+        std::size_t at = position - 1;
+        if (what.find("unexpected string literal") != std::string_view::npos && at > 0)
+            return static_cast<std::uint32_t>(std::min(text.rfind('"', at - 1), at));
+        if (what.find("unexpected") == std::string_view::npos && at > 0 && !in_word(text[at]))
+            at -= in_word(text[at - 1]) ? 1 : 0;
+        while (at > 0 && in_word(text[at]) && in_word(text[at - 1]))
+            --at;
+        return static_cast<std::uint32_t>(at);
+    }
 
     /// "[...] parse error at line 1, column 2: syntax error while parsing X - unexpected Y; expected Z" in our words.
     static std::string message_of(std::string_view what) {
@@ -101,7 +117,7 @@ private:
                 text.substr(kUnexpected.size(),
                             expected == std::string_view::npos ? expected : expected - kUnexpected.size()),
                 expected == std::string_view::npos ? "JSON" : text.substr(expected + kExpected.size()));
-        return fmt::format("not JSON: {}", text);
+        return fmt::format("not JSON: {}", text.substr(0, text.find("; last read")));
     }
 
     bool fail(std::size_t offset, const std::string& expected) {
@@ -141,9 +157,6 @@ private:
             ++cursor_;
             return;
         }
-        const auto in_word = [](char c) {
-            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == 'E' || c == '+' || c == '-' || c == '.';
-        };
         if (cursor_ < text.size() && !in_word(text[cursor_])) {
             ++cursor_;
             return;
@@ -334,7 +347,8 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
     }
     const std::vector<std::string> tokens = tokens_of(pointer);
     if (tokens.size() > kMaxDepth / 2) {
-        errors.push_back(file_error(file, found_expected("a longer path", fmt::format("at most {} steps", kMaxDepth / 2))));
+        errors.push_back(
+            file_error(file, found_expected("a longer path", fmt::format("at most {} steps", kMaxDepth / 2))));
         return false;
     }
     json* at = &root_;
@@ -346,9 +360,10 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
             const bool number = looks_like_json(token) && token[0] >= '0' && token[0] <= '9' && token.size() < 8;
             const std::size_t index = token == "-" ? at->size() : number ? std::stoul(token) : SIZE_MAX;
             if (index > at->size()) {
-                errors.push_back(file_error(file, fmt::format(
-                         "{}: {}", reached.empty() ? "/" : reached,
-                         found_expected(in_quotes(token), fmt::format("an index of at most {}, or -", at->size())))));
+                errors.push_back(file_error(
+                    file, fmt::format("{}: {}", reached.empty() ? "/" : reached,
+                                      found_expected(in_quotes(token),
+                                                     fmt::format("an index of at most {}, or -", at->size())))));
                 return false;
             }
             if (index == at->size())
@@ -358,7 +373,8 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
             continue;
         }
         if (!at->is_object()) {
-            errors.push_back(file_error(file, fmt::format("{}: {}", reached, found_expected(shown(*at), "an object or array"))));
+            errors.push_back(
+                file_error(file, fmt::format("{}: {}", reached, found_expected(shown(*at), "an object or array"))));
             return false;
         }
         reached = pointer_to(reached, token);

@@ -147,7 +147,8 @@ std::optional<MachineSetup::Result> MachineSetup::read(const JsonSource& scenari
         config.costs = *std::move(table);
     else
         return std::nullopt;
-    for (const auto& [price, cycles] : machine.value("prices", json::object()).items())
+    const json prices = machine.value("prices", json::object());
+    for (const auto& [price, cycles] : prices.items())
         config.costs.set(price, sim::Cycles{cycles.get<std::uint64_t>()}, "the scenario");
     for (const sim::CostDecl& cost : kernel.costs)
         if (config.costs.find(cost.name) == nullptr)

@@ -449,7 +449,7 @@ Json scenario_schema(const Registry& registry) {
         {"properties", {{"type", {{"title", "a kernel"}, {"enum", std::move(kernels)}}}}}};
     schema["allOf"] = std::move(cases);
     schema["definitions"] = std::move(definitions);
-    return with_header(std::move(schema), "A scenario of ticklab");
+    return with_header(std::move(schema), "a scenario of ticklab (a JSON object)");
 }
 
 Json profile_schema() {
@@ -457,7 +457,7 @@ Json profile_schema() {
     properties.update(machine_properties());
     Json schema = object_of(std::move(properties), {"name", "about", "c_states", "costs"});
     schema["definitions"] = common_definitions();
-    return with_header(std::move(schema), "A machine profile of ticklab");
+    return with_header(std::move(schema), "a machine profile of ticklab (a JSON object)");
 }
 
 Json cost_table_schema(const Registry& registry) {
@@ -474,11 +474,10 @@ Json cost_table_schema(const Registry& registry) {
     // Prices that this program's kernels do not ask for may be there: a table serves kernels of other programs too.
     Json table = object_of(std::move(prices), required);
     table["additionalProperties"] = entry;
-    Json schema = object_of({{"name", name_text("the table's name")},
-                             {"about", {{"type", "string"}}},
-                             {"prices", object_of(std::move(prices), required)}},
-                            {"name", "about", "prices"});
-    return with_header(std::move(schema), "A cost table of ticklab");
+    Json schema = object_of(
+        {{"name", name_text("the table's name")}, {"about", {{"type", "string"}}}, {"prices", std::move(table)}},
+        {"name", "about", "prices"});
+    return with_header(std::move(schema), "a cost table of ticklab (a JSON object)");
 }
 
 }  // namespace ticklab::lab

@@ -212,17 +212,20 @@ private:
     }
 
     void check_groups(const json& schema, const json& value, const std::string& pointer) {
+        // Without any of the alternatives, what depends on one of them is no second mistake.
+        bool none = false;
         if (schema.contains("oneOf")) {
             std::vector<std::string_view> names, found;
             for (const json& alternative : schema["oneOf"])
                 names.push_back(alternative["required"][0].get_ref<const std::string&>());
             std::copy_if(names.begin(), names.end(), std::back_inserter(found),
                          [&](std::string_view name) { return value.contains(name); });
+            none = found.empty();
             if (found.size() != 1)
                 add(pointer, found_expected(found.empty() ? "none of them" : joined(found, " and "),
                                             fmt::format("exactly one of {}", joined(names, " and "))));
         }
-        if (schema.contains("dependencies"))
+        if (schema.contains("dependencies") && !none)
             for (const auto& [name, needed] : schema["dependencies"].items())
                 for (const std::string_view other : texts_of(needed))
                     if (value.contains(name) && !value.contains(other))

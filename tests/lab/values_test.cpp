@@ -14,9 +14,16 @@ TEST_CASE("durations are read exactly, down to the picosecond") {
         const char* text;
         std::int64_t ps;
     } table[] = {
-        {"0s", 0},          {"1ps", 1},          {"250us", 250'000'000}, {"1.5us", 1'500'000},
-        {"0.001ns", 1},     {"2s", 2'000'000'000'000}, {"1.000000000001s", 1'000'000'000'001},
-        {"1.50000us", 1'500'000},   {"9223372.036854775807s", INT64_MAX}, {"9223372036854775807ps", INT64_MAX},
+        {"0s", 0},
+        {"1ps", 1},
+        {"250us", 250'000'000},
+        {"1.5us", 1'500'000},
+        {"0.001ns", 1},
+        {"2s", 2'000'000'000'000},
+        {"1.000000000001s", 1'000'000'000'001},
+        {"1.50000us", 1'500'000},
+        {"9223372.036854775807s", INT64_MAX},
+        {"9223372036854775807ps", INT64_MAX},
         {"007ms", 7'000'000'000},
     };
     for (const auto& row : table) {
@@ -33,9 +40,20 @@ TEST_CASE("what is no duration is refused with what was expected") {
         const char* text;
         std::string expected;
     } table[] = {
-        {"", form},         {"5", form},      {"us", form},      {"5 us", form},  {"5US", form},
-        {".5us", form},     {"5.us", form},   {"1.2.3us", form}, {"5us ", form},  {"+5us", form},
-        {"0x5us", form},    {"1e3us", form},  {"5min", form},    {"1111111111111111111111111111111s", form},
+        {"", form},
+        {"5", form},
+        {"us", form},
+        {"5 us", form},
+        {"5US", form},
+        {".5us", form},
+        {"5.us", form},
+        {"1.2.3us", form},
+        {"5us ", form},
+        {"+5us", form},
+        {"0x5us", form},
+        {"1e3us", form},
+        {"5min", form},
+        {"1111111111111111111111111111111s", form},
         {"-5ms", "a duration that is not negative"},
         {"-0ms", "a duration that is not negative"},
         {"0.5ps", "a whole number of picoseconds"},
@@ -78,13 +96,19 @@ TEST_CASE("rates become events per 1000 seconds") {
     const struct {
         const char* text;
         std::int64_t rate;
-    } good[] = {{"1/s", 1'000}, {"20k/s", 20'000'000}, {"0.001/s", 1},     {"1.5M/s", 1'500'000'000},
-                {"3/ms", 3'000'000}, {"2/us", 2'000'000'000}, {"1G/s", 1'000'000'000'000}};
+    } good[] = {{"1/s", 1'000},
+                {"20k/s", 20'000'000},
+                {"0.001/s", 1},
+                {"1.5M/s", 1'500'000'000},
+                {"3/ms", 3'000'000},
+                {"2/us", 2'000'000'000},
+                {"1G/s", 1'000'000'000'000}};
     for (const auto& row : good) {
         CAPTURE(row.text);
         CHECK(lab::parse_rate(row.text).value == row.rate);
     }
-    for (const char* bad : {"", "20k", "/s", "k/s", "20K/s", "20k/h", "0/s", "0.0001/s", "-1/s", "9999999999G/us", "1/s "}) {
+    for (const char* bad :
+         {"", "20k", "/s", "k/s", "20K/s", "20k/h", "0/s", "0.0001/s", "-1/s", "9999999999G/us", "1/s "}) {
         CAPTURE(bad);
         CHECK_FALSE(lab::parse_rate(bad).value.has_value());
         CHECK_FALSE(lab::parse_rate(bad).expected.empty());
@@ -96,13 +120,24 @@ TEST_CASE("probabilities are whole parts per million, and no double decides") {
     const struct {
         const char* text;
         std::int64_t ppm;
-    } good[] = {{"0", 0},        {"1", 1'000'000},    {"0.9", 900'000}, {"0.1", 100'000}, {"0.000001", 1}, {"0.123456", 123'456},
-                {"1.0", 1'000'000}, {"1e-6", 1}, {"\"90%\"", 900'000}, {"\"0.9\"", 900'000}, {"\"0.0001%\"", 1}, {"0.7", 700'000}};
+    } good[] = {{"0", 0},
+                {"1", 1'000'000},
+                {"0.9", 900'000},
+                {"0.1", 100'000},
+                {"0.000001", 1},
+                {"0.123456", 123'456},
+                {"1.0", 1'000'000},
+                {"1e-6", 1},
+                {"\"90%\"", 900'000},
+                {"\"0.9\"", 900'000},
+                {"\"0.0001%\"", 1},
+                {"0.7", 700'000}};
     for (const auto& row : good) {
         CAPTURE(row.text);
         CHECK(lab::parse_probability(json::parse(row.text)).value == row.ppm);
     }
-    for (const char* bad : {"1.1", "-0.1", "2", "0.0000001", "1e300", "1e-300", "\"101%\"", "\"x\"", "\"\"", "true", "null", "[]"}) {
+    for (const char* bad :
+         {"1.1", "-0.1", "2", "0.0000001", "1e300", "1e-300", "\"101%\"", "\"x\"", "\"\"", "true", "null", "[]"}) {
         CAPTURE(bad);
         CHECK_FALSE(lab::parse_probability(json::parse(bad)).value.has_value());
     }
@@ -126,7 +161,14 @@ TEST_CASE("CPU lists name each CPU once") {
         json value;
         std::string expected;
     } bad[] = {
-        {"", form},     {"a", form},   {"1,", form},  {",1", form}, {"1-", form}, {"1 ,2", form}, {"-1", form}, {"1--2", form},
+        {"", form},
+        {"a", form},
+        {"1,", form},
+        {",1", form},
+        {"1-", form},
+        {"1 ,2", form},
+        {"-1", form},
+        {"1--2", form},
         {"8", "CPUs below 8 (machine.cpus)"},
         {"0-8", "CPUs below 8 (machine.cpus)"},
         {"99999999999", "CPUs below 8 (machine.cpus)"},
@@ -151,8 +193,9 @@ TEST_CASE("distributions are fixed, uniform or exponential") {
     CHECK(uniform->high.count() == 5'000'000);
     CHECK(lab::parse_distribution(json::parse(R"({"exp": "5ms"})")).value->shape == Distribution::Shape::kExponential);
     CHECK(lab::parse_distribution("5ms").value->shape == Distribution::Shape::kFixed);
-    for (const char* bad : {R"({"exp": 5})", R"({"uniform": ["5us", "1us"]})", R"({"uniform": ["5us"]})", R"({"normal": "1us"})",
-                            R"({})", R"(5)", R"({"exp": "1us", "uniform": ["1us", "2us"]})", R"({"exp": "9000000s"})"}) {
+    for (const char* bad :
+         {R"({"exp": 5})", R"({"uniform": ["5us", "1us"]})", R"({"uniform": ["5us"]})", R"({"normal": "1us"})", R"({})",
+          R"(5)", R"({"exp": "1us", "uniform": ["1us", "2us"]})", R"({"exp": "9000000s"})"}) {
         CAPTURE(bad);
         CHECK_FALSE(lab::parse_distribution(json::parse(bad)).value.has_value());
     }

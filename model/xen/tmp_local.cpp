@@ -1,0 +1,1 @@
+namespace ticklab::xen { int tmp_local(); int tmp_local() { return 0; } }

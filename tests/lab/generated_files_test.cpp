@@ -1,0 +1,75 @@
+// Generated documents are what the program generates; data files that come with ticklab are valid.
+// TICKLAB_REWRITE=1 in the environment rewrites the documents.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "ticklab/lab/data_files.hpp"
+#include "ticklab/lab/loader.hpp"
+#include "ticklab/lab/reference.hpp"
+#include "ticklab/lab/schema.hpp"
+#include "ticklab/lab/whole_file.hpp"
+
+using namespace ticklab;
+
+namespace {
+
+std::string contents(const std::string& file) {
+    std::ostringstream text;
+    text << std::ifstream(file).rdbuf();
+    return text.str();
+}
+
+void check_document(const std::string& name, const std::string& text) {
+    const std::string file = TICKLAB_SOURCE_DIR "/docs/" + name;
+    if (std::getenv("TICKLAB_REWRITE") != nullptr)
+        lab::write_whole_file(file, text);
+    // Not compared by CHECK itself, which would print both.
+    const bool same = contents(file) == text;
+    CHECK_MESSAGE(same, file, " is out of date: TICKLAB_REWRITE=1 rewrites it");
+}
+
+}  // namespace
+
+TEST_CASE("docs/scenario.schema.json is what `ticklab schema` prints") {
+    check_document("scenario.schema.json", lab::scenario_schema(lab::program_registry()).dump(2) + "\n");
+}
+
+TEST_CASE("docs/scenario-reference.md is what `ticklab schema --markdown` prints") {
+    check_document("scenario-reference.md", lab::scenario_reference(lab::program_registry()));
+}
+
+TEST_CASE("machine profiles and cost tables that come with ticklab are valid and say where figures are from") {
+    const lab::MachineSetup setup(lab::program_registry());
+    const std::vector<lab::DataFile> machines = lab::list_data_files(lab::DataKind::kMachine);
+    const std::vector<lab::DataFile> costs = lab::list_data_files(lab::DataKind::kCostTable);
+    CHECK(machines.size() >= 2);
+    CHECK(costs.size() >= 2);
+    std::vector<lab::InputError> errors;
+    for (const lab::DataFile& data : machines) {
+        const auto source = lab::JsonSource::read(data.file, errors);
+        REQUIRE(source.has_value());
+        CHECK(setup.check_profile(*source, errors));
+        CHECK(source->root()["name"] == data.name);
+    }
+    for (const lab::DataFile& data : costs) {
+        const auto source = lab::JsonSource::read(data.file, errors);
+        REQUIRE(source.has_value());
+        CHECK(setup.check_cost_table(*source, errors));
+        CHECK(source->root()["name"] == data.name);
+    }
+    CHECK(errors.empty());
+}
+
+TEST_CASE("scenarios that come with ticklab load") {
+    const lab::ScenarioLoader loader(lab::program_registry());
+    for (const lab::DataFile& data : lab::list_data_files(lab::DataKind::kScenario)) {
+        CAPTURE(data.file);
+        std::vector<lab::InputError> errors;
+        CHECK(loader.load(data.file, {}, errors).has_value());
+        for (const lab::InputError& error : errors)
+            MESSAGE(lab::to_text(error));
+    }
+}
