@@ -260,7 +260,7 @@ TEST_CASE("the one-shot's rounding interrupts early; software waits for the time
 }
 
 TEST_CASE("system time and its inverse round down; the promise is exact on a clock without faults (TC 5.1, TC-P2)") {
-    rc::check([] {
+    CHECK(rc::check([] {
         const auto hz = *rc::gen::inRange<std::uint64_t>(1'000'000, 5'000'000'000);
         const SystemTime time(hz, 1);
         // From the first tick of the slowest clock on: earlier deadlines are programmed for it.
@@ -273,7 +273,7 @@ TEST_CASE("system time and its inverse round down; the promise is exact on a clo
         RC_ASSERT(time.from_tsc(0, tsc(at)) > stime_at(t));
         RC_ASSERT(time.from_tsc(0, tsc(at - sim::Duration{1})) <= stime_at(t));
         RC_ASSERT(time.from_tsc(0, time.to_tsc(0, stime_at(t))) <= stime_at(t + 1));
-    });
+    }));
 }
 
 TEST_CASE("what is promised is kept, on clocks that divide badly too (XT-P1, P2)") {
