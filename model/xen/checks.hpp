@@ -21,6 +21,7 @@ inline constexpr CheckDecl kBadStatus{"xen.timer.bad_status",
                                       "A queue operation met a timer whose status does not allow it."};
 inline constexpr CheckDecl kAlignZero{"xen.timer.align_zero", "A first instant below 1 ns was aligned."};
 inline constexpr CheckDecl kNestedSoftirq{"xen.softirq.nested", "The timer softirq was entered again from a callback."};
+inline constexpr CheckDecl kSoftirqStorm{"xen.softirq.storm", "A CPU did not get out of its softirqs."};
 inline constexpr CheckDecl kEndlessPass{"xen.pass.endless",
                                         "One pass of the timer softirq ran more callbacks than its budget."};
 inline constexpr CheckDecl kMembership{"xen.structure.membership",
@@ -41,7 +42,7 @@ inline constexpr CheckDecl kForeignDeadline{"xen.deadline.foreign",
 inline constexpr CheckDecl kDrainLeft{"xen.drain.left", "A drained CPU still owns a timer (XT-I11)."};
 
 inline constexpr std::array kXenChecks{kDoubleInit, kInitRace,    kNotInitialised, kKillFromCallback, kKilledUsed,
-                                       kNoBase,     kBadStatus,   kAlignZero,      kNestedSoftirq,    kEndlessPass,
+                                       kNoBase,     kBadStatus,   kAlignZero,      kNestedSoftirq,    kSoftirqStorm, kEndlessPass,
                                        kMembership, kHeap,        kList,           kRunning,          kLostDeadline,
                                        kConservation, kGroup,     kForeignDeadline, kDrainLeft};
 

@@ -59,7 +59,7 @@ constexpr std::array kOptions{
                   c.timers.heap_limit_max = static_cast<std::uint32_t>(std::get<std::int64_t>(v));
               }},
     XenOption{{"pass_budget", ValueType::kInteger,
-               "callbacks that one pass of the timer softirq may run before it counts as endless; 1 and up", false,
+               "callbacks in one pass of the timer softirq, or softirqs in a row, before they count as endless; 1 and up", false,
                "200000", 1},
               [](const sim::Value& v, XenConfig& c) {
                   c.timers.pass_budget = static_cast<std::uint64_t>(std::get<std::int64_t>(v));

@@ -61,10 +61,12 @@ void Timers::drain(Cpu& cpu, CpuId victim_id, CpuId target_id) {
     cpu.record(kDrainRecord, victim_id, target_id, queued, inactive);
     if (std::optional<Broken> broken = check_drained(victim))
         cpu.fail(*broken->check, std::move(broken->message));
+    target.raise_owed = true;
     unlock_pair(cpu, target, victim);
     cpu.irq_restore(irqs_were_enabled);
     cpu.at(sites::kDrainAfterUnlock);
     raise(cpu, target_id);
+    target.raise_owed = false;
 }
 
 std::vector<sim::HotplugState> make_hotplug_states(Timers& timers, const Reprogrammer& reprogrammer,

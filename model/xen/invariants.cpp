@@ -78,7 +78,7 @@ std::optional<Broken> check_deadline(const Timers& timers, const TimerBase& base
         return Broken{&checks::kForeignDeadline,
                       fmt::format("CPU {}: published {} .. {} ns, found {} .. {} ns", base.cpu, ns(base.published_start),
                                   ns(base.published_end), ns(base.deadline_start.peek()), ns(base.deadline_end.peek()))};
-    if (!timers.machine().cpu(base.cpu).online() || base.in_pass ||
+    if (!timers.machine().cpu(base.cpu).online() || base.in_pass || base.raise_owed ||
         timers.softirqs().will_run(base.cpu, SoftirqNumber::kTimer))
         return std::nullopt;
     const Timer* first = nullptr;

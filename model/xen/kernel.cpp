@@ -17,7 +17,7 @@ using sim::VerbCall;
 
 XenKernel::Core::Core(sim::Machine& machine, const XenConfig& config)
     : time(machine.config().tsc_hz, machine.cpu_count()),
-      softirqs(machine),
+      softirqs(machine, config.timers.pass_budget),
       reprogrammer(time, config.tick_source, machine.config().apic_bus_hz),
       timers(machine, config.timers, time, softirqs, reprogrammer) {}
 

@@ -1,7 +1,8 @@
 // Records of the hypervisor's timer core, ids 256 to 287.
 //
-// The chain that `why` walks: timer_set -> (softirq_raise -> softirq_entry ->) deadline -> reprogram -> interrupt ->
-// softirq_raise -> softirq_entry; and timer_set -> timer_expire_entry, with the callback before it in waited_on.
+// The chains that `why` walks: timer_set -> deadline -> the interrupt it programs -> softirq_raise -> softirq_entry; and
+// timer_set -> timer_expire_entry, with the callback before it in waited_on. A deadline comes from the set of the timer
+// that decides it.
 #pragma once
 
 #include <array>

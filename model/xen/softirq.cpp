@@ -1,8 +1,11 @@
 #include "ticklab/model/xen/softirq.hpp"
 
+#include <fmt/format.h>
+
 #include <bit>
 
 #include "ticklab/model/xen/cause_scope.hpp"
+#include "ticklab/model/xen/checks.hpp"
 #include "ticklab/model/xen/records.hpp"
 #include "ticklab/model/xen/vectors.hpp"
 #include "ticklab/sim/choices.hpp"
@@ -10,8 +13,8 @@
 
 namespace ticklab::xen {
 
-Softirqs::Softirqs(sim::Machine& machine)
-    : state_(machine.cpu_count()), dispatch_price_(machine.price("softirq_dispatch")) {}
+Softirqs::Softirqs(sim::Machine& machine, std::uint64_t run_budget)
+    : state_(machine.cpu_count()), dispatch_price_(machine.price("softirq_dispatch")), run_budget_(run_budget) {}
 
 bool Softirqs::raise_on(sim::Cpu& cpu, sim::CpuId target, SoftirqNumber number) {
     PerCpuState& s = state_[target];
@@ -35,12 +38,14 @@ bool Softirqs::will_run(sim::CpuId cpu, SoftirqNumber number) const {
 
 void Softirqs::run(sim::Cpu& cpu) {
     PerCpuState& s = state_[cpu.id()];
-    while (cpu.online()) {
+    for (std::uint64_t runs = 0; cpu.online(); ++runs) {
         const std::uint32_t pending = s.pending.load(cpu);
         if (pending == 0)
             return;
         const auto number = static_cast<std::uint32_t>(std::countr_zero(pending));
         cpu.require(!cpu.in_irq(), "softirqs run in an interrupt");
+        if (runs == run_budget_)
+            cpu.fail(checks::kSoftirqStorm, fmt::format("{} handlers in a row on CPU {}", runs, cpu.id()));
         const sim::Frame frame(cpu, "softirq");
         const std::uint32_t outer = s.dispatching;
         s.dispatching = outer | (1u << number);

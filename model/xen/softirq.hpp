@@ -28,7 +28,8 @@ struct SoftirqHandler {
 
 class Softirqs {
 public:
-    explicit Softirqs(sim::Machine& machine);
+    /// `run_budget`: handlers in one run() before it counts as endless.
+    Softirqs(sim::Machine& machine, std::uint64_t run_budget);
 
     void set_handler(SoftirqNumber number, SoftirqHandler handler) { handlers_[index(number)] = handler; }
 
@@ -58,6 +59,7 @@ private:
     std::deque<PerCpuState> state_;
     std::array<SoftirqHandler, kSoftirqCount> handlers_;
     sim::Price dispatch_price_;
+    std::uint64_t run_budget_;
 };
 
 }  // namespace ticklab::xen

@@ -42,6 +42,8 @@ struct TimerBase {
     bool in_pass = false;
     /// What the hardware was last programmed for and has not signalled yet; kNoDeadline for nothing. For XT-I7.
     Stime armed_for = kNoDeadline;
+    /// A drain to this CPU has released the lock and is about to raise the softirq (XT 10.3 step 5). For XT-I7.
+    bool raise_owed = false;
     /// What the owner published last. For XT-I10.
     Stime published_start = kNoDeadline;
     Stime published_end = kStimeMax;

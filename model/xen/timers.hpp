@@ -32,7 +32,7 @@ struct TimerParameters {
     std::uint32_t heap_growth_factor = 16;
     /// Most that the limit's 16 bits can hold.
     std::uint32_t heap_limit_max = TimerHeap::kLimitMax;
-    /// Callbacks in one pass before it counts as endless (XT-F8).
+    /// Callbacks in one pass, or softirqs in a row, before they count as endless (XT-F8).
     std::uint64_t pass_budget = 200'000;
     CheckEffort check_effort = CheckEffort::kAmortised;
 };

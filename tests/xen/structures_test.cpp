@@ -94,7 +94,7 @@ TEST_CASE("ties follow the fixed sift rules (XT 4.1)") {
 }
 
 TEST_CASE("a heap behaves as a sorted multiset under random operations (XT-I2)") {
-    rc::check([] {
+    CHECK(rc::check([] {
         HeapUnderTest h;
         h.grow(*rc::gen::element<std::uint32_t>(15, 255));
         std::deque<Timer> timers(40);
@@ -131,7 +131,7 @@ TEST_CASE("a heap behaves as a sorted multiset under random operations (XT-I2)")
             last = w;
             h.heap.remove(h.heap.top());
         }
-    });
+    }));
 }
 
 TEST_CASE("growing keeps every timer in its slot (XT 1.4)") {
@@ -167,7 +167,7 @@ TEST_CASE("replace gives the old array back, but never the shared one (XT 1.4)")
 }
 
 TEST_CASE("the overflow list is sorted and first in first out among equals (XT 1.5, XT-I3)") {
-    rc::check([] {
+    CHECK(rc::check([] {
         OverflowList list;
         std::deque<Timer> timers(25);
         std::list<Timer*> model;
@@ -197,7 +197,7 @@ TEST_CASE("the overflow list is sorted and first in first out among equals (XT 1
         }
         while (!list.empty())
             list.pop_front();
-    });
+    }));
 }
 
 TEST_CASE("a whole list can be taken over, and appended to at its tail (XT 6 step 5, XT 7.2)") {
@@ -219,7 +219,7 @@ TEST_CASE("a whole list can be taken over, and appended to at its tail (XT 6 ste
 }
 
 TEST_CASE("the inactive list holds each timer once and gives back any of them (XT 1.6)") {
-    rc::check([] {
+    CHECK(rc::check([] {
         InactiveList list;
         std::deque<Timer> timers(20);
         std::vector<Timer*> model;
@@ -239,7 +239,7 @@ TEST_CASE("the inactive list holds each timer once and gives back any of them (X
                                  [](const Timer& a, const Timer* b) { return &a == b; }));
         }
         list.clear();
-    });
+    }));
 }
 
 TEST_CASE("align gives the first multiple that is not before (XT 11)") {
@@ -249,14 +249,14 @@ TEST_CASE("align gives the first multiple that is not before (XT 11)") {
     for (const Vector& v : {Vector{1, 10, 10}, Vector{10, 10, 10}, Vector{11, 10, 20}, Vector{7, 0, 7}, Vector{1, 1, 1},
                             Vector{999'999'999, 1'000'000, 1'000'000'000}})
         CHECK(ns(align(stime_at(v.first), StimeSpan{v.period})) == v.aligned);
-    rc::check([] {
+    CHECK(rc::check([] {
         const auto first = *rc::gen::inRange<std::int64_t>(1, 1'000'000'000'000);
         const auto period = *rc::gen::inRange<std::int64_t>(1, 1'000'000'000);
         const std::int64_t a = ns(align(stime_at(first), StimeSpan{period}));
         RC_ASSERT(a % period == 0);
         RC_ASSERT(a >= first);
         RC_ASSERT(a - first < period);
-    });
+    }));
 }
 
 TEST_CASE("the end of a range saturates (XT-D2)") {

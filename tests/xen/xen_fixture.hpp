@@ -46,7 +46,8 @@ inline sim::MachineConfig round_config(CpuId cpu_count) {
 
 inline constexpr Time at_ns(std::int64_t t) { return kBoot + std::chrono::nanoseconds{t}; }
 
-/// One run. Set `config` and `xen` first; the machine is built at the first use of it.
+/// One run. Set `config` and `xen` first; the machine is built at the first use of it. What runs on a CPU may CHECK and must
+/// not REQUIRE: nothing may throw through a fiber.
 class Bench final : private sim::TimerClient, private sim::ActivityHandler, private sim::SiteWatcher {
 public:
     explicit Bench(CpuId cpu_count = 2) : config(round_config(cpu_count)) {
@@ -58,12 +59,6 @@ public:
         CpuId cpu;
         Time at;
         friend bool operator==(const Firing&, const Firing&) = default;
-    };
-    struct Hold {
-        const sim::Site* site;
-        CpuId cpu;
-        sim::Duration length;
-        unsigned nth = 1;
     };
     struct LoggedRecord {
         std::uint16_t kind;
@@ -78,8 +73,6 @@ public:
     /// What callbacks do, after the firing was noted.
     std::function<void(Cpu&, sim::TimerIndex)> on_fired;
     std::vector<Firing> firings;
-    /// CPUs are held at these sites, once each.
-    std::vector<Hold> holds;
 
     sim::Machine& machine() {
         build();
@@ -93,6 +86,11 @@ public:
     TimerBase& base(CpuId cpu) { return timers().base(cpu); }
     Timer& timer(sim::TimerIndex i) { return kernel().scenario_timer(i); }
 
+    /// Holds `cpu` for `length` when it next reaches `site`.
+    void hold(const sim::Site& site, CpuId cpu, sim::Duration length) {
+        machine().set_site_watcher(this);
+        holds_.push_back({&site, cpu, length});
+    }
     /// Performs `body` at thread level of `cpu` at `at`.
     void on(CpuId cpu, Time at, std::function<void(Cpu&)> body) {
         script(at, [this, cpu, body = std::move(body)] {
@@ -144,6 +142,8 @@ public:
     void set(Cpu& cpu, std::int64_t timer, std::int64_t expires_ns) {
         perform(cpu, "timer.set", {timer, at_ns(expires_ns)});
     }
+    /// Makes the timer softirq run on this CPU.
+    void ask_for_pass(Cpu& cpu) { kernel().softirqs().raise_local(cpu, SoftirqNumber::kTimer); }
     void stop(Cpu& cpu, std::int64_t timer) { perform(cpu, "timer.stop", {timer}); }
     void kill(Cpu& cpu, std::int64_t timer) { perform(cpu, "timer.kill", {timer}); }
     void migrate(Cpu& cpu, std::int64_t timer, std::int64_t to) { perform(cpu, "timer.migrate", {timer, to}); }
@@ -184,6 +184,11 @@ private:
         std::size_t order;
         std::function<void()> act;
     };
+    struct Hold {
+        const sim::Site* site;
+        CpuId cpu;
+        sim::Duration length;
+    };
     struct Log final : sim::RecordConsumer {
         std::vector<LoggedRecord> records;
         void consume(std::span<const sim::Record> batch) override {
@@ -200,8 +205,6 @@ private:
         machine_ = std::make_unique<sim::Machine>(config, *kernel_);
         machine_->records().add_consumer(log_);
         source_ = machine_->engine().add(sim::ActivityClass::kScript, *this);
-        if (!holds.empty())
-            machine_->set_site_watcher(this);
     }
     void due(Time at) override {
         while (!script_.empty() && script_.front().at <= at) {
@@ -213,12 +216,11 @@ private:
             machine_->engine().arm(source_, script_.front().at);
     }
     Time reached(Cpu& cpu, const sim::Site& site) override {
-        for (std::size_t i = 0; i < holds.size(); ++i) {
-            Hold& h = holds[i];
-            if (h.site->name() != site.name() || h.cpu != cpu.id() || --h.nth != 0)
+        for (std::size_t i = 0; i < holds_.size(); ++i) {
+            if (holds_[i].site->name() != site.name() || holds_[i].cpu != cpu.id())
                 continue;
-            const Time until = cpu.local_time() + h.length;
-            holds.erase(holds.begin() + static_cast<std::ptrdiff_t>(i));
+            const Time until = cpu.local_time() + holds_[i].length;
+            holds_.erase(holds_.begin() + static_cast<std::ptrdiff_t>(i));
             return until;
         }
         return kBoot;
@@ -236,6 +238,7 @@ private:
 
     mutable std::deque<std::string> names_;
     Log log_;
+    std::vector<Hold> holds_;
     std::uint64_t roots_ = 0;
     std::vector<Step> script_;
     std::deque<std::function<void()>> running_;
