@@ -152,11 +152,20 @@ inline constexpr RecordKind kNmiEntry{
     19, "sim", "nmi_entry", "irq", TimelineShape::kSliceBegin, "nmi", "a CPU took an NMI", {}};
 inline constexpr RecordKind kNmiExit{
     20, "sim", "nmi_exit", "irq", TimelineShape::kSliceEnd, "nmi", "a CPU returned from an NMI", {}};
+inline constexpr RecordKind kIrrLeft{21,
+                                     "sim",
+                                     "irr_left",
+                                     "irq",
+                                     TimelineShape::kInstant,
+                                     {},
+                                     "a vector is pending in a CPU that goes off-line; INIT will clear it",
+                                     {{"vector", OperandType::kVector}}};
 
 inline constexpr std::array kMachineRecordKinds{
     &kIrqEntry,         &kIrqExit,   &kIdleEnter,  &kIdleExit,     &kLockWaitBegin, &kLockWaitEnd, &kThreadSwitch,
     &kThreadWake,       &kCpuOnline, &kCpuOffline, &kHotplugState, &kStall,         &kHoldBegin,   &kHoldEnd,
     &kAllocationFailed, &kSpinBegin, &kSpinEnd,    &kGracePeriod,  &kNmiEntry,      &kNmiExit,
+    &kIrrLeft,
 };
 
 }  // namespace ticklab::sim
