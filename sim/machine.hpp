@@ -212,4 +212,19 @@ private:
     std::optional<Verdict> verdict_;
 };
 
+template <class T>
+PerCpu<T>::PerCpu(Machine& machine) {
+    for (CpuId c = 0; c < machine.cpu_count(); ++c) {
+        if constexpr (std::is_constructible_v<T, Machine&, CpuId>)
+            items_.emplace_back(machine, c);
+        else
+            items_.emplace_back();
+    }
+}
+
+template <class T>
+T& PerCpu<T>::mine(Cpu& cpu) {
+    return of(cpu, cpu.id());
+}
+
 }  // namespace ticklab::sim
