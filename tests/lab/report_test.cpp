@@ -106,7 +106,7 @@ TEST_CASE("arguments of the replay line survive a shell") {
     CHECK(shell_quoted("") == "''");
 }
 
-TEST_CASE("the scenarios that come with ticklab have their golden digests") {
+TEST_CASE("the scenarios that come with ticklab meet their expectations and have their golden digests") {
     const fs::path golden = kSource / "tests/golden/digests.json";
     std::vector<std::string> files;
     for (const auto& entry : fs::recursive_directory_iterator(kSource / "scenarios")) {
@@ -126,6 +126,7 @@ TEST_CASE("the scenarios that come with ticklab have their golden digests") {
             ExperimentOptions options;
             options.seed = seed;
             const RunReport report = run(*scenario, options);
+            CHECK_MESSAGE(exit_code_of(report) == ExitCode::kFine, text_report(report, false));
             found[file][std::to_string(seed)] = {{"digest", report.digest.hex()}, {"records", report.records}};
         }
     }
