@@ -9,11 +9,10 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "defect_kernel.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/registry.hpp"
 #include "ticklab/lab/whole_file.hpp"
-
-#include "defect_kernel.hpp"
 
 using namespace ticklab;
 using namespace ticklab::lab;
@@ -87,8 +86,8 @@ TEST_CASE("the text report of a failed run, byte for byte") {
 
 TEST_CASE("the JSON report has what DESIGN 6 promises") {
     const nlohmann::ordered_json report = json_report(run(one_timer(fake_decl<Defect::kTwice>())));
-    for (const char* key : {"digest", "seed", "virtual_ns", "events", "wall_seconds", "timers", "cpus", "locks", "energy",
-                            "violations", "expectations", "scenario_hash", "version", "chain_length"})
+    for (const char* key : {"digest", "seed", "virtual_ns", "events", "wall_seconds", "timers", "cpus", "locks",
+                            "energy", "violations", "expectations", "scenario_hash", "version", "chain_length"})
         CHECK_MESSAGE(report.contains(key), key);
     for (const char* key : {"armed", "fired", "cancelled", "lost", "early", "lateness_ns"})
         CHECK_MESSAGE(report["timers"].contains(key), key);
