@@ -1,1 +1,4 @@
-namespace ticklab::xen { int tmp_local(); int tmp_local() { return 0; } }
+namespace ticklab::xen {
+int tmp_local();
+int tmp_local() { return 0; }
+}  // namespace ticklab::xen
