@@ -16,7 +16,8 @@ inline constexpr CheckDecl kNotInitialised{"xen.timer.not_initialised", "A timer
 inline constexpr CheckDecl kKillFromCallback{"xen.timer.kill_from_callback",
                                              "A timer was killed from its own callback, which would wait for ever."};
 inline constexpr CheckDecl kKilledUsed{"xen.timer.killed_used", "A killed timer was killed again or migrated."};
-inline constexpr CheckDecl kNoBase{"xen.timer.no_base", "A timer was given to a CPU whose timer base was never set up."};
+inline constexpr CheckDecl kNoBase{"xen.timer.no_base",
+                                   "A timer was given to a CPU whose timer base was never set up."};
 inline constexpr CheckDecl kBadStatus{"xen.timer.bad_status",
                                       "A queue operation met a timer whose status does not allow it."};
 inline constexpr CheckDecl kAlignZero{"xen.timer.align_zero", "A first instant below 1 ns was aligned."};
@@ -33,17 +34,17 @@ inline constexpr CheckDecl kRunning{"xen.structure.running",
 inline constexpr CheckDecl kLostDeadline{"xen.deadline.lost",
                                          "A timer is queued, and neither softirq nor hardware will look at it in time "
                                          "(XT-I7)."};
-inline constexpr CheckDecl kConservation{"xen.structure.conservation",
-                                         "The timers in all structures are not those initialised and not killed (XT-I8)."};
+inline constexpr CheckDecl kConservation{
+    "xen.structure.conservation", "The timers in all structures are not those initialised and not killed (XT-I8)."};
 inline constexpr CheckDecl kGroup{"xen.deadline.group",
                                   "A member of the group cannot run in the published deadline range (XT-I9)."};
 inline constexpr CheckDecl kForeignDeadline{"xen.deadline.foreign",
                                             "A published deadline changed outside its CPU's timer softirq (XT-I10)."};
 inline constexpr CheckDecl kDrainLeft{"xen.drain.left", "A drained CPU still owns a timer (XT-I11)."};
 
-inline constexpr std::array kXenChecks{kDoubleInit, kInitRace,    kNotInitialised, kKillFromCallback, kKilledUsed,
-                                       kNoBase,     kBadStatus,   kAlignZero,      kNestedSoftirq,    kSoftirqStorm, kEndlessPass,
-                                       kMembership, kHeap,        kList,           kRunning,          kLostDeadline,
-                                       kConservation, kGroup,     kForeignDeadline, kDrainLeft};
+inline constexpr std::array kXenChecks{
+    kDoubleInit,    kInitRace,     kNotInitialised,  kKillFromCallback, kKilledUsed, kNoBase, kBadStatus, kAlignZero,
+    kNestedSoftirq, kSoftirqStorm, kEndlessPass,     kMembership,       kHeap,       kList,   kRunning,   kLostDeadline,
+    kConservation,  kGroup,        kForeignDeadline, kDrainLeft};
 
 }  // namespace ticklab::xen::checks

@@ -35,10 +35,10 @@ struct TimerCounters {
     std::uint64_t overflows = 0;
     std::uint64_t growths = 0;
     std::uint64_t growth_failures = 0;
-    std::uint64_t drained = 0;        ///< timers that left this CPU by drain
-    sim::Duration kill_wait{};        ///< time spent by kills on this CPU in waiting for callbacks
-    PowerHistogram group_sizes;       ///< V1, V2
-    PowerHistogram lateness_ns;       ///< start of the callback minus `expires`
+    std::uint64_t drained = 0;          ///< timers that left this CPU by drain
+    sim::Duration kill_wait{};          ///< time spent by kills on this CPU in waiting for callbacks
+    PowerHistogram group_sizes;         ///< V1, V2
+    PowerHistogram lateness_ns;         ///< start of the callback minus `expires`
     std::uint64_t early_callbacks = 0;  ///< started before `expires`
 };
 

@@ -45,25 +45,27 @@ constexpr std::array kOptions{
               [](const sim::Value& v, XenConfig& c) {
                   c.timers.slop = std::chrono::floor<StimeSpan>(std::get<Duration>(v));
               }},
-    XenOption{{"tick_source", ValueType::kWord, "what interrupts a CPU at its deadline", false, "one-shot", 0, 0,
-               kTickSources},
-              [](const sim::Value& v, XenConfig& c) { c.tick_source = static_cast<TickSource>(index_of(kTickSources, v)); }},
+    XenOption{
+        {"tick_source", ValueType::kWord, "what interrupts a CPU at its deadline", false, "one-shot", 0, 0,
+         kTickSources},
+        [](const sim::Value& v, XenConfig& c) { c.tick_source = static_cast<TickSource>(index_of(kTickSources, v)); }},
     XenOption{{"heap_growth_factor", ValueType::kInteger,
                "a heap grows from limit n to (n + 1) times this, less 1; 2 to 16", false, "16", 2, 16},
               [](const sim::Value& v, XenConfig& c) {
                   c.timers.heap_growth_factor = static_cast<std::uint32_t>(std::get<std::int64_t>(v));
               }},
-    XenOption{{"heap_limit_max", ValueType::kInteger, "largest limit of a heap that its field can hold; 1 to 65535", false,
-               "65535", 1, TimerHeap::kLimitMax},
+    XenOption{{"heap_limit_max", ValueType::kInteger, "largest limit of a heap that its field can hold; 1 to 65535",
+               false, "65535", 1, TimerHeap::kLimitMax},
               [](const sim::Value& v, XenConfig& c) {
                   c.timers.heap_limit_max = static_cast<std::uint32_t>(std::get<std::int64_t>(v));
               }},
-    XenOption{{"pass_budget", ValueType::kInteger,
-               "callbacks in one pass of the timer softirq, or softirqs in a row, before they count as endless; 1 and up", false,
-               "200000", 1},
-              [](const sim::Value& v, XenConfig& c) {
-                  c.timers.pass_budget = static_cast<std::uint64_t>(std::get<std::int64_t>(v));
-              }},
+    XenOption{
+        {"pass_budget", ValueType::kInteger,
+         "callbacks in one pass of the timer softirq, or softirqs in a row, before they count as endless; 1 and up",
+         false, "200000", 1},
+        [](const sim::Value& v, XenConfig& c) {
+            c.timers.pass_budget = static_cast<std::uint64_t>(std::get<std::int64_t>(v));
+        }},
     XenOption{{"offline_stage", ValueType::kWord, "when the timers of a CPU that goes off-line move to CPU 0", false,
                "dead", 0, 0, kOfflineStages},
               [](const sim::Value& v, XenConfig& c) {
@@ -72,12 +74,13 @@ constexpr std::array kOptions{
     XenOption{{"offline_irq_window", ValueType::kDuration,
                "how long a dying CPU enables interrupts once more to take what is pending", false, "1ms"},
               [](const sim::Value& v, XenConfig& c) { c.hotplug.irq_window = std::get<Duration>(v); }},
-    XenOption{{"check_structures", ValueType::kWord,
-               "how often the timer structures are checked: never, at a constant cost, or at each release of a base lock",
-               false, "amortised", 0, 0, kCheckEfforts},
-              [](const sim::Value& v, XenConfig& c) {
-                  c.timers.check_effort = static_cast<CheckEffort>(index_of(kCheckEfforts, v));
-              }},
+    XenOption{
+        {"check_structures", ValueType::kWord,
+         "how often the timer structures are checked: never, at a constant cost, or at each release of a base lock",
+         false, "amortised", 0, 0, kCheckEfforts},
+        [](const sim::Value& v, XenConfig& c) {
+            c.timers.check_effort = static_cast<CheckEffort>(index_of(kCheckEfforts, v));
+        }},
 };
 
 constexpr ParameterDecl kTimer{"timer", ValueType::kTimer, "name of the timer", true, {}};
@@ -90,19 +93,19 @@ constexpr std::array kTimerOnly{kTimer};
 constexpr std::array kMigrateParameters{kTimer, ParameterDecl{"cpu", ValueType::kCpu, "the new owner", true, {}}};
 
 constexpr std::array kVerbs{
-    XenVerb{{"timer.init", VerbContext::kThread, TimerRole::kNone,
-             "initialises a timer that is new or killed; the first other use of a new one does it too",
-             kInitParameters},
-            &XenKernel::verb_init},
+    XenVerb{
+        {"timer.init", VerbContext::kThread, TimerRole::kNone,
+         "initialises a timer that is new or killed; the first other use of a new one does it too", kInitParameters},
+        &XenKernel::verb_init},
     XenVerb{{"timer.set", VerbContext::kThread, TimerRole::kArm, "sets a timer, in place of what was set before",
              kSetParameters},
             &XenKernel::verb_set},
     XenVerb{{"timer.stop", VerbContext::kThread, TimerRole::kCancel,
              "stops a timer, without waiting for a running callback", kTimerOnly},
             &XenKernel::verb_stop},
-    XenVerb{{"timer.migrate", VerbContext::kThread, TimerRole::kMove, "gives a timer to another CPU",
-             kMigrateParameters},
-            &XenKernel::verb_migrate},
+    XenVerb{
+        {"timer.migrate", VerbContext::kThread, TimerRole::kMove, "gives a timer to another CPU", kMigrateParameters},
+        &XenKernel::verb_migrate},
     XenVerb{{"timer.kill", VerbContext::kThread, TimerRole::kSyncCancel,
              "ends a timer's life and waits for a running callback", kTimerOnly},
             &XenKernel::verb_kill},
@@ -178,13 +181,18 @@ const XenVerb* find_verb(const sim::VerbCall& call) {
 
 const sim::KernelDecl& xen_kernel_decl() {
     static const StateDecls states;
-    static const sim::KernelDecl decl{
-        "xen",       "per-CPU timers of a hypervisor: heap, overflow list, range deadlines, softirq",
-        kVersions,   kOptionDecls,
-        kVerbDecls,  states.decls,
-        {},          checks::kXenChecks,
-        kCostDecls,  kXenRecordKinds,
-        sites::kXenSites, &make};
+    static const sim::KernelDecl decl{"xen",
+                                      "per-CPU timers of a hypervisor: heap, overflow list, range deadlines, softirq",
+                                      kVersions,
+                                      kOptionDecls,
+                                      kVerbDecls,
+                                      states.decls,
+                                      {},
+                                      checks::kXenChecks,
+                                      kCostDecls,
+                                      kXenRecordKinds,
+                                      sites::kXenSites,
+                                      &make};
     return decl;
 }
 

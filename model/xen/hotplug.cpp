@@ -14,8 +14,8 @@ namespace {
 /// Drain target of C2010; it never goes off-line.
 constexpr CpuId kBootCpu = 0;
 
-// Interrupts are enabled once more so that a timer vector that is already in IRR is serviced; its softirq does not run any
-// more, and the drain makes good for it.
+// Interrupts are enabled once more so that a timer vector that is already in IRR is serviced; its softirq does not run
+// any more, and the drain makes good for it.
 void disable_local(Cpu& cpu, Timers& timers, const Reprogrammer& reprogrammer, sim::Duration window) {
     reprogrammer.mask(cpu);
     timers.base(cpu.id()).armed_for = kNoDeadline;
@@ -53,7 +53,7 @@ void Timers::drain(Cpu& cpu, CpuId victim_id, CpuId target_id) {
         Timer& t = victim.inactive.front();
         unlink_inactive(cpu, victim, t);
         t.cpu.write_once(cpu, target_id);
-        link_inactive(target, t);
+        link_inactive(cpu, target, t);
         cpu.spend(prices_.list_scan_step);
         ++inactive;
     }
@@ -87,13 +87,15 @@ std::vector<sim::HotplugState> make_hotplug_states(Timers& timers, const Reprogr
                               timers.drain(on, target.id(), kBootCpu);
                           return true;
                       }});
-    states.push_back({"xen/local:disable", HotplugSection::kStarting, {},
+    states.push_back({"xen/local:disable",
+                      HotplugSection::kStarting,
+                      {},
                       [&timers, &reprogrammer, window = parameters.irq_window](Cpu& on, Cpu&) {
                           disable_local(on, timers, reprogrammer, window);
                           return true;
                       }});
-    states.push_back({"xen/boot-cpu:stays", HotplugSection::kOnline, {},
-                      [](Cpu&, Cpu& target) { return target.id() != kBootCpu; }});
+    states.push_back(
+        {"xen/boot-cpu:stays", HotplugSection::kOnline, {}, [](Cpu&, Cpu& target) { return target.id() != kBootCpu; }});
     return states;
 }
 

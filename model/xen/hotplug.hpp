@@ -1,7 +1,8 @@
 // CPUs that come and go, for the timer core (XT 10).
 //
 // Rules
-//  (1) timers:prepare is the first state on the way up and the last on the way down: clients that prepare or die with the
+//  (1) timers:prepare is the first state on the way up and the last on the way down: clients that prepare or die with
+//  the
 //      CPU find its base.
 //  (2) The table is made for one stage of draining; where the drain happens is all that differs between them (XT 10.4).
 #pragma once

@@ -18,35 +18,34 @@ std::string name_of(const Timers& timers, const Timer& t) {
 std::optional<Broken> misplaced(const Timers& timers, const TimerBase& base, const Timer& t, TimerStatus expected) {
     if (t.status != expected)
         return Broken{&checks::kMembership,
-                      fmt::format("timer {} of status {} is linked where only {} belongs, on CPU {}", name_of(timers, t),
-                                  status_name(t.status), status_name(expected), base.cpu)};
+                      fmt::format("timer {} of status {} is linked where only {} belongs, on CPU {}",
+                                  name_of(timers, t), status_name(t.status), status_name(expected), base.cpu)};
     if (t.cpu.peek() != base.cpu)
         return Broken{&checks::kMembership, fmt::format("timer {} of CPU {} is linked on CPU {}", name_of(timers, t),
                                                         t.cpu.peek(), base.cpu)};
     const int links = (t.heap_index != 0) + t.list_hook.is_linked() + t.inactive_hook.is_linked();
     if (links != 1)
-        return Broken{&checks::kMembership,
-                      fmt::format("timer {} is linked in {} places", name_of(timers, t), links)};
+        return Broken{&checks::kMembership, fmt::format("timer {} is linked in {} places", name_of(timers, t), links)};
     return std::nullopt;
 }
 
 std::optional<Broken> check_heap(const Timers& timers, const TimerBase& base) {
     const TimerHeap& heap = base.heap;
     if (heap.size() > heap.limit())
-        return Broken{&checks::kHeap, fmt::format("CPU {}: {} timers in a heap of limit {}", base.cpu, heap.size(),
-                                                  heap.limit())};
+        return Broken{&checks::kHeap,
+                      fmt::format("CPU {}: {} timers in a heap of limit {}", base.cpu, heap.size(), heap.limit())};
     for (std::uint32_t i = 1; i <= heap.size(); ++i) {
         const Timer& t = heap.at(i);
         if (t.heap_index != i)
-            return Broken{&checks::kHeap, fmt::format("CPU {}: timer {} in slot {} says {}", base.cpu, name_of(timers, t),
-                                                      i, t.heap_index)};
+            return Broken{&checks::kHeap, fmt::format("CPU {}: timer {} in slot {} says {}", base.cpu,
+                                                      name_of(timers, t), i, t.heap_index)};
         if (auto broken = misplaced(timers, base, t, TimerStatus::kInHeap))
             return broken;
         const Timer& parent = heap.at(std::max(i / 2, 1u));
         if (parent.expires > t.expires)
             return Broken{&checks::kHeap,
-                          fmt::format("CPU {}: timer {} for {} ns is above {} for {} ns", base.cpu, name_of(timers, parent),
-                                      ns(parent.expires), name_of(timers, t), ns(t.expires))};
+                          fmt::format("CPU {}: timer {} for {} ns is above {} for {} ns", base.cpu,
+                                      name_of(timers, parent), ns(parent.expires), name_of(timers, t), ns(t.expires))};
     }
     return std::nullopt;
 }
@@ -58,13 +57,13 @@ std::optional<Broken> check_list(const Timers& timers, const TimerBase& base) {
         if (auto broken = misplaced(timers, base, t, TimerStatus::kInList))
             return broken;
         if (before && before->expires > t.expires)
-            return Broken{&checks::kList,
-                          fmt::format("CPU {}: timer {} for {} ns is in front of {} for {} ns", base.cpu,
-                                      name_of(timers, *before), ns(before->expires), name_of(timers, t), ns(t.expires))};
+            return Broken{&checks::kList, fmt::format("CPU {}: timer {} for {} ns is in front of {} for {} ns",
+                                                      base.cpu, name_of(timers, *before), ns(before->expires),
+                                                      name_of(timers, t), ns(t.expires))};
         before = &t;
         // A start of 0 is published as 1 (XT-D6).
-        if (group && (t.expires > base.deadline_start.peek() ||
-                      std::max(t.expires_end, stime_at(1)) < base.deadline_end.peek()))
+        if (group &&
+            (t.expires > base.deadline_start.peek() || std::max(t.expires_end, stime_at(1)) < base.deadline_end.peek()))
             return Broken{&checks::kGroup,
                           fmt::format("CPU {}: timer {} may run in {} .. {} ns, published is {} .. {} ns", base.cpu,
                                       name_of(timers, t), ns(t.expires), ns(t.expires_end),
@@ -75,9 +74,10 @@ std::optional<Broken> check_list(const Timers& timers, const TimerBase& base) {
 
 std::optional<Broken> check_deadline(const Timers& timers, const TimerBase& base) {
     if (base.deadline_start.peek() != base.published_start || base.deadline_end.peek() != base.published_end)
-        return Broken{&checks::kForeignDeadline,
-                      fmt::format("CPU {}: published {} .. {} ns, found {} .. {} ns", base.cpu, ns(base.published_start),
-                                  ns(base.published_end), ns(base.deadline_start.peek()), ns(base.deadline_end.peek()))};
+        return Broken{
+            &checks::kForeignDeadline,
+            fmt::format("CPU {}: published {} .. {} ns, found {} .. {} ns", base.cpu, ns(base.published_start),
+                        ns(base.published_end), ns(base.deadline_start.peek()), ns(base.deadline_end.peek()))};
     if (!timers.machine().cpu(base.cpu).online() || base.in_pass || base.raise_owed ||
         timers.softirqs().will_run(base.cpu, SoftirqNumber::kTimer))
         return std::nullopt;
@@ -92,11 +92,11 @@ std::optional<Broken> check_deadline(const Timers& timers, const TimerBase& base
         consider(t);
     if (!first || (base.armed_for != kNoDeadline && base.armed_for <= std::max(first->expires_end, stime_at(1))))
         return std::nullopt;
-    return Broken{&checks::kLostDeadline,
-                  fmt::format("CPU {}: timer {} is wanted by {} ns, the hardware is {}", base.cpu, name_of(timers, *first),
-                              ns(first->expires_end),
-                              base.armed_for == kNoDeadline ? "stopped"
-                                                            : fmt::format("armed for {} ns", ns(base.armed_for)))};
+    return Broken{
+        &checks::kLostDeadline,
+        fmt::format("CPU {}: timer {} is wanted by {} ns, the hardware is {}", base.cpu, name_of(timers, *first),
+                    ns(first->expires_end),
+                    base.armed_for == kNoDeadline ? "stopped" : fmt::format("armed for {} ns", ns(base.armed_for)))};
 }
 
 }  // namespace
@@ -110,7 +110,8 @@ std::optional<Broken> check_base(const Timers& timers, const TimerBase& base) {
         if (auto broken = misplaced(timers, base, t, TimerStatus::kInactive))
             return broken;
     if (base.running.peek() && !base.in_pass)
-        return Broken{&checks::kRunning, fmt::format("CPU {}: timer {}", base.cpu, name_of(timers, *base.running.peek()))};
+        return Broken{&checks::kRunning,
+                      fmt::format("CPU {}: timer {}", base.cpu, name_of(timers, *base.running.peek()))};
     return check_deadline(timers, base);
 }
 
@@ -131,9 +132,8 @@ std::optional<Broken> check_quiet(const Timers& timers) {
 std::optional<Broken> check_drained(const TimerBase& victim) {
     if (victim.heap.empty() && victim.list.empty() && victim.inactive.empty())
         return std::nullopt;
-    return Broken{&checks::kDrainLeft,
-                  fmt::format("CPU {}: {} in the heap, {} on the list, {} inactive", victim.cpu, victim.heap.size(),
-                              victim.list.size(), victim.inactive.size())};
+    return Broken{&checks::kDrainLeft, fmt::format("CPU {}: {} in the heap, {} on the list, {} inactive", victim.cpu,
+                                                   victim.heap.size(), victim.list.size(), victim.inactive.size())};
 }
 
 }  // namespace ticklab::xen

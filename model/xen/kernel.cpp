@@ -149,7 +149,8 @@ sim::TimerPromise XenKernel::promise(const VerbCall& call, sim::Time now) const 
 }
 
 void XenKernel::visit(sim::StructureVisitor& visitor) const {
-    const auto show = [&visitor](const TimerBase& base, const Timer& t, std::string_view where, std::uint64_t position) {
+    const auto show = [&visitor](const TimerBase& base, const Timer& t, std::string_view where,
+                                 std::uint64_t position) {
         if (t.number != Timer::kNoNumber)
             visitor.timer(base.cpu, t.number, where, position, ns(t.expires));
     };
@@ -168,8 +169,6 @@ void XenKernel::visit(sim::StructureVisitor& visitor) const {
     }
 }
 
-std::optional<std::int64_t> XenKernel::state(std::string_view path) const {
-    return read_state(core_->timers, path);
-}
+std::optional<std::int64_t> XenKernel::state(std::string_view path) const { return read_state(core_->timers, path); }
 
 }  // namespace ticklab::xen

@@ -14,7 +14,8 @@ namespace ticklab::xen {
 
 class OverflowList {
     using Chain =
-        boost::intrusive::slist<Timer, boost::intrusive::member_hook<Timer, decltype(Timer::list_hook), &Timer::list_hook>,
+        boost::intrusive::slist<Timer,
+                                boost::intrusive::member_hook<Timer, decltype(Timer::list_hook), &Timer::list_hook>,
                                 boost::intrusive::cache_last<true>>;
 
 public:

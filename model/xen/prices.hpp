@@ -10,7 +10,8 @@
 namespace ticklab::xen {
 
 struct XenPrices {
-    sim::Price timer_op, heap_sift_step, list_scan_step, heap_copy_slot, memory_allocate, softirq_dispatch, callback_call;
+    sim::Price timer_op, heap_sift_step, list_scan_step, heap_copy_slot, memory_allocate, softirq_dispatch,
+        callback_call;
 
     explicit XenPrices(const sim::Machine& machine);
 };

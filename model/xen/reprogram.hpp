@@ -18,8 +18,8 @@ enum class TickSource : std::uint8_t {
 /// What reprogram() did.
 struct Reprogrammed {
     std::uint64_t value;  ///< bus ticks or TSC
-    /// An interrupt will come at or about the deadline, or there is none and the hardware is stopped. If not, the deadline
-    /// has passed or is less than a tick away, and the hardware is stopped.
+    /// An interrupt will come at or about the deadline, or there is none and the hardware is stopped. If not, the
+    /// deadline has passed or is less than a tick away, and the hardware is stopped.
     bool ok;
 };
 
@@ -34,7 +34,8 @@ public:
     void mask(sim::Cpu& cpu) const;
     /// Programs this CPU's hardware; `cpu.cause()` becomes the cause of the interrupt. [point]
     Reprogrammed reprogram(sim::Cpu& cpu, Stime deadline) const;
-    /// Bus ticks for `remaining` nanoseconds, at most 2^32 - 1: rounded down twice, so the interrupt may come early (XT 8.1).
+    /// Bus ticks for `remaining` nanoseconds, at most 2^32 - 1: rounded down twice, so the interrupt may come early
+    /// (XT 8.1).
     std::uint64_t ticks_for(StimeSpan remaining) const;
     /// What the hardware adds to a deadline at most: one tick of its clock (Q of XT-P2).
     sim::Duration quantum() const;

@@ -32,8 +32,8 @@ inline constexpr Site kDrainAfterUnlock{"xen.drain.after_unlock",
                                         "the timers have moved, the target's softirq is not raised yet"};
 
 inline constexpr std::array kXenSites{
-    &kLockTimerAfterRead, &kSetBeforeLock,   &kStopBeforeLock,        &kMigrateBeforeLock,   &kMigrateAfterLock,
-    &kKillBeforeLock,     &kKillBeforeWait,  &kSoftirqEntry,          &kHeapGrow,            &kHeapGrowBeforeLock,
+    &kLockTimerAfterRead,    &kSetBeforeLock,        &kStopBeforeLock,  &kMigrateBeforeLock, &kMigrateAfterLock,
+    &kKillBeforeLock,        &kKillBeforeWait,       &kSoftirqEntry,    &kHeapGrow,          &kHeapGrowBeforeLock,
     &kExecuteBeforeCallback, &kExecuteAfterCallback, &kDrainBeforeLock, &kDrainAfterUnlock};
 
 }  // namespace ticklab::xen::sites

@@ -35,8 +35,8 @@ public:
 
     /// On this CPU. Any context. [point]
     void raise_local(sim::Cpu& cpu, SoftirqNumber number) { raise_on(cpu, cpu.id(), number); }
-    /// On any CPU; sends an event-check IPI where that is another one and its bit was clear. True if it did. Any context.
-    /// [point]
+    /// On any CPU; sends an event-check IPI where that is another one and its bit was clear. True if it did. Any
+    /// context. [point]
     bool raise_on(sim::Cpu& cpu, sim::CpuId target, SoftirqNumber number);
     /// Runs what is pending on this CPU: thread level, interrupts on, no lock held. [point]
     void run(sim::Cpu& cpu);

@@ -35,9 +35,7 @@ constexpr Stime saturating_add(Stime t, StimeSpan span) {
 }
 
 /// The first nanosecond of system time that is not before `t`: a request between two of them is for the later one.
-constexpr Stime stime_not_before(sim::Time t) {
-    return Stime{std::chrono::ceil<StimeSpan>(t.time_since_epoch())};
-}
+constexpr Stime stime_not_before(sim::Time t) { return Stime{std::chrono::ceil<StimeSpan>(t.time_since_epoch())}; }
 
 /// The instant that `t` would be on an ideal clock; kNever beyond the horizon of virtual time.
 constexpr sim::Time to_virtual(Stime t) {
@@ -49,8 +47,8 @@ constexpr sim::Time to_virtual(Stime t) {
     return sim::Time{sim::Duration{ns(t) * kPerNs}};
 }
 
-/// Smallest multiple of `period` that is not before `first`; `first` where `period` is zero (XT 11). For `first` >= 1 ns and
-/// `period` >= 0: zero would wrap the modulo and is a breach of contract (XT-D4).
+/// Smallest multiple of `period` that is not before `first`; `first` where `period` is zero (XT 11). For `first` >= 1
+/// ns and `period` >= 0: zero would wrap the modulo and is a breach of contract (XT-D4).
 constexpr Stime align(Stime first, StimeSpan period) {
     if (period == StimeSpan::zero())
         return first;

@@ -46,8 +46,8 @@ public:
         const std::uint64_t ticks = inverse_.scale(delta < kLongest ? delta : kLongest);
         return s.tsc + (ticks > 0 ? ticks : 1);
     }
-    /// The first instant at which a TSC without faults makes the time later than `t` (not before boot). For promises: the
-    /// clock's rounding is exact, so bounds on it need no allowance.
+    /// The first instant at which a TSC without faults makes the time later than `t` (not before boot). For promises:
+    /// the clock's rounding is exact, so bounds on it need no allowance.
     sim::Time first_after(Stime t) const;
 
 private:

@@ -49,8 +49,8 @@ public:
     static constexpr std::size_t bytes_for(std::uint32_t limit) {
         return (static_cast<std::size_t>(limit) + 1) * sizeof(Timer*);
     }
-    /// Goes on in `memory`, with the contents and a limit of `limit`, 1 .. kLimitMax. Returns the old array for the caller to
-    /// free, or null if that was the shared one.
+    /// Goes on in `memory`, with the contents and a limit of `limit`, 1 .. kLimitMax. Returns the old array for the
+    /// caller to free, or null if that was the shared one.
     void* replace(void* memory, std::uint32_t limit);
     /// Back to the shared empty array, whatever was held before.
     void forget();

@@ -47,7 +47,7 @@ void Timers::init(Cpu& cpu, Timer& t, TimerFunction fn, void* argument, CpuId ow
 
     const bool irqs_were_enabled = cpu.irq_save();
     TimerBase& base = lock_timer(cpu, t);
-    link_inactive(base, t);
+    link_inactive(cpu, base, t);
     ++live_timers_;
     t.initialising = false;
     cpu.record(kTimerInitRecord, t.object, owner);
@@ -135,7 +135,7 @@ void Timers::migrate(Cpu& cpu, Timer& t, CpuId new_cpu) {
             deactivate(cpu, from, t);
         unlink_inactive(cpu, from, t);
         t.cpu.write_once(cpu, new_cpu);
-        link_inactive(to, t);
+        link_inactive(cpu, to, t);
         if (was_active)
             activate(cpu, to, t);
     }

@@ -88,7 +88,7 @@ void Timers::execute(Pass& pass, Timer& t) {
     const std::uint64_t object = t.object;
     const Stime expires = t.expires;
     const Cause armed_by = t.armed_by;
-    link_inactive(base, t);
+    link_inactive(cpu, base, t);
     cpu.record(kTimerDeactivateRecord, object, base.cpu, true);
     base.running.write_once(cpu, &t);
     unlock(cpu, base);
@@ -103,8 +103,7 @@ void Timers::execute(Pass& pass, Timer& t) {
     {
         const std::uint64_t root = sim::mix(armed_by.root, object + 3);
         const Cause outer = cpu.set_cause(armed_by);
-        const sim::RecordId entry =
-            cpu.record_waited(pass.last_exit, kTimerExpireEntryRecord, object, ns(expires));
+        const sim::RecordId entry = cpu.record_waited(pass.last_exit, kTimerExpireEntryRecord, object, ns(expires));
         (void)cpu.set_cause({entry, root});
         cpu.choice_context().begin(root);
         const Frame frame(cpu, "timer callback");
@@ -123,8 +122,8 @@ void Timers::execute(Pass& pass, Timer& t) {
 }
 
 void Timers::grow_heap(Cpu& cpu, TimerBase& base) {
-    // The limit is stored in 16 bits, but the array is allocated in full: at the largest limit each overflow pays for a new
-    // array of no more use (XT-F9).
+    // The limit is stored in 16 bits, but the array is allocated in full: at the largest limit each overflow pays for a
+    // new array of no more use (XT-F9).
     const std::uint32_t old_limit = base.heap.limit();
     const std::uint32_t wanted = (old_limit + 1) * parameters_.heap_growth_factor - 1;
     const std::uint32_t limit = std::min(wanted, parameters_.heap_limit_max);

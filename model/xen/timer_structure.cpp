@@ -26,8 +26,9 @@ void Timers::require_usable(Cpu& cpu, const Timer& t) {
 
 void Timers::unlock(Cpu& cpu, TimerBase& base) {
     const auto members = base.heap.size() + base.list.size() + base.inactive.size();
-    const bool look = parameters_.check_effort == CheckEffort::kAlways ||
-                      (parameters_.check_effort == CheckEffort::kAmortised && ++base.releases_since_check * 4 >= members);
+    const bool look =
+        parameters_.check_effort == CheckEffort::kAlways ||
+        (parameters_.check_effort == CheckEffort::kAmortised && ++base.releases_since_check * 4 >= members);
     if (look) {
         base.releases_since_check = 0;
         if (std::optional<Broken> broken = check_base(*this, base))
@@ -69,6 +70,7 @@ void Timers::raise(Cpu& cpu, CpuId target) {
 }
 
 bool Timers::enqueue(Cpu& cpu, TimerBase& base, Timer& t) {
+    sim::require_lock_held(cpu, base.lock);
     if (t.status != TimerStatus::kInvalid)
         fail(cpu, checks::kBadStatus, t, "enqueued");
     t.status = TimerStatus::kInHeap;
@@ -93,6 +95,7 @@ bool Timers::enqueue(Cpu& cpu, TimerBase& base, Timer& t) {
 }
 
 bool Timers::dequeue(Cpu& cpu, TimerBase& base, Timer& t) {
+    sim::require_lock_held(cpu, base.lock);
     bool was_head = false;
     switch (t.status) {
         case TimerStatus::kInHeap: {
@@ -133,12 +136,14 @@ Timer& Timers::take_list_head(Cpu& cpu, TimerBase& base) {
     return t;
 }
 
-void Timers::link_inactive(TimerBase& base, Timer& t) {
+void Timers::link_inactive(Cpu& cpu, TimerBase& base, Timer& t) {
+    sim::require_lock_held(cpu, base.lock);
     t.status = TimerStatus::kInactive;
     base.inactive.push_front(t);
 }
 
 void Timers::unlink_inactive(Cpu& cpu, TimerBase& base, Timer& t) {
+    sim::require_lock_held(cpu, base.lock);
     if (t.status != TimerStatus::kInactive)
         fail(cpu, checks::kBadStatus, t, "taken off the inactive list");
     base.inactive.erase(base.inactive.iterator_to(t));
@@ -155,7 +160,7 @@ void Timers::activate(Cpu& cpu, TimerBase& base, Timer& t) {
 void Timers::deactivate(Cpu& cpu, TimerBase& base, Timer& t) {
     if (dequeue(cpu, base, t))
         raise(cpu, base.cpu);
-    link_inactive(base, t);
+    link_inactive(cpu, base, t);
     cpu.record(kTimerDeactivateRecord, t.object, base.cpu, false);
 }
 

@@ -1,11 +1,13 @@
 // The timer core of the hypervisor: operations on timers, and the softirq that executes them (XT 3 - 8).
 //
 // Rules
-//  (1) init, set, stop and migrate may be called on any CPU, for any CPU's timer, in any context (XT 3.4). kill spins for a
+//  (1) init, set, stop and migrate may be called on any CPU, for any CPU's timer, in any context (XT 3.4). kill spins
+//  for a
 //      running callback: not from the callback, and not in a way that keeps it from ending (XT 2.3).
 //  (2) Client locks are outer, base locks inner, of two the lower CPU number first. No callback runs and no memory is
 //      allocated with a base lock held (XT 3.1).
-//  (3) Whoever changes the head of a CPU's heap or list raises that CPU's timer softirq before it releases the lock (XT 4.6).
+//  (3) Whoever changes the head of a CPU's heap or list raises that CPU's timer softirq before it releases the lock
+//  (XT 4.6).
 //      So a softirq may be superfluous, never missing (XT-I7).
 //  (4) unlock() is the only way to release a base: it checks the structures first (MA 5.3).
 //  (5) execute() is the only caller of callbacks, publish() the only writer of deadlines, and only a pass calls them.
@@ -52,10 +54,11 @@ public:
     void stop(sim::Cpu& cpu, Timer& t);
     /// Makes `new_cpu` the owner; a queued timer stays queued (XT 5.4).
     void migrate(sim::Cpu& cpu, Timer& t, sim::CpuId new_cpu);
-    /// Ends the life of `t`: when it returns the callback is not running and will not until the next init (XT 5.5, XT-P4).
+    /// Ends the life of `t`: when it returns the callback is not running and will not until the next init (XT 5.5,
+    /// XT-P4).
     void kill(sim::Cpu& cpu, Timer& t);
-    /// Whether `t` is queued; without a lock, so that the answer may be old (XT 5.6). False while its callback runs, unless
-    /// it was set again.
+    /// Whether `t` is queued; without a lock, so that the answer may be old (XT 5.6). False while its callback runs,
+    /// unless it was set again.
     bool active(sim::Cpu& cpu, Timer& t);
     /// Whether `t` is queued for an instant not later than `x` (XT 5.6).
     bool expires_before(sim::Cpu& cpu, Timer& t, Stime x);
@@ -104,7 +107,7 @@ private:
     void unlock_pair(sim::Cpu& cpu, TimerBase& a, TimerBase& b);
     void activate(sim::Cpu& cpu, TimerBase& base, Timer& t);
     void deactivate(sim::Cpu& cpu, TimerBase& base, Timer& t);
-    void link_inactive(TimerBase& base, Timer& t);
+    void link_inactive(sim::Cpu& cpu, TimerBase& base, Timer& t);
     void unlink_inactive(sim::Cpu& cpu, TimerBase& base, Timer& t);
     void raise(sim::Cpu& cpu, sim::CpuId target);
     void grow_heap(sim::Cpu& cpu, TimerBase& base);

@@ -179,7 +179,8 @@ TEST_CASE("a timer for the very nanosecond of the sample is not executed (XT 6, 
     CHECK_FALSE(kVariantV2.due(t, stime_at(1000), StimeSpan{0}));
     CHECK(kVariantV2.due(t, stime_at(1001), StimeSpan{0}));
 
-    // Every nanosecond around the pass that follows a set: never early, and where the time is just not over one more pass.
+    // Every nanosecond around the pass that follows a set: never early, and where the time is just not over one more
+    // pass.
     bool one_more = false;
     for (std::int64_t expires = 10'200; expires < 10'900; ++expires) {
         Bench b(1);
@@ -196,9 +197,11 @@ TEST_CASE("a timer for the very nanosecond of the sample is not executed (XT 6, 
 TEST_CASE("a group that starts at 0 is published as 1, and negative times are ordinary (XT-D6, D7)") {
     Bench b(1);
     b.on(0, kBoot + 10us, [&](Cpu& cpu) {
-        b.timers().init(cpu, b.timer(0), [](Cpu&, void*) {}, nullptr, 0);
+        b.timers().init(
+            cpu, b.timer(0), [](Cpu&, void*) {}, nullptr, 0);
         b.timers().set(cpu, b.timer(0), stime_at(-5));
-        b.timers().init(cpu, b.timer(1), [](Cpu&, void*) {}, nullptr, 0);
+        b.timers().init(
+            cpu, b.timer(1), [](Cpu&, void*) {}, nullptr, 0);
         b.timers().set(cpu, b.timer(1), stime_at(0));
     });
     b.run(kBoot + 1ms);
@@ -208,7 +211,8 @@ TEST_CASE("a group that starts at 0 is published as 1, and negative times are or
     none.xen.timers.slop = StimeSpan{0};
     none.on(0, kBoot + 10us, [&](Cpu& cpu) {
         Timer& t = none.timer(0);
-        none.timers().init(cpu, t, [](Cpu&, void*) {}, nullptr, 0);
+        none.timers().init(
+            cpu, t, [](Cpu&, void*) {}, nullptr, 0);
         none.timers().set(cpu, t, stime_at(0));
         // As if the pass had missed it.
         cpu.irq_disable();
@@ -374,8 +378,8 @@ TEST_CASE("the chain of causes leads from a callback to its set, and from the in
             at = r.id;
     std::vector<std::uint16_t> chain;
     while (at) {
-        const auto r = std::find_if(b.all_records().begin(), b.all_records().end(),
-                                    [&](const auto& x) { return x.id == at; });
+        const auto r =
+            std::find_if(b.all_records().begin(), b.all_records().end(), [&](const auto& x) { return x.id == at; });
         REQUIRE(r != b.all_records().end());
         chain.push_back(r->kind);
         at = r->cause;
@@ -385,6 +389,23 @@ TEST_CASE("the chain of causes leads from a callback to its set, and from the in
     CHECK(has(kSoftirqRaiseRecord.id));
     CHECK(has(kDeadlineRecord.id));
     CHECK(has(kTimerSetRecord.id));
+}
+
+TEST_CASE("a deadline comes from the set of the timer that decides it, whatever led to the pass") {
+    Bench b;
+    b.on(1, kBoot + 10us, [&](Cpu& cpu) { b.set(cpu, 0, 500'000); });
+    b.on(1, kBoot + 50us, [&](Cpu& cpu) { b.set(cpu, 1, 900'000); });
+    b.run(kBoot + 2ms);
+    const auto sets = b.records(kTimerSetRecord);
+    std::size_t seen = 0;
+    for (const auto& r : b.records(kDeadlineRecord)) {
+        const auto start = static_cast<std::int64_t>(r.operands[1]);
+        if (start == 500'000 || start == 900'000) {
+            CHECK(r.cause == sets[start == 900'000].id);
+            ++seen;
+        }
+    }
+    CHECK(seen >= 3);
 }
 
 TEST_CASE("expires_before is inclusive and false for what is not queued (XT 5.6)") {

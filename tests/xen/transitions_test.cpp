@@ -55,9 +55,7 @@ std::string verdict_of(const std::function<void(Bench&, Cpu&)>& act) {
 
 TEST_CASE("T1: init makes new memory, and a killed timer, inactive on the CPU it names") {
     Bench b;
-    b.on(0, kBoot + 10us, [&](Cpu&) {
-        check_is(b, 0, TimerStatus::kInvalid, sim::kNoCpu);
-    });
+    b.on(0, kBoot + 10us, [&](Cpu&) { check_is(b, 0, TimerStatus::kInvalid, sim::kNoCpu); });
     b.on(0, kBoot + 20us, [&](Cpu& cpu) {
         b.init(cpu, 0, 1);
         check_is(b, 0, TimerStatus::kInactive, 1);
@@ -237,8 +235,7 @@ TEST_CASE("what breaks the contract is a verdict (XT 2.3)") {
              b.kill(cpu, 0);
              b.migrate(cpu, 0, 0);
          }},
-        {"xen.timer.not_initialised",
-         [](Bench& b, Cpu& cpu) { b.timers().set(cpu, stranger, stime_at(1)); }},
+        {"xen.timer.not_initialised", [](Bench& b, Cpu& cpu) { b.timers().set(cpu, stranger, stime_at(1)); }},
         {"xen.timer.not_initialised", [](Bench& b, Cpu& cpu) { (void)b.timers().active(cpu, stranger); }},
         {"xen.timer.bad_status",
          [](Bench& b, Cpu& cpu) {

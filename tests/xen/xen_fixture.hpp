@@ -46,8 +46,8 @@ inline sim::MachineConfig round_config(CpuId cpu_count) {
 
 inline constexpr Time at_ns(std::int64_t t) { return kBoot + std::chrono::nanoseconds{t}; }
 
-/// One run. Set `config` and `xen` first; the machine is built at the first use of it. What runs on a CPU may CHECK and must
-/// not REQUIRE: nothing may throw through a fiber.
+/// One run. Set `config` and `xen` first; the machine is built at the first use of it. What runs on a CPU may CHECK and
+/// must not REQUIRE: nothing may throw through a fiber.
 class Bench final : private sim::TimerClient, private sim::ActivityHandler, private sim::SiteWatcher {
 public:
     explicit Bench(CpuId cpu_count = 2) : config(round_config(cpu_count)) {
@@ -98,9 +98,7 @@ public:
         });
     }
     void in_irq(CpuId cpu, Time at, std::function<void(Cpu&)> body) {
-        script(at, [this, cpu, body = std::move(body)] {
-            machine().run_in_irq(cpu, sim::Cause{{}, ++roots_}, body);
-        });
+        script(at, [this, cpu, body = std::move(body)] { machine().run_in_irq(cpu, sim::Cause{{}, ++roots_}, body); });
     }
     void control(CpuId cpu, Time at, std::function<void(Cpu&)> body) {
         script(at, [this, cpu, body = std::move(body)] {
@@ -116,9 +114,8 @@ public:
     void script(Time at, std::function<void()> act) {
         build();
         script_.push_back({at, script_.size(), std::move(act)});
-        std::sort(script_.begin(), script_.end(), [](const Step& a, const Step& b) {
-            return a.at != b.at ? a.at < b.at : a.order < b.order;
-        });
+        std::sort(script_.begin(), script_.end(),
+                  [](const Step& a, const Step& b) { return a.at != b.at ? a.at < b.at : a.order < b.order; });
         machine_->engine().arm(source_, script_.front().at);
     }
 
