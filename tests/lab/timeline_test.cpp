@@ -236,6 +236,30 @@ TEST_CASE("timeline: from and to clip slices and intervals") {
     CHECK(counter[0]->fields["args"]["us"] == 5.0);
 }
 
+// What ends in the first nanosecond is not drawn, unless an arrow needs it.
+TEST_CASE("timeline: what ends where the timeline begins") {
+    for (const bool has_effect : {false, true}) {
+        CAPTURE(has_effect);
+        TimelineOptions options = cpus(2);
+        options.from = ns(100);
+        Recorder r(options);
+        r.name("t");
+        const RecordId irq = r.at(10, kIrqIn, 0, {1});
+        const RecordId arm = r.at(20, kArm, 0, {0, 0});
+        if (has_effect) {
+            r.at(100, kWaitIn, 1, {0}, irq);
+            r.at(100, kExpireIn, 1, {0}, arm);
+        }
+        r.at(100, kIrqOut, 0, {1});
+        r.at(100, kDue, 0, {0, 0});
+        r.at(110, kWaitIn, 0, {0}, irq);
+        const ReadTimeline t = read_sound(r.finish(200));
+        CHECK(t.named("irq 0x1").size() == (has_effect ? 1 : 0));
+        CHECK(t.named("timer pending").size() == (has_effect ? 2 : 0));
+        CHECK(t.named("lock wait").back()->fields["args"]["cause"] == "0x1");
+    }
+}
+
 TEST_CASE("timeline: filters by category and CPU") {
     const auto play = [](TimelineOptions options) {
         Recorder r(std::move(options));
