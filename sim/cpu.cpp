@@ -427,7 +427,11 @@ std::uint64_t Cpu::draw(const Site& site, std::uint64_t bound) {
 
 void Cpu::fail(const CheckDecl& check, std::string message) {
     // The message is moved out: what is left on an abandoned stack owns nothing.
-    machine_.fail(check, std::move(message), id_, last_record_);
+    fail_message_ = std::move(message);
+    // A CPU that has run ahead does not end the run before what others do earlier.
+    if (&check != &checks::kStackOverflow)
+        take_turn();
+    machine_.fail(check, std::move(fail_message_), id_, last_record_);
     machine_.abandon(current_->fiber_);
 }
 

@@ -256,8 +256,10 @@ private:
     void wait(Time until, bool interruptible);
     /// Ends any wait at `at`: what was waited for has come.
     void end_wait(Time at) {
-        if (!interrupted_)
-            engine_.arm(source_, std::max({at, held_until_, engine_.now()}));
+        const Time when = std::max({at, held_until_, engine_.now()});
+        // A later write does not put off the answer to an earlier one.
+        if (!interrupted_ && when < engine_.armed_for(source_))
+            engine_.arm(source_, when);
     }
     /// Ends an interruptible wait at `at`, or as soon after it as the CPU can.
     void interrupt_wait(Time at);
@@ -360,6 +362,7 @@ private:
     Thread* script_thread_ = nullptr;
     std::deque<IrqWork> script_work_;
     const Site* held_at_ = nullptr;
+    std::string fail_message_;
     std::vector<const SpinLock*> held_locks_;
     /// What the innermost wait of this CPU is for, and the interrupt nesting depth at which it waits.
     struct Awaited {

@@ -15,7 +15,8 @@ namespace {
 class MutexGuard {
 public:
     MutexGuard(Cpu& cpu, Mutex& mutex) : cpu_(cpu), mutex_(mutex) { mutex.lock(cpu); }
-    ~MutexGuard() { mutex_.unlock(cpu_); }
+    // A thread of a CPU that is off-line would keep the lock, and nobody could bring its CPU back.
+    ~MutexGuard() { mutex_.unlock(cpu_, Mutex::Heir::kFirstOnline); }
     MutexGuard(const MutexGuard&) = delete;
     MutexGuard& operator=(const MutexGuard&) = delete;
 
@@ -133,7 +134,7 @@ bool HotplugController::up(Cpu& control, Cpu& target) {
 bool HotplugController::down(Cpu& control, Cpu& target) {
     const MutexGuard guard(control, lock_);
     const Frame frame(control, "cpu_down");
-    if (!target.online_ || &target == &control || !machine_.first_online(target.id()) || lock_.awaited_on(target))
+    if (!target.online_ || &target == &control || !machine_.first_online(target.id()))
         return false;
     bool ok = true;
     run_on_hotplug_thread(control, target, [&](Cpu& me) {

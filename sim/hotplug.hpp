@@ -6,7 +6,7 @@
 //  interrupts
 //    off; online; online states on the target's hotplug thread. Down: the reverse; starting states go down inside
 //    stop-machine.
-//  - A CPU on which another operation waits for its turn is not taken down: its thread would keep the lock for ever.
+//  - An operation that waits for its turn on a CPU that is taken down waits until that CPU is back.
 //  - A refusal rolls back what was done. Starting and prepare states cannot refuse on the way down.
 #pragma once
 

@@ -177,11 +177,7 @@ void Mutex::lock(Cpu& cpu) {
     cpu.drain_stores();
 }
 
-bool Mutex::awaited_on(const Cpu& cpu) const {
-    return std::any_of(waiters_.begin(), waiters_.end(), [&cpu](const Thread* t) { return t->cpu_ == &cpu; });
-}
-
-void Mutex::unlock(Cpu& cpu) {
+void Mutex::unlock(Cpu& cpu, Heir heir) {
     if (owner_ != &cpu.current())
         cpu.fail(checks::kLockStranger, fmt::format("{} is not held by this thread", name()));
     line_.access(cpu, true);
@@ -190,10 +186,13 @@ void Mutex::unlock(Cpu& cpu) {
     cpu.drain_stores();
     std::erase(cpu.current().held_mutexes_, this);
     owner_ = nullptr;
-    if (waiters_.empty())
+    const auto next = std::find_if(waiters_.begin(), waiters_.end(), [heir](const Thread* t) {
+        return heir == Heir::kFirst || t->cpu_->online();
+    });
+    if (next == waiters_.end())
         return;
-    owner_ = waiters_.front();
-    waiters_.pop_front();
+    owner_ = *next;
+    waiters_.erase(next);
     cpu.wake(*owner_);
 }
 

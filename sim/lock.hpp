@@ -114,14 +114,16 @@ private:
 /// A sleeping lock, FIFO. For threads only.
 class Mutex {
 public:
+    /// To whom unlock() hands it: the first in the queue, or the first of a CPU that is online. The others stay in the
+    /// queue, so somebody has to unlock it again once their CPU is back.
+    enum class Heir : std::uint8_t { kFirst, kFirstOnline };
+
     Mutex(Machine& machine, LockClass& lock_class, std::string_view name);
     /// May sleep: thread level, no spin lock held. [point]
     void lock(Cpu& cpu);
     /// By the thread that locked it. [point]
-    void unlock(Cpu& cpu);
+    void unlock(Cpu& cpu, Heir heir = Heir::kFirst);
     const Thread* owner() const { return owner_; }
-    /// Whether a thread of `cpu` waits for it.
-    bool awaited_on(const Cpu& cpu) const;
     LockClass& lock_class() const { return class_; }
     std::string_view name() const;
 

@@ -1,0 +1,634 @@
+// Choices (MA 7), triggers (MA 8), records (MA 11), quantum (MA 12), stalls (MA 13), verdicts (MA 14), RCU and memory
+// (MA 1.4, 5), and that all of it is determined by the seed.
+#include <algorithm>
+#include <fstream>
+
+#include "sim/machine_fixture.hpp"
+#include "ticklab/sim/machine_records.hpp"
+#include "ticklab/sim/machine_sites.hpp"
+
+using namespace ticklab::sim;
+using namespace ticklab::sim::testing;
+
+namespace {
+
+inline constexpr Site kSite{"test.site", "a place of this test"};
+
+struct Bench {
+    explicit Bench(MachineConfig config = round_config(2)) : machine(config, kernel) {
+        machine.records().add_consumer(log);
+        machine.run(kBoot + 10us, kAllSteps);
+    }
+    void on(CpuId cpu, Thread::Body body, std::uint64_t root = 0) { machine.run_on_thread(cpu, Cause{{}, root}, std::move(body)); }
+    const CheckDecl* run(Duration length = 10ms) {
+        machine.run(machine.now() + length, kAllSteps);
+        return machine.verdict() ? machine.verdict()->check : nullptr;
+    }
+    TestKernel kernel;
+    Machine machine;
+    RecordLog log;
+};
+
+/// Threads, locks, IPIs, APIC timers and hotplug, all as the seed says.
+Digest storm(std::uint64_t seed, MachineConfig config, bool observed, std::uint64_t slice_ps) {
+    config.seed = seed;
+    config.jitter_per_1024 = 100;
+    TestKernel kernel;
+    Machine machine(config, kernel);
+    RecordLog log;
+    if (observed)
+        machine.records().add_consumer(log);
+    SpinLock lock(machine, machine.lock_class("l"), "l");
+    Mutex mutex(machine, machine.lock_class("m"), "m");
+    Atomic<std::uint64_t> counter;
+    kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t vector) {
+        const SpinLockIrqGuard guard(cpu, lock);
+        counter.fetch_add(cpu, 1);
+        if (vector == 0x41 && cpu.draw(kSite, 3) != 0)
+            cpu.apic_write(apic::kInitialCount, static_cast<std::uint32_t>(100 + cpu.draw(kSite, 1000)));
+    };
+    for (CpuId c = 0; c < config.cpu_count; ++c)
+        machine.run_on_thread(c, Cause{{}, mix(seed, c)}, [&, c](Cpu& cpu) {
+            cpu.apic_write(apic::kDivideConfiguration, 0xb);
+            cpu.apic_write(apic::kLvtTimer, 0x41);
+            cpu.apic_write(apic::kInitialCount, 500);
+            for (int i = 0; i < 20; ++i) {
+                cpu.spend(Cycles{1 + cpu.draw(kSite, 5000)});
+                if (cpu.draw(kSite, 2) != 0)
+                    cpu.send_ipi(static_cast<CpuId>(cpu.draw(kSite, config.cpu_count)), 0x42);
+                mutex.lock(cpu);
+                cpu.spend(Cycles{100 * c + 1});
+                mutex.unlock(cpu);
+            }
+        });
+    machine.run_in_control_thread(0, Cause{{}, mix(seed, 99)}, [&](Cpu& cpu) {
+        for (int i = 0; i < 4; ++i) {
+            Cpu& target = machine.cpu(static_cast<CpuId>(1 + cpu.draw(kSite, config.cpu_count - 1)));
+            target.online() ? machine.cpu_down(cpu, target) : machine.cpu_up(cpu, target);
+        }
+    });
+    for (Time t = kBoot; t < kBoot + 2ms; t += Duration{static_cast<std::int64_t>(slice_ps)})
+        machine.run(t, kAllSteps);
+    machine.run(kBoot + 2ms, kAllSteps);
+    CHECK(!machine.verdict());
+    CHECK(machine.records().committed() > 300);
+    return machine.records().digest();
+}
+
+}  // namespace
+
+TEST_CASE("a seed determines a run: twice, observed or not, in slices or not, races checked or not (MA 11.2)") {
+    std::vector<Digest> seen;
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+        MachineConfig config = round_config(6);
+        const Digest digest = storm(seed, config, false, 2'000'000'000);
+        CHECK(digest == storm(seed, config, false, 2'000'000'000));
+        CHECK(digest == storm(seed, config, true, 2'000'000'000));
+        CHECK(digest == storm(seed, config, true, 37'000'001));
+        config.check_races = false;
+        config.check_locks = false;
+        CHECK(digest == storm(seed, config, false, 2'000'000'000));
+        CHECK(std::find(seen.begin(), seen.end(), digest) == seen.end());
+        seen.push_back(digest);
+    }
+}
+
+TEST_CASE("removing an event leaves the answers of the others alone (MA 7.1)") {
+    const auto answers = [](bool with_other) {
+        Bench b;
+        std::vector<std::uint64_t> drawn;
+        if (with_other)
+            b.on(0, [](Cpu& cpu) { (void)cpu.draw(kSite, 1000); }, 1);
+        b.on(0, [&](Cpu& cpu) {
+            for (int i = 0; i < 5; ++i)
+                drawn.push_back(cpu.draw(kSite, 1u << 30));
+        }, 2);
+        b.run();
+        return drawn;
+    };
+    CHECK(answers(true) == answers(false));
+    CHECK(answers(true).size() == 5);
+}
+
+TEST_CASE("no two draws have one key: repeated interrupts and wake-ups of one root answer anew (MA 7.1)") {
+    Bench b;
+    std::vector<std::uint64_t> drawn;
+    b.kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t vector) {
+        if (vector == 0x40)
+            drawn.push_back(cpu.draw(kSite, std::uint64_t{1} << 62));
+        if (vector == 0x42 && drawn.size() < 200)
+            drawn.push_back(cpu.draw(kSite, std::uint64_t{1} << 62));
+    };
+    b.on(0, [](Cpu& cpu) {
+        for (int i = 0; i < 20; ++i) {
+            cpu.send_ipi(1, 0x40);
+            cpu.spend(Cycles{2000});
+            cpu.send_ipi(1, 0x41);
+            cpu.spend(Cycles{2000});
+        }
+        cpu.apic_write(apic::kDivideConfiguration, 0xb);
+        cpu.apic_write(apic::kLvtTimer, 0x42 | 1u << apic::kLvtTimerModeShift);
+        cpu.apic_write(apic::kInitialCount, 1000);
+    }, 7);
+    b.run(1ms);
+    CHECK(drawn.size() > 90);
+    std::sort(drawn.begin(), drawn.end());
+    CHECK(std::adjacent_find(drawn.begin(), drawn.end()) == drawn.end());
+}
+
+TEST_CASE("a strategy answers in place of the seed, and only answers that are not 0 are decisions (MA 7.2)") {
+    struct Third : Strategy {
+        std::uint64_t asked = 0;
+        std::uint64_t answer(const Site&, std::uint64_t, std::uint64_t bound, std::uint64_t) override {
+            return asked++ == 2 ? bound - 1 : 0;
+        }
+    } strategy;
+    Choices choices(1);
+    choices.set_strategy(&strategy);
+    choices.record_decisions(true);
+    ChoiceContext context(3);
+    context.begin(4);
+    for (int i = 0; i < 5; ++i)
+        CHECK(choices.draw(kSite, context, 10) == (i == 2 ? 9 : 0));
+    CHECK(!choices.one_in(kSite, context, 2));
+    REQUIRE(choices.decisions().size() == 1);
+    CHECK(choices.decisions()[0].answer == 9);
+    CHECK(choices.decisions()[0].site == "test.site");
+}
+
+TEST_CASE("the integer logarithm and the exponential are exact to their last bits (MA 7.4)") {
+    const std::uint64_t one = std::uint64_t{1} << 32;
+    CHECK(negative_log2_fixed(std::uint64_t{1} << 63) == one);
+    CHECK(negative_log2_fixed(1) == 64 * one);
+    // -log2(3/4) = 0.41503749927884 and -log2(5/8) = 0.67807190511264, in units of 2^-32, rounded either way.
+    for (const auto& [u, value] : {std::pair{std::uint64_t{3} << 62, std::uint64_t{1782572487}},
+                                   {std::uint64_t{5} << 61, std::uint64_t{2912296658}}}) {
+        CHECK(negative_log2_fixed(u) + 2 >= value);
+        CHECK(negative_log2_fixed(u) <= value + 2);
+    }
+    Choices choices(5);
+    ChoiceContext context(1);
+    UInt128 sum = 0;
+    std::uint64_t above_mean = 0;
+    for (int i = 0; i < 100'000; ++i) {
+        const std::uint64_t x = choices.exponential(kSite, context, 1'000'000);
+        CHECK(x <= 44'000'000);
+        sum += x;
+        above_mean += x > 1'000'000;
+    }
+    CHECK(static_cast<std::uint64_t>(sum / 100'000) > 985'000);
+    CHECK(static_cast<std::uint64_t>(sum / 100'000) < 1'015'000);
+    CHECK(above_mean > 35'900);  // 1/e
+    CHECK(above_mean < 37'700);
+}
+
+TEST_CASE("a trigger sees the nth passage of a CPU, holds it, and another lets it go (MA 8.1)") {
+    struct Watcher : SiteWatcher {
+        Machine* machine = nullptr;
+        int passed = 0;
+        Time reached(Cpu& cpu, const Site& site) override {
+            if (site.name() != kSite.name())
+                return kBoot;
+            if (cpu.id() == 1) {
+                machine->release(0);
+                return kBoot;
+            }
+            return ++passed == 2 ? kNever : kBoot;
+        }
+    } watcher;
+    Bench b;
+    watcher.machine = &b.machine;
+    b.machine.set_site_watcher(&watcher);
+    std::vector<Time> times;
+    Time let_go = kNever;
+    b.on(0, [&](Cpu& cpu) {
+        for (int i = 0; i < 3; ++i) {
+            cpu.spend(Cycles{1000});
+            cpu.at(kSite);
+            times.push_back(cpu.local_time());
+        }
+    });
+    b.on(1, [&](Cpu& cpu) {
+        cpu.spend(Cycles{500'000});
+        let_go = cpu.local_time();
+        cpu.at(kSite);
+    });
+    CHECK(b.run() == nullptr);
+    REQUIRE(times.size() == 3);
+    CHECK(times[1] == let_go);
+    CHECK(times[2] == let_go + 1us);
+    CHECK(b.log.of(kHoldBegin).size() == 1);
+    CHECK(b.log.of(kHoldEnd).size() == 1);
+}
+
+TEST_CASE("within the quantum CPUs go on without a switch; lines keep their order; interrupts are late by it at most (MA 12.1)") {
+    struct Result {
+        std::uint64_t yields;
+        Duration late;
+        std::uint64_t sum;
+        Time private_end;
+    };
+    const auto play = [](Duration quantum) {
+        MachineConfig config = round_config(4);
+        config.quantum = quantum;
+        Bench b(config);
+        Atomic<std::uint64_t> counter;
+        Time last_write = kBoot;
+        Result r{};
+        bool ordered = true;
+        Time sent = kNever;
+        b.kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t) { r.late = cpu.local_time() - sent; };
+        for (CpuId c = 0; c < 4; ++c)
+            b.on(c, [&, c](Cpu& cpu) {
+                for (int i = 0; i < 500; ++i) {
+                    cpu.spend(Cycles{50 + c});
+                    cpu.sync();
+                    if (i % 25 == 0) {
+                        counter.fetch_add(cpu, 1);
+                        ordered &= cpu.local_time() > last_write;
+                        last_write = cpu.local_time();
+                    }
+                    if (c == 0 && i == 250) {
+                        sent = cpu.local_time();
+                        cpu.send_ipi(3, 0x40);
+                    }
+                }
+                if (c == 2)
+                    r.private_end = cpu.local_time();
+            });
+        CHECK(b.run() == nullptr);
+        CHECK(ordered);
+        for (CpuId c = 0; c < 4; ++c)
+            r.yields += b.machine.cpu(c).counters().yields;
+        r.sum = counter.peek();
+        return r;
+    };
+    const Result exact = play(Duration::zero());
+    const Result loose = play(2us);
+    CHECK(exact.sum == 80);
+    CHECK(loose.sum == 80);
+    CHECK(loose.yields * 4 < exact.yields);
+    CHECK(loose.late <= exact.late + 2us + 200ns);
+    CHECK(exact.late < 700ns);
+}
+
+TEST_CASE("a quantum is refused where exactness is the point (MA 12.1)") {
+    for (int i = 0; i < 4; ++i) {
+        TestKernel kernel;
+        MachineConfig config = round_config(2);
+        config.quantum = i == 3 ? Duration{-1} : Duration{1000};
+        if (i == 0)
+            config.memory_model = MemoryModel::kTso;
+        if (i == 1)
+            config.break_ties = true;
+        if (i == 2)
+            config.stall_one_in = 10;
+        CHECK_THROWS_AS(Machine(config, kernel), std::invalid_argument);
+    }
+}
+
+TEST_CASE("a stalled CPU does nothing, pays all it owes afterwards and takes its interrupts then (MA 13.1)") {
+    Bench b;
+    Time ended = kNever;
+    Time handled = kNever;
+    Time began = kNever;
+    b.kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t) { handled = cpu.local_time(); };
+    b.on(1, [&](Cpu& cpu) {
+        began = cpu.local_time();
+        cpu.spend(Cycles{50'000});
+        ended = cpu.local_time();
+    });
+    b.on(0, [](Cpu& cpu) { cpu.spend(Cycles{25'000}); cpu.send_ipi(1, 0x40); });
+    b.run(10us);
+    const Time stalled = b.machine.now();
+    b.machine.stall(1, stalled + 100us);
+    CHECK(b.run() == nullptr);
+    CHECK(handled >= stalled + 100us);
+    CHECK(handled < stalled + 101us);
+    // Entry, EOI, return and the first handler's clock: three prices of 10 ns.
+    CHECK(ended == began + 50us + 100us + 30ns);
+    CHECK(b.machine.cpu(1).counters().stalled == 100us);
+}
+
+TEST_CASE("injected stalls and jitter keep to their bounds, and 0 is none (MA 13.1)") {
+    MachineConfig config = round_config(1);
+    config.stall_one_in = 10;
+    config.max_stall = 5us;
+    config.jitter_per_1024 = 512;
+    Bench b(config);
+    Duration took{};
+    Duration stalled{};
+    b.on(0, [&](Cpu& cpu) {
+        cpu.irq_disable();
+        const Time from = cpu.local_time();
+        const Duration before = cpu.counters().stalled;
+        for (int i = 0; i < 1000; ++i) {
+            cpu.sync();
+            cpu.spend(Cycles{100});
+        }
+        took = cpu.local_time() - from;
+        stalled = cpu.counters().stalled - before;
+        cpu.irq_enable();
+    });
+    CHECK(b.run() == nullptr);
+    CHECK(took - stalled >= 100us);
+    CHECK(took - stalled <= 150us);
+    const auto stalls = b.log.of(kStall);
+    CHECK(stalls.size() > 50);
+    for (const RecordLog::Entry* e : stalls)
+        CHECK(e->operands[0] <= static_cast<std::uint64_t>(ps(e->at) + 5'000'000));
+}
+
+TEST_CASE("a verdict shows what every CPU was doing, and the first one stays (MA 14.1)") {
+    for (int round = 0; round < 3; ++round) {
+        MachineConfig config = round_config(4);
+        config.seed = 77;
+        Bench b(config);
+        SpinLock lock(b.machine, b.machine.lock_class("l"), "the lock");
+        Mutex mutex(b.machine, b.machine.lock_class("m"), "the mutex");
+        b.on(0, [&](Cpu& cpu) {
+            const Frame outer(cpu, "outer");
+            const Frame inner(cpu, "inner");
+            mutex.lock(cpu);
+            lock.acquire(cpu);
+            cpu.spend(Cycles{100'000});
+        });
+        b.on(1, [&](Cpu& cpu) { cpu.spend(Cycles{1000}); lock.acquire(cpu); });
+        b.machine.run(b.machine.now() + 10us, kAllSteps);
+        b.machine.stall(0, b.machine.now() + 20us);
+        b.machine.run_in_irq(2, {}, [](Cpu& cpu) { cpu.spend(Cycles{100}); cpu.require(false, "broken"); });
+        CHECK(b.run() == &checks::kKernelBug);
+        const Verdict& v = *b.machine.verdict();
+        CHECK(v.seed == 77);
+        CHECK(v.cpu == 2);
+        CHECK(v.message == "broken");
+        CHECK(v.record);
+        CHECK(v.record_number == b.machine.records().committed());
+        REQUIRE(v.cpus.size() == 4);
+        CHECK(v.cpus[0].call_chain == std::vector<std::string>{"outer", "inner"});
+        CHECK(v.cpus[0].held_locks == std::vector<std::string>{"the lock", "the mutex"});
+        CHECK(v.cpus[0].thread == "script/0");
+        CHECK(v.cpus[0].activity == "running, stalled");
+        CHECK(v.cpus[0].irqs_enabled);
+        CHECK(v.cpus[1].activity == "spinning on the lock");
+        CHECK(v.cpus[2].irq_depth == 1);
+        CHECK(!v.cpus[2].irqs_enabled);
+        CHECK(v.cpus[2].call_chain.back() == "interrupt");
+        CHECK(v.cpus[3].activity == "idle C1");
+        b.machine.fail(checks::kLivelock, "later");
+        CHECK(b.machine.verdict()->check == &checks::kKernelBug);
+        CHECK(b.run() == &checks::kKernelBug);
+    }
+}
+
+TEST_CASE("steps without time are a livelock (MA 3.4)") {
+    Bench b(round_config(1));
+    b.on(0, [](Cpu& cpu) {
+        for (;;)
+            cpu.sync();
+    });
+    CHECK(b.machine.run(kBoot + 1s, 1'000'000'000) == RunEnd::kVerdict);
+    CHECK(b.machine.verdict()->check == &checks::kLivelock);
+}
+
+TEST_CASE("a grace period ends with the last reader that was there, and orders (MA 5.2)") {
+    Bench b(round_config(4));
+    Plain<int> data;
+    std::vector<std::string> order;
+    for (CpuId c = 1; c < 4; ++c)
+        b.on(c, [&, c](Cpu& cpu) {
+            b.machine.rcu().read_lock(cpu);
+            (void)data.read(cpu);
+            cpu.spend(Cycles{10'000 * c});
+            order.push_back("left " + std::to_string(c));
+            b.machine.rcu().read_unlock(cpu);
+        });
+    b.on(0, [&](Cpu& cpu) {
+        cpu.spend(Cycles{1000});
+        b.machine.rcu().synchronize(cpu);
+        order.push_back("synchronized");
+        data.write(cpu) = 1;
+        b.machine.rcu().synchronize(cpu);  // nobody is there: at once
+        order.push_back("again");
+    });
+    CHECK(b.run() == nullptr);
+    CHECK(order == std::vector<std::string>{"left 1", "left 2", "left 3", "synchronized", "again"});
+    const auto ends = b.log.of(kGracePeriod);
+    REQUIRE(ends.size() == 2);
+    CHECK(ends[0]->operands[0] == 3);
+}
+
+TEST_CASE("a read section that is over before the grace period begins is ordered before its end too (MA 5.2)") {
+    Bench b;
+    Plain<int> data;
+    b.on(1, [&](Cpu& cpu) {
+        b.machine.rcu().read_lock(cpu);
+        (void)data.read(cpu);
+        b.machine.rcu().read_unlock(cpu);
+    });
+    b.on(0, [&](Cpu& cpu) {
+        cpu.spend(Cycles{5000});
+        b.machine.rcu().synchronize(cpu);
+        data.write(cpu) = 1;
+    });
+    CHECK(b.run() == nullptr);
+}
+
+TEST_CASE("callbacks of several CPUs may run at once, and nobody sleeps in a read section") {
+    SUBCASE("callbacks") {
+        Bench b(round_config(4));
+        int done = 0;
+        for (CpuId c = 0; c < 4; ++c)
+            b.on(c, [&, c](Cpu& cpu) {
+                for (int i = 0; i < 20; ++i)
+                    b.machine.rcu().call(cpu, [&done, c, text = std::string(100, 'x')](Cpu& me) {
+                        me.spend(Cycles{100 * (5 - c)});
+                        me.sync();
+                        done += text.size() == 100;
+                    });
+            });
+        CHECK(b.run() == nullptr);
+        CHECK(done == 80);
+    }
+    SUBCASE("sleep") {
+        Bench b;
+        b.on(0, [&](Cpu& cpu) { b.machine.rcu().read_lock(cpu); cpu.block(); });
+        CHECK(b.run() == &checks::kIrqContext);
+    }
+    SUBCASE("grace period inside") {
+        Bench b;
+        b.on(0, [&](Cpu& cpu) { b.machine.rcu().read_lock(cpu); b.machine.rcu().synchronize(cpu); });
+        CHECK(b.run() == &checks::kDeadlock);
+    }
+}
+
+TEST_CASE("races: two accesses without order, one a write, one unmarked; edges make them none (MA 5.1, 5.2)") {
+    struct Case {
+        const char* what;
+        bool race;
+        std::function<void(Bench&, Plain<int>&, Atomic<int>&)> play;
+    };
+    const auto writer = [](Plain<int>& d, std::function<void(Cpu&)> then) {
+        return [&d, then](Cpu& cpu) { d.write(cpu) = 1; then(cpu); };
+    };
+    const auto reader = [](Plain<int>& d, std::function<void(Cpu&)> first) {
+        return [&d, first](Cpu& cpu) { cpu.spend(Cycles{5000}); first(cpu); (void)d.read(cpu); };
+    };
+    const Case cases[] = {
+        {"virtual time alone", true, [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+             b.on(0, writer(d, [](Cpu&) {}));
+             b.on(1, reader(d, [](Cpu&) {}));
+         }},
+        {"release and acquire", false, [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+             b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1, Order::kRelease); }));
+             b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
+         }},
+        {"relaxed", true, [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+             b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1); }));
+             b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
+         }},
+        {"a relaxed read-modify-write goes on with the release sequence", false,
+         [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+             b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1, Order::kRelease); }));
+             b.on(2, [&a](Cpu& c) { c.spend(Cycles{3000}); a.fetch_add(c, 1, Order::kRelaxed); });
+             b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
+         }},
+        {"a release store by another ends it", true, [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+             b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1, Order::kRelease); }));
+             b.on(2, [&a](Cpu& c) { c.spend(Cycles{3000}); a.store(c, 2, Order::kRelease); });
+             b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
+         }},
+        {"IPI", false, [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+             b.kernel.on_interrupt = [&d](Cpu& cpu, std::uint8_t) { (void)d.read(cpu); };
+             b.on(0, writer(d, [](Cpu& c) { c.send_ipi(1, 0x40); }));
+         }},
+        {"a wake-up, also one before the sleep", false, [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+             Thread& sleeper = b.machine.make_thread(b.machine.cpu(1), "sleeper", ThreadClass::kKernel, [&d](Cpu& cpu) {
+                 cpu.irq_disable();
+                 cpu.spend(Cycles{20'000});
+                 cpu.block();
+                 (void)d.read(cpu);
+             });
+             b.on(1, [&sleeper](Cpu& cpu) { cpu.wake(sleeper); });
+             b.on(0, [&d, &sleeper](Cpu& cpu) {
+                 cpu.spend(Cycles{9000});
+                 d.write(cpu) = 1;
+                 cpu.wake(sleeper);
+             });
+         }},
+        {"two reads", false, [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+             b.on(0, reader(d, [](Cpu&) {}));
+             b.on(1, reader(d, [](Cpu&) {}));
+         }},
+    };
+    for (const Case& c : cases) {
+        CAPTURE(std::string(c.what));
+        Bench b(round_config(3));
+        Plain<int> data;
+        Atomic<int> flag;
+        c.play(b, data, flag);
+        CHECK(b.run() == (c.race ? &checks::kDataRace : nullptr));
+    }
+}
+
+TEST_CASE("model memory: zeroed, poisoned, freed once, and it can fail (MA 1.4)") {
+    struct Object {
+        Atomic<int> atomic;
+        Plain<int> plain;
+    };
+    const auto make = [](Machine& m, Cpu& cpu) { return new (m.arena().allocate(cpu, sizeof(Object), kSite)) Object; };
+    const auto verdict_of = [](const std::function<void(Bench&, Cpu&)>& body) {
+        Bench b;
+        b.on(0, [&](Cpu& cpu) { body(b, cpu); });
+        return b.run();
+    };
+    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+        Object* o = make(b.machine, cpu);
+        o->~Object();
+        b.machine.arena().free(cpu, o);
+        CHECK(*reinterpret_cast<unsigned char*>(o) == Arena::kPoison);
+        CHECK(b.machine.arena().live_count() == 0);
+    }) == nullptr);
+    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+        Object* o = make(b.machine, cpu);
+        o->~Object();
+        b.machine.arena().free(cpu, o);
+        (void)o->atomic.load(cpu);
+    }) == &checks::kUseAfterFree);
+    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+        Object* o = make(b.machine, cpu);
+        o->~Object();
+        b.machine.arena().free(cpu, o);
+        (void)o->plain.read(cpu);
+    }) == &checks::kUseAfterFree);
+    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+        void* p = b.machine.arena().allocate(cpu, 64, kSite);
+        b.machine.arena().free(cpu, p);
+        b.machine.arena().free(cpu, p);
+    }) == &checks::kDoubleFree);
+    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+        std::array<std::uint64_t, 64> own{};
+        b.machine.arena().free(cpu, own.data() + 32);
+    }) == &checks::kDoubleFree);
+    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+        cpu.irq_disable();
+        (void)b.machine.arena().allocate(cpu, 64, kSite);
+    }) == &checks::kIrqContext);
+    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+        Arena& arena = b.machine.arena();
+        arena.fail_next(2);
+        CHECK(!arena.allocate(cpu, 8, kSite));
+        CHECK(!arena.allocate(cpu, 8, kSite, true));
+        CHECK(arena.allocate(cpu, 8, kSite));
+        arena.fail_one_in(4);
+        std::uint64_t failed = 0;
+        for (int i = 0; i < 400; ++i)
+            failed += !arena.allocate(cpu, 8, kSite);
+        CHECK(failed > 60);
+        CHECK(failed < 140);
+        CHECK(arena.failures() == failed + 2);
+    }) == nullptr);
+}
+
+TEST_CASE("stacks: reused after their threads, an overflow is a verdict, thousands of CPUs take few mappings") {
+    SUBCASE("reuse") {
+        Bench b;
+        std::vector<const void*> where;
+        for (std::uint64_t i = 0; i < 20; ++i) {
+            b.machine.run_in_control_thread(0, Cause{{}, i}, [&](Cpu&) { where.push_back(__builtin_frame_address(0)); });
+            b.run();
+        }
+        REQUIRE(where.size() == 20);
+        for (std::size_t i = 2; i < where.size(); ++i)
+            CHECK(where[i] == where[1]);
+    }
+    SUBCASE("overflow") {
+        Bench b;
+        b.on(0, [](Cpu& cpu) {
+            volatile char big[24 * 1024];
+            big[0] = 1;
+            cpu.spend(Cycles{100});
+            cpu.irq_disable();
+            cpu.spend(Cycles{static_cast<std::uint64_t>(big[0])});
+        });
+        b.on(1, [](Cpu& cpu) {
+            for (int i = 0; i < 100; ++i)
+                cpu.spend(Cycles{7});
+        });
+        CHECK(b.run() == &checks::kStackOverflow);
+    }
+    SUBCASE("mappings") {
+        const auto mappings = [] {
+            std::ifstream maps("/proc/self/maps");
+            std::size_t lines = 0;
+            for (std::string line; std::getline(maps, line);)
+                ++lines;
+            return lines;
+        };
+        const std::size_t before = mappings();
+        TestKernel kernel;
+        Machine machine(round_config(16384), kernel);
+        CHECK(machine.run(kBoot + 1us, kAllSteps) == RunEnd::kTime);
+        CHECK(mappings() < before + 3000);
+    }
+}
