@@ -18,7 +18,9 @@ public:
     Collector(std::vector<ExpectationResult>& results, bool complete) : results_(results), complete_(complete) {}
 
     void add(std::string what, std::string found, bool met, const SourcePlace& place, bool final_already = false) {
-        const Outcome outcome = !complete_ && !final_already ? Outcome::kNotReached : met ? Outcome::kMet : Outcome::kFailed;
+        const Outcome outcome = !complete_ && !final_already ? Outcome::kNotReached
+                                : met                        ? Outcome::kMet
+                                                             : Outcome::kFailed;
         results_.push_back({std::move(what), std::move(found), outcome, place});
     }
 
@@ -54,22 +56,24 @@ void judge_timer(const Scenario& scenario, const TimerExpectation& e, const RunF
                     f.fired && f.last_cpu == *e.fires_on, e.place);
     if (e.fires) {
         const auto plain = [](const std::uint64_t& n) { return fmt::format("{}", n); };
-        collect.add(fmt::format("{} fires {} times", name, range_text<std::uint64_t>(e.fires->min, e.fires->max, plain)),
-                    fmt::format("it fired {} times", f.fired), within(f.fired, e.fires->min, e.fires->max), e.place);
+        collect.add(
+            fmt::format("{} fires {} times", name, range_text<std::uint64_t>(e.fires->min, e.fires->max, plain)),
+            fmt::format("it fired {} times", f.fired), within(f.fired, e.fires->min, e.fires->max), e.place);
     }
     if (e.late) {
         const auto text = [](const sim::Duration& d) { return show(d); };
-        const bool met = f.fired && (!e.late->min || f.late_min >= *e.late->min) &&
-                         (!e.late->max || f.late_max <= *e.late->max);
+        const bool met =
+            f.fired && (!e.late->min || f.late_min >= *e.late->min) && (!e.late->max || f.late_max <= *e.late->max);
         collect.add(fmt::format("{} is late by {}", name, range_text<sim::Duration>(e.late->min, e.late->max, text)),
                     f.fired ? fmt::format("it was late by {} to {}", show(f.late_min), show(f.late_max)) : never, met,
                     e.place);
     }
     if (e.fires_at_min || e.fires_at_max) {
         const auto text = [](const sim::Time& t) { return show(t); };
-        collect.add(fmt::format("{} first fires at {}", name, range_text<sim::Time>(e.fires_at_min, e.fires_at_max, text)),
-                    f.fired ? fmt::format("it first fired at {}", show(f.first_fired)) : never,
-                    f.fired && within(f.first_fired, e.fires_at_min, e.fires_at_max), e.place);
+        collect.add(
+            fmt::format("{} first fires at {}", name, range_text<sim::Time>(e.fires_at_min, e.fires_at_max, text)),
+            f.fired ? fmt::format("it first fired at {}", show(f.first_fired)) : never,
+            f.fired && within(f.first_fired, e.fires_at_min, e.fires_at_max), e.place);
     }
 }
 

@@ -42,8 +42,8 @@ struct RunFacts {
     bool observed;  ///< timers were watched
 };
 
-/// One result a bound that an expectation states, in the order of the scenario. A scenario that expects a verdict is met if
-/// exactly that check failed; what else it expects then counts only as far as it was reached.
+/// One result a bound that an expectation states, in the order of the scenario. A scenario that expects a verdict is
+/// met if exactly that check failed; what else it expects then counts only as far as it was reached.
 std::vector<ExpectationResult> judge_expectations(const Scenario& scenario, const RunFacts& facts);
 
 /// Whether the verdict is one that the scenario asks for.

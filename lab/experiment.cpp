@@ -43,9 +43,8 @@ Experiment::Experiment(const Scenario& scenario, const ExperimentOptions& option
         locks_.push_back(std::make_unique<sim::SpinLock>(*machine_, machine_->lock_class("scenario " + lock), lock));
     for (const TimerPlan& plan : scenario.timers) {
         const auto it = std::find(scenario.locks.begin(), scenario.locks.end(), plan.callback.lock);
-        lock_of_timer_.push_back(it == scenario.locks.end()
-                                     ? nullptr
-                                     : locks_[static_cast<std::size_t>(it - scenario.locks.begin())].get());
+        lock_of_timer_.push_back(
+            it == scenario.locks.end() ? nullptr : locks_[static_cast<std::size_t>(it - scenario.locks.begin())].get());
     }
     if (options.checks || options.metrics) {
         obligations_ = std::make_unique<Obligations>(names_.size(), machine_->cpu_count(), [this](CpuId cpu) {
@@ -147,8 +146,8 @@ std::vector<Time> Experiment::stops() const {
     for (const Expectation& e : scenario_.expect)
         if (const auto* state = std::get_if<StateExpectation>(&e); state && state->at < until_)
             stops.push_back(state->at);
-    const Duration step = std::max((until_ - sim::kBoot) / static_cast<std::int64_t>(std::max(1u, options_.looks)),
-                                   Duration{1});
+    const Duration step =
+        std::max((until_ - sim::kBoot) / static_cast<std::int64_t>(std::max(1u, options_.looks)), Duration{1});
     for (Time t = sim::kBoot + step; t < until_; t += step)
         stops.push_back(t);
     stops.push_back(until_);
@@ -193,7 +192,8 @@ void Experiment::run() {
             break;
     }
     const bool complete = end_ == sim::RunEnd::kTime && until_ == sim::kBoot + scenario_.duration;
-    results_ = judge_expectations(scenario_, {figures_, readings_, machine_->verdict(), complete, obligations_ != nullptr});
+    results_ =
+        judge_expectations(scenario_, {figures_, readings_, machine_->verdict(), complete, obligations_ != nullptr});
 }
 
 }  // namespace ticklab::lab

@@ -1,9 +1,11 @@
 // One run of a scenario on a machine of its own, watched and judged.
 //
 // Rules
-//  - What happens depends on the scenario and the seed alone. Observers, the instants at which the run is looked at, and
+//  - What happens depends on the scenario and the seed alone. Observers, the instants at which the run is looked at,
+//  and
 //    whoever asks it to stop change nothing but the moment at which it ends.
-//  - The run is performed in stretches of virtual time; between two of them nothing moves, and states and structures are
+//  - The run is performed in stretches of virtual time; between two of them nothing moves, and states and structures
+//  are
 //    looked at.
 #pragma once
 

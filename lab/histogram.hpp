@@ -48,8 +48,8 @@ private:
         if (bucket < kSmall)
             return bucket;
         const unsigned shift = static_cast<unsigned>(bucket >> kPrecisionBits) - 1;
-        const std::uint64_t mantissa = (bucket & ((std::uint64_t{1} << kPrecisionBits) - 1)) |
-                                       (std::uint64_t{1} << kPrecisionBits);
+        const std::uint64_t mantissa =
+            (bucket & ((std::uint64_t{1} << kPrecisionBits) - 1)) | (std::uint64_t{1} << kPrecisionBits);
         return (mantissa << shift) + ((std::uint64_t{1} << shift) - 1);
     }
 

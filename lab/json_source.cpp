@@ -26,10 +26,6 @@ public:
     JsonSourceBuilder(JsonSource& source, std::vector<InputError>& errors) : source_(source), errors_(errors) {
         if (source_.text_.starts_with("\xef\xbb\xbf"))
             cursor_ = 3;
-        source_.line_starts_.push_back(0);
-        for (std::size_t i = 0; i < source_.text_.size(); ++i)
-            if (source_.text_[i] == '\n')
-                source_.line_starts_.push_back(static_cast<std::uint32_t>(i + 1));
     }
 
     bool null() { return scalar(nullptr); }
@@ -311,6 +307,7 @@ std::optional<JsonSource> JsonSource::parse(std::string file, std::string text, 
     JsonSource source;
     source.file_ = std::move(file);
     source.text_ = std::move(text);
+    source.index_text();
     JsonSourceBuilder builder(source, errors);
     constexpr bool kStrict = true, kComments = true;
     if (!json::sax_parse(source.text_, &builder, json::input_format_t::json, kStrict, kComments))
@@ -398,13 +395,32 @@ JsonSource::NodeIndex JsonSource::find(const std::string& pointer) const {
     return node;
 }
 
+void JsonSource::index_text() {
+    std::uint32_t characters = 0;
+    line_starts_.push_back(0);
+    for (std::size_t i = 0; i < text_.size(); ++i) {
+        if (i % kCharacterBlock == 0)
+            characters_before_.push_back(characters);
+        characters += (static_cast<unsigned char>(text_[i]) & 0xc0) != 0x80 ? 1 : 0;
+        if (text_[i] == '\n')
+            line_starts_.push_back(static_cast<std::uint32_t>(i + 1));
+    }
+    characters_before_.push_back(characters);
+}
+
+std::uint32_t JsonSource::characters_before(std::uint32_t offset) const {
+    const std::size_t block = std::min(offset / kCharacterBlock, (text_.size() - 1) / kCharacterBlock);
+    std::uint32_t characters = characters_before_[block];
+    for (std::size_t i = block * kCharacterBlock; i < offset; ++i)
+        characters += (static_cast<unsigned char>(text_[i]) & 0xc0) != 0x80 ? 1 : 0;
+    return characters;
+}
+
 SourcePlace JsonSource::place_at(const std::string& pointer, std::uint32_t offset) const {
     const auto after = std::upper_bound(line_starts_.begin(), line_starts_.end(), offset);
     const std::uint32_t line_start = *(after - 1);
-    int column = 1;
-    for (std::uint32_t i = line_start; i < offset; ++i)
-        column += (static_cast<unsigned char>(text_[i]) & 0xc0) != 0x80 ? 1 : 0;
-    return {pointer, static_cast<int>(after - line_starts_.begin()), column};
+    const std::uint32_t column = characters_before(offset) - characters_before(line_start) + 1;
+    return {pointer, static_cast<int>(after - line_starts_.begin()), static_cast<int>(column)};
 }
 
 const std::string* JsonSource::origin_of(const std::string& pointer) const {

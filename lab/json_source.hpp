@@ -63,6 +63,10 @@ private:
         std::string key;  ///< or the index in the array
     };
 
+    static constexpr std::size_t kCharacterBlock = 256;
+
+    void index_text();
+    std::uint32_t characters_before(std::uint32_t offset) const;
     NodeIndex find(const std::string& pointer) const;
     SourcePlace place_at(const std::string& pointer, std::uint32_t offset) const;
     /// The --set that put there what is at `pointer`; null if the file did.
@@ -73,6 +77,8 @@ private:
     nlohmann::json root_;
     std::vector<Node> nodes_;
     std::vector<std::uint32_t> line_starts_;
+    /// Number of characters before each kCharacterBlock-th byte: long lines would make columns costly else.
+    std::vector<std::uint32_t> characters_before_;
     std::map<std::string, std::string> overrides_;  ///< pointer -> argument
 };
 

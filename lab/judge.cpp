@@ -20,7 +20,8 @@ Duration hardware_allowance(const sim::MachineConfig& config) {
     constexpr std::uint64_t kSlowestDivider = 128;
     const Duration apic_tick{static_cast<std::int64_t>(kSlowestDivider * 1'000'000'000'000 / config.apic_bus_hz + 1)};
     const Duration hpet_tick{static_cast<std::int64_t>(config.hpet_period_fs / 1000 + 1)};
-    const Duration flights = config.timer_fly + config.msi_fly + config.ioapic_fly + config.ipi_fly + config.ipi_fly_remote;
+    const Duration flights =
+        config.timer_fly + config.msi_fly + config.ioapic_fly + config.ipi_fly + config.ipi_fly_remote;
     return 2 * idle + apic_tick + 2 * hpet_tick + flights + config.quantum;
 }
 
@@ -69,12 +70,13 @@ void Judge::judge(const Firing& firing) {
     if (quiet <= allowance_)
         return;
     failed_ = true;
-    machine_.fail(checks::kTimerLate,
-                  fmt::format("timer {}: the callback started at {}, {} after the latest instant promised ({}); CPU {} was "
-                              "idle or in user mode for {} of that, and hardware explains {}",
-                              names_.timer_name(firing.timer), show(firing.at), show(firing.at - firing.not_after),
-                              show(firing.not_after), firing.cpu, show(quiet), show(allowance_)),
-                  firing.cpu, firing.record);
+    machine_.fail(
+        checks::kTimerLate,
+        fmt::format("timer {}: the callback started at {}, {} after the latest instant promised ({}); CPU {} was "
+                    "idle or in user mode for {} of that, and hardware explains {}",
+                    names_.timer_name(firing.timer), show(firing.at), show(firing.at - firing.not_after),
+                    show(firing.not_after), firing.cpu, show(quiet), show(allowance_)),
+        firing.cpu, firing.record);
 }
 
 std::optional<Finding> Judge::lost(const Owed& owed, Time now, bool last) const {

@@ -2,13 +2,15 @@
 //
 // Rules
 //  - A pure observer: emits nothing, spends no time, makes no choices. With or without it the run is the same.
-//  - Lateness (XT-P2, LW and HR likewise): callback start - not_after <= the time in which the CPU that ran it was not idle
-//    and not in user mode, plus hardware_allowance(). The CPU is answerable from the moment the arming was in force, the
-//    timer was on it, and no CPU was on its way up or down (XT 10.4).
+//  - Lateness (XT-P2, LW and HR likewise): callback start - not_after <= the time in which the CPU that ran it was not
+//  idle
+//    and not in user mode, plus hardware_allowance(). The CPU is answerable from the moment the arming was in force,
+//    the timer was on it, and no CPU was on its way up or down (XT 10.4).
 //  - Lost: not_after is past, and since then the CPU that has the timer was idle or in user mode for longer than that
 //    allowance, and at least kLostGrace unless the run is over. A CPU that is off-line excuses nothing once the hotplug
 //    operation is over.
-//  - Uncovered: all CPUs sleep, none of them stalled, and the engine's next activity is later than an armed timer's bound allows (DESIGN 5).
+//  - Uncovered: all CPUs sleep, none of them stalled, and the engine's next activity is later than an armed timer's
+//  bound allows (DESIGN 5).
 #pragma once
 
 #include <deque>
@@ -23,8 +25,8 @@
 
 namespace ticklab::lab {
 
-/// What hardware may add to a promise beyond time spent in the kernel: entry and exit of the deepest idle state (twice, for
-/// a wake-up by broadcast), flights of messages, ticks of the comparators, and the quantum (MA 12.1).
+/// What hardware may add to a promise beyond time spent in the kernel: entry and exit of the deepest idle state (twice,
+/// for a wake-up by broadcast), flights of messages, ticks of the comparators, and the quantum (MA 12.1).
 sim::Duration hardware_allowance(const sim::MachineConfig& config);
 
 class Judge final : public sim::RecordConsumer {

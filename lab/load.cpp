@@ -97,8 +97,8 @@ private:
         if (online())
             perform(context_.verbs.arm_call(timer(i), sim::saturating_add(at, timeout)), cause);
         if (context_.verbs.cancel && draw(kCancelled, kPartsPerMillion) < static_cast<std::uint64_t>(count(2))) {
-            cancel_at_[i] = at + Duration{static_cast<std::int64_t>(
-                                     draw(kCancelAt, static_cast<std::uint64_t>(timeout.count())))};
+            cancel_at_[i] =
+                at + Duration{static_cast<std::int64_t>(draw(kCancelAt, static_cast<std::uint64_t>(timeout.count())))};
             cancels_.insert({cancel_at_[i], i});
         }
     }
@@ -167,7 +167,8 @@ private:
             return sim::kNever;
         down_ = !down_;
         sim::VerbCall call;
-        call.verb = &machine_verbs()[static_cast<std::size_t>(down_ ? MachineVerb::kCpuOffline : MachineVerb::kCpuOnline)];
+        call.verb =
+            &machine_verbs()[static_cast<std::size_t>(down_ ? MachineVerb::kCpuOffline : MachineVerb::kCpuOnline)];
         call.arguments.emplace_back(std::int64_t{cpu_});
         call.cause = cause;
         context_.performer.start(0, call, true);
@@ -335,8 +336,7 @@ Duration LoadSource::span(std::size_t argument, const Site& site) {
 
 Duration LoadSource::gap(std::size_t argument) {
     const std::uint64_t mean = kRatePeriodPs / static_cast<std::uint64_t>(count(argument));
-    return Duration{static_cast<std::int64_t>(
-        1 + context_.machine.choices().exponential(kArrival, choices_, mean))};
+    return Duration{static_cast<std::int64_t>(1 + context_.machine.choices().exponential(kArrival, choices_, mean))};
 }
 
 std::uint64_t LoadSource::draw(const Site& site, std::uint64_t bound) {

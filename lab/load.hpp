@@ -1,7 +1,8 @@
 // Load generators (lab/load_decls.hpp): for each CPU of a "load" entry one source of the engine.
 //
 // Rules
-//  - All draws come from the choices, under the stable name "GENERATOR#n/cpuC" (n counts the entries of that generator) and a
+//  - All draws come from the choices, under the stable name "GENERATOR#n/cpuC" (n counts the entries of that generator)
+//  and a
 //    root of its own for each event, so that one event more or less leaves the others alone (MA 7.1).
 //  - An event whose CPU is off-line does nothing; the generator goes on when it is back.
 #pragma once
@@ -26,8 +27,8 @@ struct LoadTimer {
     sim::Duration period{};  ///< arms itself again in its callback; zero for not
 };
 
-/// The verbs of a kernel that load needs: how to arm a timer and how to cancel it, with a timer and an instant as the only
-/// arguments that must be given. Null where the kernel has none.
+/// The verbs of a kernel that load needs: how to arm a timer and how to cancel it, with a timer and an instant as the
+/// only arguments that must be given. Null where the kernel has none.
 struct TimerVerbs {
     const sim::VerbDecl* arm = nullptr;
     const sim::VerbDecl* cancel = nullptr;
@@ -37,8 +38,8 @@ struct TimerVerbs {
     sim::VerbCall cancel_call(sim::TimerIndex timer) const;
 };
 
-/// The timers that the load of a scenario needs, in the order of their indices after the scenario's own. A generator's are
-/// `first` to `first + count` of each CPU in turn.
+/// The timers that the load of a scenario needs, in the order of their indices after the scenario's own. A generator's
+/// are `first` to `first + count` of each CPU in turn.
 std::vector<LoadTimer> load_timers(const Scenario& scenario);
 
 /// What all generators of a run work with.

@@ -26,11 +26,8 @@ std::string show(sim::Duration d) {
         int digits;
         const char* name;
     };
-    static constexpr std::array<Unit, 5> kUnits{{{1'000'000'000'000, 12, "s"},
-                                                 {1'000'000'000, 9, "ms"},
-                                                 {1'000'000, 6, "us"},
-                                                 {1'000, 3, "ns"},
-                                                 {1, 0, "ps"}}};
+    static constexpr std::array<Unit, 5> kUnits{
+        {{1'000'000'000'000, 12, "s"}, {1'000'000'000, 9, "ms"}, {1'000'000, 6, "us"}, {1'000, 3, "ns"}, {1, 0, "ps"}}};
     const std::int64_t count = d.count();
     if (count == 0)
         return "0";
@@ -92,11 +89,12 @@ std::optional<Finding> Obligations::end(const Operation& operation, Time at) {
     if (operation.role == TimerRole::kSyncCancel && alone)
         for (const CpuId cpu : t.running)
             if (cpu != operation.cpu)
-                finding = Finding{&checks::kTimerAfterCancel,
-                                  fmt::format("a cancel that waits returned at {}, and the callback is still running on "
-                                              "CPU {}",
-                                              show(at), cpu),
-                                  operation.cpu};
+                finding =
+                    Finding{&checks::kTimerAfterCancel,
+                            fmt::format("a cancel that waits returned at {}, and the callback is still running on "
+                                        "CPU {}",
+                                        show(at), cpu),
+                            operation.cpu};
     if (--t.under_way == 0)
         close_group(t, at);
     return finding;
@@ -221,15 +219,14 @@ std::optional<Finding> Obligations::unexpected(const Timer& t, CpuId cpu, Time a
                        cpu};
     }
     if (t.past == Past::kCancelled)
-        return Finding{&checks::kTimerAfterCancel,
-                       fmt::format("the callback started at {}, and a cancel had returned at {}", show(at),
-                                   show(t.past_at)),
-                       cpu};
+        return Finding{
+            &checks::kTimerAfterCancel,
+            fmt::format("the callback started at {}, and a cancel had returned at {}", show(at), show(t.past_at)), cpu};
     if (t.past == Past::kFired)
-        return Finding{&checks::kTimerTwice,
-                       fmt::format("the callback started at {}; its one arming was used up at {}", show(at),
-                                   show(t.past_at)),
-                       cpu};
+        return Finding{
+            &checks::kTimerTwice,
+            fmt::format("the callback started at {}; its one arming was used up at {}", show(at), show(t.past_at)),
+            cpu};
     return Finding{&checks::kTimerTwice, fmt::format("the callback started at {}; the timer was never armed", show(at)),
                    cpu};
 }

@@ -1,20 +1,25 @@
-// What a kernel owes to the timers of a scenario, kept from the outside: the times at which its public operations began and
-// returned, what they promised, and when callbacks started.
+// What a kernel owes to the timers of a scenario, kept from the outside: the times at which its public operations began
+// and returned, what they promised, and when callbacks started.
 //
 // Rules
-//  (1) The linearisation point of an operation is hidden inside the kernel's locks: it lies somewhere in [begin, end] of the
+//  (1) The linearisation point of an operation is hidden inside the kernel's locks: it lies somewhere in [begin, end]
+//  of the
 //      operation. An arming is certainly in force only after its operation returned, certainly not before it began.
-//  (2) Operations on one timer that overlap in time make up a group. A group that arms and does not cancel leaves exactly one
+//  (2) Operations on one timer that overlap in time make up a group. A group that arms and does not cancel leaves
+//  exactly one
 //      arming in force; one that does both leaves one or none, so nothing is owed, but a callback is no fault.
-//  (3) What was in force before a group is revoked when the group is over. If it was due by then, a CPU may have taken it
-//      from the queue before: its callback may still start, as long as that CPU has not been idle or in user mode since.
-//      Only a cancel that waits (kSyncCancel) promises more: nothing runs or will run once it has returned.
-//  (4) One start of the callback uses up one arming, the oldest that it can stand for. Where it may stand for several, none
+//  (3) What was in force before a group is revoked when the group is over. If it was due by then, a CPU may have taken
+//  it
+//      from the queue before: its callback may still start, as long as that CPU has not been idle or in user mode
+//      since. Only a cancel that waits (kSyncCancel) promises more: nothing runs or will run once it has returned.
+//  (4) One start of the callback uses up one arming, the oldest that it can stand for. Where it may stand for several,
+//  none
 //      of the others is owed any more.
 //  (5) Every rule above errs towards silence: a finding is a broken promise whatever the true order was.
-//  (6) Calls come in the order in which the machine performs the CPUs' interleaving points, and linearisation points are
-//      such points. So operations of which one returned before the other was begun, in the order of calls, do not overlap,
-//      whatever the private ends of their CPUs' times are.
+//  (6) Calls come in the order in which the machine performs the CPUs' interleaving points, and linearisation points
+//  are
+//      such points. So operations of which one returned before the other was begun, in the order of calls, do not
+//      overlap, whatever the private ends of their CPUs' times are.
 #pragma once
 
 #include <cstdint>
@@ -82,8 +87,8 @@ public:
         sim::CpuId cpu = sim::kNoCpu;
         std::uint64_t id = 0;
     };
-    /// Before a verb of `role` on `timer` is performed. `promise` is for kArm; one that is never to be kept (not_before is
-    /// kNever) says that the arming has no effect.
+    /// Before a verb of `role` on `timer` is performed. `promise` is for kArm; one that is never to be kept (not_before
+    /// is kNever) says that the arming has no effect.
     Operation begin(sim::TimerIndex timer, sim::TimerRole role, sim::CpuId cpu, sim::Time at,
                     const sim::TimerPromise& promise = {});
     /// After it has returned.
@@ -101,7 +106,8 @@ public:
             if (const std::optional<Owed> owed = owed_by(i))
                 visit(*owed);
     }
-    /// Whether the timer is certainly not armed: nothing is in force, going on, or taken from the queue and not yet run.
+    /// Whether the timer is certainly not armed: nothing is in force, going on, or taken from the queue and not yet
+    /// run.
     bool certainly_idle(sim::TimerIndex timer) const;
     void count_lost() { ++counters_.lost; }
 

@@ -115,8 +115,8 @@ void Performer::perform(Cpu& cpu, Slot& slot) {
     call.cause = cpu.cause();
 
     const std::size_t timer_at = parameter_of_type(verb, ValueType::kTimer);
-    const bool observed = obligations_ && verb.role != TimerRole::kNone && timer_at < call.arguments.size() &&
-                          call.has(timer_at);
+    const bool observed =
+        obligations_ && verb.role != TimerRole::kNone && timer_at < call.arguments.size() && call.has(timer_at);
     TimerIndex timer = 0;
     if (observed) {
         timer = static_cast<TimerIndex>(call.get<std::int64_t>(timer_at));

@@ -31,8 +31,8 @@ public:
         judge_ = judge;
     }
 
-    /// A verb of the kernel or, `of_machine`, of lab/machine_verbs.hpp, on CPU `on`. From script and load activities, or from
-    /// code on a CPU. Machine verbs that hold are the script's own business.
+    /// A verb of the kernel or, `of_machine`, of lab/machine_verbs.hpp, on CPU `on`. From script and load activities,
+    /// or from code on a CPU. Machine verbs that hold are the script's own business.
     void start(sim::CpuId on, const sim::VerbCall& call, bool of_machine);
     /// A verb of the kernel, here and now: from a callback.
     void perform_here(sim::Cpu& cpu, const sim::VerbCall& call);

@@ -19,12 +19,11 @@ public:
     explicit QuietLog(sim::CpuId cpu_count) : cpus_(cpu_count) {}
 
     void consume(const sim::Record& record);
-    /// Quiet time of `cpu` in [from, to]. Intervals older than the last kMaxIntervals of a CPU are forgotten and count as busy.
+    /// Quiet time of `cpu` in [from, to]. Intervals older than the last kMaxIntervals of a CPU are forgotten and count
+    /// as busy.
     sim::Duration quiet(sim::CpuId cpu, sim::Time from, sim::Time to) const;
     /// Whether a stall that befell the CPU in idle or user mode lasts beyond `at`.
-    bool stalled(sim::CpuId cpu, sim::Time at) const {
-        return cpus_[cpu].open != sim::kNever && cpus_[cpu].open > at;
-    }
+    bool stalled(sim::CpuId cpu, sim::Time at) const { return cpus_[cpu].open != sim::kNever && cpus_[cpu].open > at; }
 
 private:
     static constexpr std::size_t kMaxIntervals = 1024;

@@ -32,11 +32,16 @@ Json timers_json(const RunReport& r) {
                          {"last_cpu", t.figures.last_cpu}});
     Json lateness = nullptr;
     if (h.count() != 0)
-        lateness = {{"min", h.min() / 1000}, {"p50", p(5000)},   {"p90", p(9000)},
+        lateness = {{"min", h.min() / 1000}, {"p50", p(5000)},  {"p90", p(9000)},
                     {"p99", p(9900)},        {"p999", p(9990)}, {"max", h.max() / 1000}};
-    return {{"armed", r.timers.armed},           {"fired", r.timers.fired}, {"cancelled", r.timers.cancelled},
-            {"superseded", r.timers.superseded}, {"lost", r.timers.lost},   {"early", r.timers.early},
-            {"lateness_ns", std::move(lateness)}, {"worst", std::move(worst)}};
+    return {{"armed", r.timers.armed},
+            {"fired", r.timers.fired},
+            {"cancelled", r.timers.cancelled},
+            {"superseded", r.timers.superseded},
+            {"lost", r.timers.lost},
+            {"early", r.timers.early},
+            {"lateness_ns", std::move(lateness)},
+            {"worst", std::move(worst)}};
 }
 
 Json cpus_json(const RunReport& r) {

@@ -64,8 +64,8 @@ void timers(Text& t, const RunReport& r) {
         return;
     }
     const TimerCounters& c = r.timers;
-    t.line("timers    armed {}, fired {}, cancelled {}, superseded {}, early {}, lost {}", c.armed, c.fired, c.cancelled,
-           c.superseded, c.early, c.lost);
+    t.line("timers    armed {}, fired {}, cancelled {}, superseded {}, early {}, lost {}", c.armed, c.fired,
+           c.cancelled, c.superseded, c.early, c.lost);
     const Histogram& h = r.lateness_ps;
     if (h.count() == 0)
         return;
@@ -76,8 +76,9 @@ void timers(Text& t, const RunReport& r) {
         width = std::max(width, timer.name.size());
     for (std::size_t i = 0; i < std::min(r.worst.size(), kMaxTimerRows); ++i) {
         const RunReport::Timer& timer = r.worst[i];
-        t.line("{:<10}{:<{}}  fired {:>6}, last on CPU {:>3}, late by {} to {}", i == 0 ? "worst" : "", timer.name, width,
-               timer.figures.fired, timer.figures.last_cpu, brief(timer.figures.late_min), brief(timer.figures.late_max));
+        t.line("{:<10}{:<{}}  fired {:>6}, last on CPU {:>3}, late by {} to {}", i == 0 ? "worst" : "", timer.name,
+               width, timer.figures.fired, timer.figures.last_cpu, brief(timer.figures.late_min),
+               brief(timer.figures.late_max));
     }
 }
 
@@ -90,8 +91,8 @@ std::string share(Duration part, Duration whole) {
 }
 
 void cpus(Text& t, const RunReport& r) {
-    std::string header = fmt::format("{:>5} {:>8} {:>8} {:>7} {:>7} {:>9} {:>9}", "CPU", "wakeups", "irqs", "user", "irq",
-                                     "lock wait", "stalled");
+    std::string header = fmt::format("{:>5} {:>8} {:>8} {:>7} {:>7} {:>9} {:>9}", "CPU", "wakeups", "irqs", "user",
+                                     "irq", "lock wait", "stalled");
     for (const std::string& state : r.c_states)
         header += fmt::format(" {:>7}", state);
     t.line("");
@@ -99,9 +100,9 @@ void cpus(Text& t, const RunReport& r) {
     const Duration whole = r.reached - sim::kBoot;
     for (std::size_t c = 0; c < std::min(r.cpus.size(), kMaxCpuRows); ++c) {
         const sim::CpuCounters& k = r.cpus[c];
-        std::string row = fmt::format("{:>5} {:>8} {:>8} {:>7} {:>7} {:>9} {:>9}", c, k.wakeups, k.interrupts,
-                                      share(k.user_time, whole), share(k.irq_time, whole), brief(k.lock_wait),
-                                      brief(k.stalled));
+        std::string row =
+            fmt::format("{:>5} {:>8} {:>8} {:>7} {:>7} {:>9} {:>9}", c, k.wakeups, k.interrupts,
+                        share(k.user_time, whole), share(k.irq_time, whole), brief(k.lock_wait), brief(k.stalled));
         for (const Duration residency : k.residency)
             row += fmt::format(" {:>7}", share(residency, whole));
         t.line("{}", row);
@@ -120,8 +121,8 @@ void locks(Text& t, const RunReport& r) {
            "max held");
     for (std::size_t i = 0; i < std::min(contended, kMaxLockRows); ++i) {
         const sim::LockCounters& k = r.locks[i].counters;
-        t.line("  {:<26} {:>9} {:>9} {:>10} {:>10} {:>10}", r.locks[i].name, k.acquired, k.contended, brief(k.wait_total),
-               brief(k.wait_max), brief(k.held_max));
+        t.line("  {:<26} {:>9} {:>9} {:>10} {:>10} {:>10}", r.locks[i].name, k.acquired, k.contended,
+               brief(k.wait_total), brief(k.wait_max), brief(k.held_max));
     }
     if (contended > kMaxLockRows)
         t.line("  and {} more", contended - kMaxLockRows);
@@ -175,10 +176,10 @@ std::string text_report(const RunReport& r, bool colour) {
     Text t(colour);
     t.line("{}", t.bold(r.scenario));
     t.line("kernel    {} {}, {} CPUs, seed {}", r.kernel, r.kernel_version, r.cpu_count, r.seed);
-    static constexpr std::array<std::string_view, 4> kEnds{"", ", ended by a failed check", ", ended by its bound on steps",
-                                                           ", interrupted"};
-    t.line("run       {} of virtual time{}; {} steps, {} records", show(r.reached), kEnds[static_cast<std::size_t>(r.end)],
-           r.steps, r.records);
+    static constexpr std::array<std::string_view, 4> kEnds{"", ", ended by a failed check",
+                                                           ", ended by its bound on steps", ", interrupted"};
+    t.line("run       {} of virtual time{}; {} steps, {} records", show(r.reached),
+           kEnds[static_cast<std::size_t>(r.end)], r.steps, r.records);
     t.line("digest    {}", r.digest.hex());
     timers(t, r);
     t.line("energy    {}.{:06} mJ", r.energy_nj / 1'000'000, r.energy_nj % 1'000'000);

@@ -28,9 +28,7 @@ std::uint64_t hash_of(const sim::Value& value) {
                                   value));
 }
 
-bool holds(const Step& step) {
-    return step.of_machine && machine_verb_of(*step.call.verb) == MachineVerb::kCpuHold;
-}
+bool holds(const Step& step) { return step.of_machine && machine_verb_of(*step.call.verb) == MachineVerb::kCpuHold; }
 
 }  // namespace
 

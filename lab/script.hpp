@@ -1,11 +1,13 @@
-// Takes the steps of a scenario's script and faults: those with an instant by one source of the engine, those with a site when a
-// CPU reaches it (MA 8).
+// Takes the steps of a scenario's script and faults: those with an instant by one source of the engine, those with a
+// site when a CPU reaches it (MA 8).
 //
 // Rules
 //  - Steps of one instant are taken in file order. A step is taken once.
-//  - The root of what a step leads to (MA 7.1) is made of what the step says, not of its place in the file, so that removing
+//  - The root of what a step leads to (MA 7.1) is made of what the step says, not of its place in the file, so that
+//  removing
 //    another step leaves the answers alone.
-//  - A site's steps are counted each for itself, over the CPUs that match. cpu.hold holds the CPU that reached the site.
+//  - A site's steps are counted each for itself, over the CPUs that match. cpu.hold holds the CPU that reached the
+//  site.
 #pragma once
 
 #include <cstdint>

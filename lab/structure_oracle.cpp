@@ -39,8 +39,8 @@ std::optional<Finding> StructureOracle::shapes(const sim::TimerClient& names) co
         const Entry& b = by_timer_[i];
         if (a.timer == b.timer)
             return Finding{&checks::kMembership,
-                           fmt::format("timer {} is in the {} of CPU {} and in the {} of CPU {}", names.timer_name(a.timer),
-                                       a.where, a.owner, b.where, b.owner),
+                           fmt::format("timer {} is in the {} of CPU {} and in the {} of CPU {}",
+                                       names.timer_name(a.timer), a.where, a.owner, b.where, b.owner),
                            a.owner};
     }
     const std::span<const Entry> all = by_place_;
@@ -105,8 +105,8 @@ std::optional<Finding> StructureOracle::membership(const Obligations& obligation
     for (const Entry& e : by_timer_)
         if (e.where != kInactive && e.timer < obligations.timer_count() && obligations.certainly_idle(e.timer))
             return Finding{&checks::kMembership,
-                           fmt::format("timer {} is in the {} of CPU {}, and nothing armed it", names.timer_name(e.timer),
-                                       e.where, e.owner),
+                           fmt::format("timer {} is in the {} of CPU {}, and nothing armed it",
+                                       names.timer_name(e.timer), e.where, e.owner),
                            e.owner};
     std::optional<Finding> finding;
     obligations.for_each_owed([&](const Owed& owed) {

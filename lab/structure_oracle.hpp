@@ -30,7 +30,8 @@ public:
     /// Order of heaps and lists, each timer in one place only.
     std::optional<Finding> shapes(const sim::TimerClient& names) const;
     /// What is queued against what was asked for, at `now`. Silent on a kernel that shows nothing.
-    std::optional<Finding> membership(const Obligations& obligations, const sim::TimerClient& names, sim::Time now) const;
+    std::optional<Finding> membership(const Obligations& obligations, const sim::TimerClient& names,
+                                      sim::Time now) const;
     /// Where the timer is queued or tracked; null if nowhere. After look().
     const Entry* find(sim::TimerIndex timer) const;
 

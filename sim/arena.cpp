@@ -14,7 +14,7 @@ struct Arena::Header {
     static constexpr std::uint64_t kLive = 0x4152454e41ull;
     static constexpr std::uint64_t kFreed = 0x4652454544ull;
 
-    Header* next;
+    std::size_t index;  // in blocks_
     std::size_t bytes;
     std::uint64_t state;
     std::uint64_t padding;
@@ -24,11 +24,8 @@ struct Arena::Header {
 };
 
 Arena::~Arena() {
-    while (first_) {
-        Header* const next = first_->next;
-        std::free(first_);
-        first_ = next;
-    }
+    for (Header* block : blocks_)
+        std::free(block);
 }
 
 void* Arena::allocate_at_boot(std::size_t bytes) {
@@ -36,10 +33,10 @@ void* Arena::allocate_at_boot(std::size_t bytes) {
     if (!block)
         throw std::bad_alloc();
     auto* const header = static_cast<Header*>(block);
-    header->next = first_;
+    header->index = blocks_.size();
     header->bytes = bytes;
     header->state = Header::kLive;
-    first_ = header;
+    blocks_.push_back(header);
     live_bytes_ += bytes;
     ++live_count_;
     return header->memory();
@@ -66,9 +63,7 @@ void* Arena::allocate(Cpu& cpu, std::size_t bytes, const Site& site, bool atomic
 
 void Arena::free(Cpu& cpu, void* memory) {
     Header* const header = Header::of(memory);
-    bool known = false;
-    for (const Header* h = first_; h && !known; h = h->next)
-        known = h == header;
+    const bool known = header->index < blocks_.size() && blocks_[header->index] == header;
     if (!known || header->state != Header::kLive)
         cpu.fail(checks::kDoubleFree, known ? "memory freed twice" : "memory that was never allocated is freed");
     header->state = Header::kFreed;

@@ -44,7 +44,7 @@ public:
 
 private:
     struct Header;
-    Header* first_ = nullptr;
+    std::vector<Header*> blocks_;
     std::size_t live_bytes_ = 0;
     std::size_t live_count_ = 0;
     std::uint64_t failures_ = 0;

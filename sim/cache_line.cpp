@@ -13,8 +13,7 @@ std::uint64_t sharer_bit(const Cpu& cpu) { return std::uint64_t{1} << (cpu.id() 
 }  // namespace
 
 void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
-    if (magic_ != kLive) [[unlikely]]
-        cpu.fail(checks::kUseAfterFree, "access to memory that was freed or never initialised");
+    require_live(cpu);
     cpu.sync();
     const MachinePrices& prices = cpu.machine_.prices();
     const bool hit = write ? owner_ == cpu.id() && sharers_ == sharer_bit(cpu) : (sharers_ & sharer_bit(cpu)) != 0;
@@ -32,9 +31,14 @@ void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
         owner_ = cpu.id();
         sharers_ = sharer_bit(cpu);
         free_at_ = cpu.clock_.now();
-        if (monitor_ && monitor_ != &cpu) {
-            Cpu* const watcher = monitor_;
-            monitor_ = nullptr;
+        for (Cpu** link = &monitors_; *link;) {
+            Cpu* const watcher = *link;
+            if (watcher == &cpu) {
+                link = &watcher->next_monitor_;
+                continue;
+            }
+            *link = watcher->next_monitor_;
+            watcher->next_monitor_ = nullptr;
             watcher->monitor_written(free_at_, cpu.cause());
         }
         for (Cpu* poller = pollers_; poller; poller = poller->next_poller_)
@@ -46,6 +50,25 @@ void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
         if (!hit)
             free_at_ = cpu.clock_.now();
     }
+}
+
+void CacheLine::require_live(Cpu& cpu) const {
+    if (magic_ != kLive) [[unlikely]]
+        cpu.fail(checks::kUseAfterFree, "access to memory that was freed or never initialised");
+}
+
+void CacheLine::add_monitor(Cpu& cpu) {
+    cpu.next_monitor_ = monitors_;
+    monitors_ = &cpu;
+}
+
+void CacheLine::remove_monitor(Cpu& cpu) {
+    for (Cpu** link = &monitors_; *link; link = &(*link)->next_monitor_)
+        if (*link == &cpu) {
+            *link = cpu.next_monitor_;
+            cpu.next_monitor_ = nullptr;
+            return;
+        }
 }
 
 void CacheLine::add_poller(Cpu& cpu) {

@@ -27,6 +27,14 @@ public:
     /// `cpu` waits for a write to this line (see spin_until): it is woken by the next one.
     void add_poller(Cpu& cpu);
     void remove_poller(Cpu& cpu);
+    /// `cpu` is told of the next write by another CPU (monitor).
+    void add_monitor(Cpu& cpu);
+    /// Harmless if `cpu` has been told already.
+    void remove_monitor(Cpu& cpu);
+    /// When the last grant ended.
+    Time free_at() const { return free_at_; }
+    /// Verdict memory.use_after_free if the memory of this line was freed.
+    void require_live(Cpu& cpu) const;
 
 private:
     friend class Cpu;
@@ -38,8 +46,8 @@ private:
     /// another is charged a hit.
     std::uint64_t sharers_ = 0;
     Time free_at_ = kBoot;
-    Cpu* monitor_ = nullptr;
-    Cpu* pollers_ = nullptr;  // linked through Cpu::next_poller_
+    Cpu* monitors_ = nullptr;  // linked through Cpu::next_monitor_
+    Cpu* pollers_ = nullptr;   // linked through Cpu::next_poller_
 };
 
 }  // namespace ticklab::sim

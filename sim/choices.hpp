@@ -55,7 +55,10 @@ private:
 class ChoiceContext {
 public:
     explicit ChoiceContext(std::uint64_t owner = 0) : owner_(owner) {}
+    /// Starts a root operation; the one that goes on already keeps its ordinals, so that no key comes twice.
     void begin(std::uint64_t root) {
+        if (root == root_)
+            return;
         root_ = root;
         used_ = 0;
     }

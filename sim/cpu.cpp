@@ -53,6 +53,10 @@ void Cpu::spend_interruptible(const Price& price) {
             clock_ = end;
             return;
         }
+        if (may_run_ahead(end.now())) {
+            clock_ = end;
+            return;
+        }
         shift_on_stall_ = true;
         const Duration stalled_before = counters_.stalled;
         wait(end.now(), true);
@@ -180,6 +184,7 @@ void Cpu::run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t 
     else
         record = record_caused(cause.record, entry, vector);
     thread.cause_ = Cause{record, root};
+    drain_stores();
     {
         const Frame frame(*this, is_nmi ? "NMI" : "interrupt");
         pay(entry_price);
@@ -203,19 +208,24 @@ void Cpu::run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t 
     if (irq_depth_ == 0)
         counters_.irq_time += clock_.now() - began;
     // IRET is a window: whatever arrived meanwhile is taken by the caller's loop, in order.
+    drain_stores();
     take_turn();
 }
 
 void Cpu::irq_enable() {
+    if (!held_locks_.empty())
+        machine_.lock_checker().irqs_enabled_under_lock(*this);
     irqs_enabled_ = true;
     sync();
 }
 
 void Cpu::at(const Site& site) {
     SiteWatcher* const watcher = machine_.site_watcher();
-    if (!watcher)
+    if (!watcher && !stalls_)
         return;
     sync();
+    if (!watcher)
+        return;
     const Time until = watcher->reached(*this, site);
     if (until > clock_.now())
         hold(site, until);
@@ -273,10 +283,11 @@ WakeReason Cpu::mwait(unsigned c_state, bool break_on_interrupt) { return sleep(
 void Cpu::monitor(CacheLine& line) {
     sync();
     if (monitored_)
-        monitored_->monitor_ = nullptr;
+        monitored_->remove_monitor(*this);
     monitored_ = &line;
-    line.monitor_ = this;
-    monitor_triggered_ = false;
+    line.add_monitor(*this);
+    // A store that is not visible yet triggers when it is; waking too often is allowed, too rarely is not.
+    monitor_triggered_ = weak_memory_ && clock_.now() <= line.free_at() + machine_.config().max_staleness;
 }
 
 WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
@@ -288,6 +299,7 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
     const CState& state = machine_.config().c_states.at(c_state);
     sync();
     at(sites::kIdleDecide);
+    drain_stores();
     ++counters_.idle_entries;
     std::optional<WakeReason> reason = wake_reason();
     if (!reason) {
@@ -296,22 +308,32 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
         const std::uint64_t name = machine_.c_state_names_[c_state];
         record(kIdleEnter, name);
         activity_ = CpuActivity::kIdle;
+        c_state_ = c_state;
+        idle_since_ = decided;
         not_before_ = decided + state.entry_latency;
-        const bool stops = stops_devices(state);
-        if (stops) {
+        const bool stops_timer = apic_.stops_in_c1() || (state.deep && !machine_.config().arat);
+        const bool stops_tsc = state.deep && tsc_.stops_in_deep_idle();
+        if (stops_timer || stops_tsc || machine_.site_watcher()) {
             // What arrives before the commit wakes after it (MA 9.2), so the way to the commit is not interruptible.
             wait(not_before_, false);
             clock_.move_to(engine_.now());
-            stop_devices(true);
+            if (stops_tsc)
+                tsc_.enter_deep_idle(clock_.now(), cause());
+            if (stops_timer)
+                apic_.freeze(clock_.now());
+            at(sites::kIdleCommit);
         }
         if (!wake_reason())
             wait(kNever, true);
         clock_.move_to(engine_.now());
         not_before_ = kBoot;
-        if (stops)
-            stop_devices(false);
+        if (stops_tsc)
+            tsc_.exit_deep_idle(clock_.now(), cause());
+        if (stops_timer)
+            apic_.thaw(clock_.now());
         ++counters_.wakeups;
         counters_.residency[c_state] += clock_.now() - decided;
+        idle_since_ = kNever;
         // Another CPU's write or a scenario step may have ended the sleep without leaving anything to do.
         reason = wake_reason().value_or(WakeReason::kWork);
         const RecordId woken_by = wake_cause(*reason);
@@ -323,7 +345,7 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
         record_caused(woken_by, kIdleExit, name, machine_.wake_reason_names_[static_cast<std::size_t>(*reason)]);
     }
     if (monitored_) {
-        monitored_->monitor_ = nullptr;
+        monitored_->remove_monitor(*this);
         monitored_ = nullptr;
     }
     if (!break_on_interrupt) {
@@ -360,24 +382,15 @@ RecordId Cpu::wake_cause(WakeReason reason) const {
     return apic_.deliverable() ? apic_.pending_cause().record : RecordId{};
 }
 
-bool Cpu::stops_devices(const CState& state) const {
-    const MachineConfig& config = machine_.config();
-    return (state.deep && (!config.arat || config.tsc_class != TscClass::kInvariant)) || apic_.stops_in_c1();
+Duration Cpu::residency(std::size_t c_state) const {
+    const Duration ended = counters_.residency[c_state];
+    const bool asleep = idle_since_ != kNever && c_state_ == c_state;
+    return asleep ? ended + std::max(Duration::zero(), engine_.now() - idle_since_) : ended;
 }
 
-void Cpu::stop_devices(bool stop) {
-    const MachineConfig& config = machine_.config();
-    const Time at = clock_.now();
-    if (config.tsc_class != TscClass::kInvariant) {
-        if (stop)
-            tsc_.enter_deep_idle(at, cause());
-        else
-            tsc_.exit_deep_idle(at, cause());
-    }
-    if (stop)
-        apic_.freeze(at);
-    else
-        apic_.thaw(at);
+Duration Cpu::offline_time() const {
+    const bool off = activity_ == CpuActivity::kOffline;
+    return off ? offline_ + std::max(Duration::zero(), engine_.now() - offline_since_) : offline_;
 }
 
 void Cpu::run_user(Time until) {
@@ -414,7 +427,7 @@ std::uint64_t Cpu::draw(const Site& site, std::uint64_t bound) {
 
 void Cpu::fail(const CheckDecl& check, std::string message) {
     // The message is moved out: what is left on an abandoned stack owns nothing.
-    machine_.make_verdict(check, std::move(message), id_, last_record_);
+    machine_.fail(check, std::move(message), id_, last_record_);
     machine_.abandon(current_->fiber_);
 }
 

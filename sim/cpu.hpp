@@ -198,6 +198,10 @@ public:
     }
 
     CpuSnapshot snapshot() const;
+    /// Time spent in a C-state so far, a sleep that still lasts included.
+    Duration residency(std::size_t c_state) const;
+    /// Time spent off-line so far.
+    Duration offline_time() const;
 
 private:
     friend class Machine;
@@ -231,6 +235,7 @@ private:
     void add_jitter(const Price& price);
     void require_access(AccessFault fault, std::uint32_t where);
     void write_icr(CpuId target, std::uint32_t low);
+    void pay_hpet();
     void spend_interruptible(const Price& price);
     void inject_stall();
     /// Goes on only when this CPU is the earliest activity in the machine.
@@ -238,8 +243,12 @@ private:
         const Key key{clock_.now(), rank_};
         if (engine_.may_act(key) && (++turns_ & kTurnsToCheck) != 0) [[likely]]
             engine_.advance(key);
-        else
+        else if (!may_run_ahead(clock_.now()))
             wait_turn();
+    }
+    /// MA 12: within the quantum a CPU goes on although others are behind it.
+    bool may_run_ahead(Time at) const {
+        return quantum_ > Duration::zero() && at <= saturating_add(engine_.earliest().at, quantum_);
     }
     void wait_turn();
     /// Gives the host to the next activity until this CPU's source comes due. Interruptible waits also end when an
@@ -257,8 +266,6 @@ private:
     void run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t vector, const Cause& cause,
                  const Price& entry_price, const Thread::Body* body);
     WakeReason sleep(unsigned c_state, bool break_on_interrupt);
-    bool stops_devices(const CState& state) const;
-    void stop_devices(bool stop);
     RecordId wake_cause(WakeReason reason) const;
     void hold(const Site& site, Time until);
     void release_hold(Time at);
@@ -268,6 +275,21 @@ private:
     void switch_thread(Thread& next);
     Thread* take_runnable(ThreadClass above);
     Thread& next_thread();
+    void open_window() {
+        if (irqs_enabled_ && interrupt_pending())
+            take_interrupts();
+    }
+    /// All own stores are visible, and no later load returns what is older than now (MA 6.3).
+    void drain_stores() {
+        if (weak_memory_) [[unlikely]] {
+            store_buffer_.drain(clock_.now());
+            fresh_from_ = clock_.now();
+        }
+    }
+    /// The cause of what this operation leads to later: a root operation of its own, numbered within this one (MA 7.1).
+    Cause deferred(std::uint64_t name) {
+        return Cause{cause().record, mix(cause().root, mix(name, context_->next_ordinal(name)))};
+    }
     void enqueue(Thread& thread);
     void start_thread(Thread& thread);
     static void thread_entry(void* argument);
@@ -347,6 +369,14 @@ private:
     };
     Awaited awaited_;
     Cpu* next_poller_ = nullptr;
+    Cpu* next_monitor_ = nullptr;
+    bool weak_memory_ = false;
+    Time fresh_from_ = kBoot;  // the last acquire: no load returns what was superseded before
+    Duration quantum_{};
+    std::size_t c_state_ = 0;  // while idle
+    Time idle_since_ = kNever;
+    Time offline_since_ = kBoot;
+    Duration offline_{};
     SyncClock ipi_sync_;
     StoreBuffer store_buffer_;
     void* waiter_ = nullptr;

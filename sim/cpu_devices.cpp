@@ -12,6 +12,10 @@ constexpr std::array<std::string_view, 4> kFaultNames{
     "none", "#GP: reserved bit or register, wrong direction or illegal mode change",
     "the MMIO window is dead in this mode", "not aligned to 32 bits"};
 
+constexpr std::uint64_t kTimerHash = name_hash("timer");
+constexpr std::uint64_t kIpiHash = name_hash("ipi");
+constexpr std::uint64_t kHpetHash = name_hash("hpet");
+
 }  // namespace
 
 void Cpu::require_access(AccessFault fault, std::uint32_t where) {
@@ -23,7 +27,8 @@ void Cpu::require_access(AccessFault fault, std::uint32_t where) {
 void Cpu::apic_write(std::uint32_t offset, std::uint64_t value) {
     sync();
     pay(apic_.mode() == LocalApic::Mode::kX2apic ? machine_.prices().msr_write : machine_.prices().apic_write);
-    require_access(apic_.write(clock_.now(), offset, value, cause()), offset);
+    const Cause by = offset == apic::kInitialCount ? deferred(kTimerHash) : cause();
+    require_access(apic_.write(clock_.now(), offset, value, by), offset);
 }
 
 std::uint64_t Cpu::apic_read(std::uint32_t offset) {
@@ -48,22 +53,30 @@ void Cpu::write_msr(std::uint32_t msr, std::uint64_t value) {
     else if (msr == kMsrTscAdjust)
         tsc_.write_adjust(clock_.now(), value, cause());
     else
-        require_access(apic_.write_msr(clock_.now(), msr, value, cause()), msr);
+        require_access(apic_.write_msr(clock_.now(), msr, value,
+                                       msr == apic::kMsrTscDeadline ? deferred(kTimerHash) : cause()),
+                       msr);
 }
 
 void Cpu::write_tsc_deadline(std::uint64_t tsc) { write_msr(apic::kMsrTscDeadline, tsc); }
 
 void Cpu::write_icr(CpuId target, std::uint32_t low) {
+    constexpr std::uint32_t kMaxXapicTarget = 0xfe;
     sync();
     pay(machine_.prices().ipi_send);
+    const Cause by = deferred(mix(kIpiHash, target));
     // Under tso and weak an x2APIC ICR write drains nothing: whoever needs order fences before it (MA 6.3).
     if (apic_.mode() == LocalApic::Mode::kX2apic) {
-        require_access(apic_.write(clock_.now(), apic::kIcrLow, (std::uint64_t{target} << 32) | low, cause()),
+        require_access(apic_.write(clock_.now(), apic::kIcrLow, (std::uint64_t{target} << 32) | low, by),
                        apic::kIcrLow);
         return;
     }
-    require_access(apic_.write(clock_.now(), apic::kIcrHigh, std::uint64_t{target} << 24, cause()), apic::kIcrHigh);
-    require_access(apic_.write(clock_.now(), apic::kIcrLow, low, cause()), apic::kIcrLow);
+    if (target > kMaxXapicTarget)
+        fail(checks::kAccessFault, fmt::format("CPU {} cannot be named in xAPIC mode", target));
+    // An uncached store comes after all stores before it.
+    drain_stores();
+    require_access(apic_.write(clock_.now(), apic::kIcrHigh, std::uint64_t{target} << 24, by), apic::kIcrHigh);
+    require_access(apic_.write(clock_.now(), apic::kIcrLow, low, by), apic::kIcrLow);
 }
 
 void Cpu::send_ipi(CpuId target, std::uint8_t vector) {
@@ -92,16 +105,23 @@ std::uint64_t Cpu::read_tsc() {
     return tsc_.read(clock_.now());
 }
 
-std::uint64_t Cpu::hpet_read(std::uint32_t offset, unsigned bytes) {
+void Cpu::pay_hpet() {
     sync();
+    drain_stores();
     pay(machine_.prices().mmio_hpet);
+    // The device serves one access after the other, whatever each of them took on its way.
+    clock_.move_to(machine_.hpet_free_at_);
+    machine_.hpet_free_at_ = clock_.now();
+}
+
+std::uint64_t Cpu::hpet_read(std::uint32_t offset, unsigned bytes) {
+    pay_hpet();
     return machine_.hpet().read(clock_.now(), offset, bytes);
 }
 
 void Cpu::hpet_write(std::uint32_t offset, std::uint64_t value, unsigned bytes) {
-    sync();
-    pay(machine_.prices().mmio_hpet);
-    machine_.hpet().write(clock_.now(), offset, value, bytes, cause());
+    pay_hpet();
+    machine_.hpet().write(clock_.now(), offset, value, bytes, deferred(kHpetHash));
 }
 
 }  // namespace ticklab::sim

@@ -31,6 +31,8 @@ Cpu::Cpu(Machine& machine, CpuId id)
     source_ = engine_.add(ActivityClass::kCpu, *this);
     rank_ = engine_.rank(source_);
     emitter_ = Emitter{rank_, id, 0};
+    weak_memory_ = machine.config().memory_model != MemoryModel::kSequential;
+    quantum_ = machine.config().quantum;
     counters_.residency.assign(machine.config().c_states.size(), Duration::zero());
     idle_thread_ =
         &machine.make_thread(*this, fmt::format("idle/{}", id), ThreadClass::kIdle, [](Cpu& cpu) { cpu.idle_loop(); });
@@ -47,8 +49,10 @@ void Cpu::start_thread(Thread& thread) {
 
 void Cpu::thread_entry(void* argument) {
     Thread& thread = *static_cast<Thread*>(argument);
-    thread.body_(*thread.cpu_);
     Cpu& cpu = *thread.cpu_;
+    thread.sync_.acquire(cpu);
+    cpu.open_window();
+    thread.body_(cpu);
     thread.state_ = ThreadState::kFinished;
     cpu.machine_.finished_.push_back(&thread);
     cpu.switch_thread(cpu.next_thread());
@@ -57,6 +61,11 @@ void Cpu::thread_entry(void* argument) {
 void Cpu::power_on(Time at) {
     waiting_for_start_up_ = false;
     clock_.move_to(at);
+    if (activity_ == CpuActivity::kOffline)
+        offline_ += clock_.now() - offline_since_;
+    // Whatever it was doing when INIT came, it does no more.
+    shift_on_stall_ = false;
+    store_buffer_.drain(clock_.now());
     current_ = idle_thread_;
     idle_thread_->state_ = ThreadState::kRunning;
     idle_thread_->frame_count_ = 0;
@@ -77,6 +86,7 @@ void Cpu::start_up(Time at, std::uint8_t, Cause cause) {
         return;
     idle_thread_->cause_ = cause;
     power_on(at);
+    ipi_sync_.acquire(*this);
 }
 
 void Cpu::idle_loop() {
@@ -104,8 +114,14 @@ void Cpu::play_dead() {
     if (!held_locks_.empty())
         fail(checks::kLockIdle, fmt::format("{} held off-line", held_locks_.back()->name()));
     sync();
+    drain_stores();
+    apic_.set_offline(true);
+    for (unsigned vector = 0; vector < 256; ++vector)
+        if (apic_.irr().test(static_cast<std::uint8_t>(vector)))
+            record_caused(apic_.cause_of(static_cast<std::uint8_t>(vector)).record, kIrrLeft, vector);
     machine_.hotplug().depart(*this);
     activity_ = CpuActivity::kOffline;
+    offline_since_ = clock_.now();
     // Only a start-up IPI ends this; power_on() starts the idle thread anew.
     wait(kNever, false);
 }
@@ -158,6 +174,7 @@ void Cpu::switch_thread(Thread& next) {
     }
     previous.irqs_enabled_ = irqs_enabled_;
     pay(machine_.prices().thread_switch);
+    drain_stores();
     record_caused(next.wake_cause_.record, kThreadSwitch, previous.object_, next.object_);
     current_ = &next;
     context_ = &next.choices_;
@@ -175,18 +192,20 @@ void Cpu::block() {
         fail(checks::kIrqContext, "the idle thread cannot sleep");
     if (!held_locks_.empty())
         fail(checks::kLockSleep, fmt::format("{} is held", held_locks_.back()->name()));
+    if (machine_.rcu().in_read_section(*this))
+        fail(checks::kIrqContext, "a thread cannot sleep in an RCU read section");
     sync();
-    if (current_->wake_pending_) {
-        current_->wake_pending_ = false;
-        return;
+    if (!current_->wake_pending_) {
+        current_->state_ = ThreadState::kBlocked;
+        irqs_in_a_row_ = 0;
+        switch_thread(next_thread());
     }
-    current_->state_ = ThreadState::kBlocked;
-    irqs_in_a_row_ = 0;
-    switch_thread(next_thread());
     current_->wake_pending_ = false;
     current_->sync_.acquire(*this);
     current_->cause_ = current_->wake_cause_;
     choice_context().begin(current_->cause_.root);
+    drain_stores();
+    open_window();
 }
 
 void Cpu::yield() {
@@ -200,9 +219,10 @@ void Cpu::yield() {
 void Cpu::wake(Thread& thread) {
     sync();
     Cpu& target = *thread.cpu_;
-    thread.wake_cause_ = cause();
-    const RecordId id = record(kThreadWake, thread.object_, target.id_);
-    thread.wake_cause_.record = id;
+    thread.wake_cause_ = deferred(thread.choices_.owner());
+    thread.wake_cause_.record = record(kThreadWake, thread.object_, target.id_);
+    thread.sync_.release_join(*this);
+    drain_stores();
     switch (thread.state_) {
         case ThreadState::kNew:
         case ThreadState::kBlocked:
@@ -214,7 +234,6 @@ void Cpu::wake(Thread& thread) {
         case ThreadState::kFinished:
             return;
     }
-    thread.sync_.release(*this);
     target.enqueue(thread);
     if (&target != this) {
         if (target.online_)
@@ -238,16 +257,20 @@ CpuSnapshot Cpu::snapshot() const {
         s.call_chain.push_back(fmt::format("... {} more", current_->frame_count_ - frames));
     for (const SpinLock* lock : held_locks_)
         s.held_locks.emplace_back(lock->name());
+    for (const Mutex* mutex : current_->held_mutexes_)
+        s.held_locks.emplace_back(mutex->name());
     static constexpr std::array<std::string_view, 6> kActivities{"running", "spinning", "user mode",
                                                                  "idle",    "held",     "off-line"};
     s.activity = kActivities[static_cast<std::size_t>(activity_)];
+    if (activity_ == CpuActivity::kIdle)
+        s.activity += " " + machine_.config().c_states[c_state_].name;
     if (awaited_.lock)
         s.activity += fmt::format(" on {}", awaited_.lock->name());
     else if (awaited_.cpu)
         s.activity += fmt::format(" for CPU {}", awaited_.cpu->id());
     if (held_at_)
         s.activity += fmt::format(" at {}", held_at_->name());
-    if (irqs_enabled_ && held_until_ > machine_.now())
+    if (held_until_ > machine_.now())
         s.activity += ", stalled";
     return s;
 }

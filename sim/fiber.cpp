@@ -61,6 +61,10 @@ StackPool::Stack StackPool::allocate() {
 void Fiber::start(StackPool& pool, Entry entry, void* argument) {
     if (!stack_.bottom)
         stack_ = pool.allocate();
+#ifdef TICKLAB_ASAN
+    // Whoever had this stack may have been abandoned on it.
+    __asan_unpoison_memory_region(stack_.bottom, static_cast<std::size_t>(stack_.top - stack_.bottom));
+#endif
     std::memcpy(stack_.bottom, &kCanary, sizeof kCanary);
     entry_ = entry;
     argument_ = argument;

@@ -64,7 +64,13 @@ void SyncClock::copy_from(const SyncClock& other) {
     clock_ = other.clock_ ? std::make_unique<std::vector<std::uint32_t>>(*other.clock_) : nullptr;
 }
 
+void LiveMark::require_live(Cpu& cpu) const {
+    if (magic_ != kLive) [[unlikely]]
+        cpu.fail(checks::kUseAfterFree, "access to memory that was freed or never initialised");
+}
+
 void AccessHistory::read(Cpu& cpu) {
+    live_.require_live(cpu);
     HappensBefore& hb = cpu.machine().happens_before();
     if (!hb.enabled())
         return;
@@ -80,6 +86,7 @@ void AccessHistory::read(Cpu& cpu) {
 }
 
 void AccessHistory::write(Cpu& cpu) {
+    live_.require_live(cpu);
     HappensBefore& hb = cpu.machine().happens_before();
     if (!hb.enabled())
         return;

@@ -38,6 +38,16 @@ private:
     std::unique_ptr<std::vector<std::uint32_t>> clock_;
 };
 
+/// Tells live memory from memory that was freed, and so poisoned.
+class LiveMark {
+public:
+    void require_live(Cpu& cpu) const;
+
+private:
+    static constexpr std::uint32_t kLive = 0x4c495645;
+    std::uint32_t magic_ = kLive;
+};
+
 /// Who accessed an unmarked object last: one write and the reads since, as epochs.
 class AccessHistory {
 public:
@@ -45,6 +55,7 @@ public:
     void write(Cpu& cpu);
 
 private:
+    LiveMark live_;
     struct Epoch {
         CpuId cpu = kNoCpu;
         std::uint32_t clock = 0;

@@ -133,7 +133,7 @@ bool HotplugController::up(Cpu& control, Cpu& target) {
 bool HotplugController::down(Cpu& control, Cpu& target) {
     const MutexGuard guard(control, lock_);
     const Frame frame(control, "cpu_down");
-    if (!target.online_ || &target == &control || !machine_.first_online(target.id()))
+    if (!target.online_ || &target == &control || !machine_.first_online(target.id()) || lock_.awaited_on(target))
         return false;
     bool ok = true;
     run_on_hotplug_thread(control, target, [&](Cpu& me) {
@@ -150,11 +150,11 @@ bool HotplugController::down(Cpu& control, Cpu& target) {
 void HotplugController::take_dead(Cpu& control, Cpu& target) {
     waiting_control_ = &control.current();
     moving_ = &target;
-    stop_machine(control, target, [&](Cpu& me) {
-        std::size_t done = 0;
-        run_states(me, me, HotplugSection::kStarting, false, done);
+    stop_online(control, target, [&](Cpu& me) {
         me.online_ = false;
         me.record(kCpuOffline, me.id());
+        std::size_t done = 0;
+        run_states(me, me, HotplugSection::kStarting, false, done);
     });
     while (moving_)
         control.block();
@@ -184,6 +184,11 @@ void HotplugController::depart(Cpu& cpu) {
 }
 
 void HotplugController::stop_machine(Cpu& control, Cpu& on, FunctionRef<void(Cpu&)> body) {
+    const MutexGuard guard(control, lock_);
+    stop_online(control, on, body);
+}
+
+void HotplugController::stop_online(Cpu& control, Cpu& on, FunctionRef<void(Cpu&)> body) {
     std::uint32_t count = 0;
     for (CpuId c = 0; c < machine_.cpu_count(); ++c)
         count += machine_.cpu(c).online_;

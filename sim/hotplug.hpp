@@ -6,6 +6,7 @@
 //  interrupts
 //    off; online; online states on the target's hotplug thread. Down: the reverse; starting states go down inside
 //    stop-machine.
+//  - A CPU on which another operation waits for its turn is not taken down: its thread would keep the lock for ever.
 //  - A refusal rolls back what was done. Starting and prepare states cannot refuse on the way down.
 #pragma once
 
@@ -25,7 +26,8 @@ public:
 
     bool up(Cpu& control, Cpu& target);
     bool down(Cpu& control, Cpu& target);
-    /// Runs `body` on `on` while all other online CPUs spin with interrupts off.
+    /// Runs `body` on `on` while all other online CPUs spin with interrupts off. Waits for hotplug operations to end, so
+    /// it is not for their callbacks.
     void stop_machine(Cpu& control, Cpu& on, FunctionRef<void(Cpu&)> body);
 
     /// First thing on the idle thread of a CPU that starts: interrupts off.
@@ -47,6 +49,7 @@ private:
     Thread& helper(std::deque<Helper>& helpers, Cpu& cpu, const char* name, ThreadClass thread_class);
     void take_dead(Cpu& control, Cpu& target);
     std::span<const HotplugState> states() const;
+    void stop_online(Cpu& control, Cpu& on, FunctionRef<void(Cpu&)> body);
 
     Machine& machine_;
     Mutex lock_;

@@ -26,7 +26,7 @@ SpinLock::SpinLock(Machine& machine, LockClass& lock_class, std::string_view nam
 }
 
 SpinLock::~SpinLock() {
-    if (!outlives_machine_)
+    if (listed_)
         std::erase(machine_.locks_, this);
 }
 
@@ -39,10 +39,16 @@ void SpinLock::take(Cpu& cpu) {
     ++counters_.acquired;
     taken_at_ = cpu.local_time();
     sync_.acquire(cpu);
+    cpu.drain_stores();
+    // The release was a store behind all stores before it: who sees it sees them.
+    if (last_owner_ && cpu.weak_memory_) [[unlikely]]
+        last_owner_->store_buffer_.drain(cpu.local_time());
+    last_owner_ = &cpu;
     cpu.at(sites::kLockAcquired);
 }
 
 void SpinLock::acquire_nested(Cpu& cpu, unsigned subclass) {
+    line_.require_live(cpu);
     if (owner_ == &cpu)
         cpu.fail(checks::kLockRecursion, fmt::format("{} is held by this CPU already", name()));
     machine_.lock_checker().before_acquire(cpu, *this, subclass);
@@ -58,6 +64,7 @@ bool SpinLock::try_acquire(Cpu& cpu) {
     cpu.pay(machine_.prices().lock_acquire);
     if (owner_)
         return false;
+    machine_.lock_checker().after_try(cpu, *this);
     take(cpu);
     return true;
 }
@@ -76,7 +83,7 @@ void SpinLock::wait(Cpu& cpu) {
     const CpuActivity before = cpu.activity_;
     cpu.awaited_ = Cpu::Awaited{this, nullptr, cpu.irq_depth_};
     cpu.activity_ = CpuActivity::kSpinning;
-    machine_.check_deadlock(cpu);
+    machine_.check_deadlock(cpu, cpu);
     while (!waiter.granted) {
         cpu.waiter_ = &waiter;
         cpu.wait(machine_.soft_lockup_at(began), cpu.irqs_enabled_);
@@ -102,6 +109,7 @@ void SpinLock::wait(Cpu& cpu) {
 }
 
 void SpinLock::release(Cpu& cpu) {
+    line_.require_live(cpu);
     if (owner_ != &cpu)
         cpu.fail(checks::kLockStranger, owner_ ? fmt::format("{} is held by CPU {}", name(), owner_->id())
                                                : fmt::format("{} is not held", name()));
@@ -127,6 +135,8 @@ void SpinLock::release(Cpu& cpu) {
     next.granted_at = line_.transfer_to(*next.cpu, cpu.local_time());
     if (next.cpu->waiter_ == &next)
         next.cpu->end_wait(next.granted_at);
+    else
+        machine_.check_deadlock(cpu, *next.cpu);  // the new owner is in an interrupt, which may wait for others
 }
 
 bool SpinLock::acquire_irqsave(Cpu& cpu) {
@@ -164,6 +174,11 @@ void Mutex::lock(Cpu& cpu) {
     }
     cpu.current().held_mutexes_.push_back(this);
     sync_.acquire(cpu);
+    cpu.drain_stores();
+}
+
+bool Mutex::awaited_on(const Cpu& cpu) const {
+    return std::any_of(waiters_.begin(), waiters_.end(), [&cpu](const Thread* t) { return t->cpu_ == &cpu; });
 }
 
 void Mutex::unlock(Cpu& cpu) {
@@ -172,6 +187,7 @@ void Mutex::unlock(Cpu& cpu) {
     line_.access(cpu, true);
     cpu.pay(machine_.prices().lock_release);
     sync_.release(cpu);
+    cpu.drain_stores();
     std::erase(cpu.current().held_mutexes_, this);
     owner_ = nullptr;
     if (waiters_.empty())
@@ -221,6 +237,25 @@ void LockChecker::before_acquire(Cpu& cpu, const SpinLock& lock, unsigned subcla
         note_order(cpu, held->lock_class(), next, lock.name(), false);
     for (const SpinLock* held : cpu.held_locks_)
         note_order(cpu, held->lock_class(), next, lock.name(), subclass != 0);
+}
+
+void LockChecker::after_try(Cpu& cpu, const SpinLock& lock) {
+    // In an interrupt a lock that is only tried does not wait for the interrupted holder.
+    if (enabled_ && cpu.irqs_enabled() && !cpu.in_irq())
+        note_irqs_enabled(cpu, lock.lock_class(), lock.name());
+}
+
+void LockChecker::irqs_enabled_under_lock(Cpu& cpu) {
+    if (!enabled_ || cpu.in_irq())
+        return;
+    for (const SpinLock* held : cpu.held_locks_)
+        note_irqs_enabled(cpu, held->lock_class(), held->name());
+}
+
+void LockChecker::note_irqs_enabled(Cpu& cpu, LockClass& held, std::string_view name) {
+    held.used_with_irqs_enabled = true;
+    if (held.used_in_irq)
+        cpu.fail(checks::kLockIrq, fmt::format("class {}, now {} held with interrupts enabled", held.name, name));
 }
 
 void LockChecker::before_lock(Cpu& cpu, const Mutex& mutex) {

@@ -92,8 +92,8 @@ private:
     SyncClock sync_;
     Time taken_at_ = kBoot;
     RecordId released_by_;
-    /// A kernel's locks go with the kernel, which outlives its machine.
-    bool outlives_machine_ = false;
+    Cpu* last_owner_ = nullptr;
+    bool listed_ = true;  // in the machine's list, which may be gone before a kernel's locks
     LockCounters counters_;
 };
 
@@ -120,6 +120,8 @@ public:
     /// By the thread that locked it. [point]
     void unlock(Cpu& cpu);
     const Thread* owner() const { return owner_; }
+    /// Whether a thread of `cpu` waits for it.
+    bool awaited_on(const Cpu& cpu) const;
     LockClass& lock_class() const { return class_; }
     std::string_view name() const;
 
@@ -139,11 +141,16 @@ public:
     LockChecker(Machine& machine, bool enabled) : machine_(machine), enabled_(enabled) {}
 
     LockClass& make_class(std::string_view name);
+    /// `cpu` has taken `lock` without waiting, which no order forbids.
+    void after_try(Cpu& cpu, const SpinLock& lock);
+    /// `cpu` enables interrupts with spin locks held.
+    void irqs_enabled_under_lock(Cpu& cpu);
     /// Before `cpu` waits for or takes a spin lock, with the locks and mutexes that it and its thread hold now.
     void before_acquire(Cpu& cpu, const SpinLock& lock, unsigned subclass);
     void before_lock(Cpu& cpu, const Mutex& mutex);
 
 private:
+    void note_irqs_enabled(Cpu& cpu, LockClass& held, std::string_view name);
     void note_order(Cpu& cpu, const LockClass& before, const LockClass& next, std::string_view name, bool nested);
     bool reaches(std::uint32_t from, std::uint32_t to) const;
 

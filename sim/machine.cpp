@@ -79,6 +79,9 @@ const MachineConfig& checked(const MachineConfig& config) {
             fmt::format("{} nodes for {} CPUs", config.node_count, config.cpu_count));
     require(!config.c_states.empty(), "no C-state: a CPU that idles needs one");
     require(config.quantum >= Duration::zero(), "negative quantum");
+    require(config.quantum == Duration::zero() || (config.memory_model == MemoryModel::kSequential &&
+                                                   !config.break_ties && config.stall_one_in == 0),
+            "a quantum is for exact ties, no injected stalls and memory \"sc\" only");
     require(config.memory_model == MemoryModel::kSequential || (config.check_races && config.cpu_count <= kMaxRaceCpus),
             fmt::format("memory models other than \"sc\" need the race detector and at most {} CPUs", kMaxRaceCpus));
     return config;
@@ -166,8 +169,9 @@ Machine::Machine(const MachineConfig& config, Kernel& kernel)
 }
 
 Machine::~Machine() {
+    // Kernels outlive their machine, and own locks.
     for (SpinLock* lock : locks_)
-        lock->outlives_machine_ = true;
+        lock->listed_ = false;
 }
 
 std::uint32_t Machine::node_of(CpuId id) const { return node_of_cpu(config_, id); }
@@ -335,6 +339,7 @@ void Machine::make_verdict(const CheckDecl& check, std::string message, CpuId cp
     Verdict& v = verdict_.emplace();
     v.check = &check;
     v.message = std::move(message);
+    v.seed = config_.seed;
     v.at = cpu == kNoCpu ? engine_.now() : std::max(engine_.now(), cpus_[cpu].local_time());
     v.cpu = cpu;
     v.record = record;
@@ -342,7 +347,7 @@ void Machine::make_verdict(const CheckDecl& check, std::string message, CpuId cp
         v.cpus.push_back(c.snapshot());
 }
 
-void Machine::check_deadlock(Cpu& cpu) {
+void Machine::check_deadlock(Cpu& running, Cpu& cpu) {
     const Cpu* waiter = &cpu;
     std::string circle = fmt::format("CPU {}", cpu.id());
     for (CpuId steps = 0; steps < config_.cpu_count; ++steps) {
@@ -365,7 +370,7 @@ void Machine::check_deadlock(Cpu& cpu) {
     // An abandoned stack owns nothing.
     std::string().swap(circle);
     if (verdict_)
-        abandon(cpu.current_->fiber_);
+        abandon(running.current_->fiber_);
 }
 
 std::uint64_t Machine::energy_nj() const {
@@ -373,11 +378,11 @@ std::uint64_t Machine::energy_nj() const {
     for (const Cpu& c : cpus_) {
         Duration idle{};
         for (std::size_t i = 0; i < config_.c_states.size(); ++i) {
-            const Duration r = c.counters().residency[i];
+            const Duration r = c.residency(i);
             idle += r;
             picojoule_thousandths += UInt128{static_cast<std::uint64_t>(r.count())} * config_.c_states[i].power_mw;
         }
-        const Duration active = std::max(Duration::zero(), engine_.now() - kBoot - idle);
+        const Duration active = std::max(Duration::zero(), engine_.now() - kBoot - idle - c.offline_time());
         picojoule_thousandths += UInt128{static_cast<std::uint64_t>(active.count())} * config_.active_power_mw;
     }
     // mW * ps = 10^-15 J; a nanojoule is 10^6 of them.

@@ -70,6 +70,8 @@ public:
     Arena& arena() { return arena_; }
     Rcu& rcu() { return rcu_; }
     HappensBefore& happens_before() { return happens_before_; }
+    /// The history of one memory cell under tso and weak; stays to the end of the run, as does what points at it.
+    CellHistory& make_cell_history() { return cell_histories_.emplace_back(); }
     LockChecker& lock_checker() { return lock_checker_; }
     ApicBus& apic_bus() { return apic_bus_; }
     IoApic& io_apic() { return io_apic_; }
@@ -129,7 +131,7 @@ public:
     Time now() const { return engine_.now(); }
     /// A verdict found outside the CPUs (oracles): the run stops before the next activity.
     void fail(const CheckDecl& check, std::string message, CpuId cpu = kNoCpu, RecordId record = {});
-    /// Energy used so far by all CPUs, in nanojoule, from residency and the configured powers.
+    /// Energy used so far by all CPUs, in nanojoule, from residency and the configured powers; none while off-line.
     std::uint64_t energy_nj() const;
 
 private:
@@ -167,8 +169,8 @@ private:
     bool ended();
     [[noreturn]] void abandon(Fiber& from);
     void make_verdict(const CheckDecl& check, std::string message, CpuId cpu, RecordId record);
-    /// Verdict if `cpu`, which starts to wait, closes a circle of waiting CPUs.
-    void check_deadlock(Cpu& cpu);
+    /// Verdict if `cpu`, which starts to wait or became an owner, closes a circle of waiting CPUs; on `running`.
+    void check_deadlock(Cpu& running, Cpu& cpu);
     Time soft_lockup_at(Time began) const { return saturating_add(began, config_.soft_lockup); }
 
     MachineConfig config_;
@@ -199,11 +201,28 @@ private:
     Fiber host_;
     RunFence run_fence_;
     SourceIndex run_fence_source_ = kNoSource;
+    Time hpet_free_at_ = kBoot;
+    std::deque<CellHistory> cell_histories_;
     Time run_until_ = kBoot;
     std::uint64_t step_limit_ = 0;
     RunEnd end_ = RunEnd::kTime;
     bool stop_requested_ = false;
     std::optional<Verdict> verdict_;
 };
+
+template <class T>
+PerCpu<T>::PerCpu(Machine& machine) {
+    for (CpuId c = 0; c < machine.cpu_count(); ++c) {
+        if constexpr (std::is_constructible_v<T, Machine&, CpuId>)
+            items_.emplace_back(machine, c);
+        else
+            items_.emplace_back();
+    }
+}
+
+template <class T>
+T& PerCpu<T>::mine(Cpu& cpu) {
+    return of(cpu, cpu.id());
+}
 
 }  // namespace ticklab::sim

@@ -152,6 +152,14 @@ inline constexpr RecordKind kNmiEntry{
     19, "sim", "nmi_entry", "irq", TimelineShape::kSliceBegin, "nmi", "a CPU took an NMI", {}};
 inline constexpr RecordKind kNmiExit{
     20, "sim", "nmi_exit", "irq", TimelineShape::kSliceEnd, "nmi", "a CPU returned from an NMI", {}};
+inline constexpr RecordKind kIrrLeft{23,
+                                     "sim",
+                                     "irr_left",
+                                     "irq",
+                                     TimelineShape::kInstant,
+                                     {},
+                                     "a vector is pending in a CPU that goes off-line; INIT will clear it",
+                                     {{"vector", OperandType::kVector}}};
 
 inline constexpr RecordKind kUserEnter{21, "sim", "user_enter", "sched", TimelineShape::kSliceBegin, "user",
                                        "a CPU went to user mode", {}};
@@ -163,6 +171,7 @@ inline constexpr std::array kMachineRecordKinds{
     &kThreadWake,       &kCpuOnline, &kCpuOffline, &kHotplugState, &kStall,         &kHoldBegin,   &kHoldEnd,
     &kAllocationFailed, &kSpinBegin, &kSpinEnd,    &kGracePeriod,  &kNmiEntry,      &kNmiExit,
     &kUserEnter,        &kUserExit,
+    &kIrrLeft,
 };
 
 }  // namespace ticklab::sim

@@ -37,14 +37,12 @@ void StoreBuffer::retire(Time now) {
     std::erase_if(pending_, [now](const Pending& p) { return p.visible_at <= now; });
 }
 
-void StoreBuffer::forget(const CellHistory& cell) {
-    std::erase_if(pending_, [&cell](const Pending& p) { return p.cell == &cell; });
-}
-
-MemoryCell::~MemoryCell() = default;
-
 std::uint64_t MemoryCell::load(Cpu& cpu, Order order) {
     line_.access(cpu, false);
+    if (order == Order::kFull) {
+        cpu.pay(cpu.machine().prices().memory_barrier);
+        cpu.drain_stores();
+    }
     if (!history_) [[likely]] {
         if (acquires(order))
             release_.acquire(cpu);
@@ -57,27 +55,32 @@ void MemoryCell::store(Cpu& cpu, std::uint64_t bits, Order order) {
     line_.access(cpu, true);
     if (order == Order::kFull) {
         cpu.pay(cpu.machine().prices().memory_barrier);
-        cpu.store_buffer_.drain(cpu.local_time());
+        cpu.drain_stores();
     }
-    put(cpu, bits, order);
+    put(cpu, bits, order, false);
+    if (order == Order::kFull)
+        cpu.drain_stores();
 }
 
 std::uint64_t MemoryCell::begin_modify(Cpu& cpu) {
     line_.access(cpu, true, true);
     // A locked operation drains the CPU's buffer, and acts on the newest value in coherence order.
-    cpu.store_buffer_.drain(cpu.local_time());
+    cpu.drain_stores();
+    if (history_) {
+        // Reading a store that another CPU still buffers takes it, and all before it, out of that buffer.
+        for (const CellStore& s : history_->stores)
+            if (s.visible_at > cpu.local_time())
+                cpu.machine().cpu(s.writer).store_buffer_.drain(cpu.local_time());
+        history_->floor[cpu.id()] = history_->last_index();
+    }
     return bits_;
 }
 
 void MemoryCell::end_modify(Cpu& cpu, std::uint64_t bits, Order order) {
     if (acquires(order))
         (history_ ? history_->stores.back().release : release_).acquire(cpu);
-    if (history_) {
-        for (CellStore& s : history_->stores)
-            s.visible_at = std::min(s.visible_at, cpu.local_time());
-    }
-    put(cpu, bits, order);
-    cpu.store_buffer_.drain(cpu.local_time());
+    put(cpu, bits, order, true);
+    cpu.drain_stores();
 }
 
 bool MemoryCell::compare_exchange(Cpu& cpu, std::uint64_t& expected, std::uint64_t desired, Order order) {
@@ -90,34 +93,34 @@ bool MemoryCell::compare_exchange(Cpu& cpu, std::uint64_t& expected, std::uint64
     return true;
 }
 
-void MemoryCell::put(Cpu& cpu, std::uint64_t bits, Order order) {
+void MemoryCell::put(Cpu& cpu, std::uint64_t bits, Order order, bool read_modify_write) {
     const std::uint64_t before = bits_;
     bits_ = bits;
     const MachineConfig& config = cpu.machine().config();
     if (config.memory_model == MemoryModel::kSequential) [[likely]] {
         // A store that is part of a read-modify-write continues the release sequence it has read; a plain one ends it.
-        if (releases(order))
-            release_.release_join(cpu);
-        else
+        if (read_modify_write) {
+            if (releases(order))
+                release_.release_join(cpu);
+        } else if (releases(order)) {
+            release_.release(cpu);
+        } else {
             release_.clear();
+        }
         return;
     }
-    store_delayed(cpu, before, order);
+    store_delayed(cpu, before, order, read_modify_write);
 }
 
-void MemoryCell::store_delayed(Cpu& cpu, std::uint64_t before, Order order) {
+void MemoryCell::store_delayed(Cpu& cpu, std::uint64_t before, Order order, bool read_modify_write) {
     const MachineConfig& config = cpu.machine().config();
     const Time now = cpu.local_time();
     if (!history_) {
-        history_ = std::make_unique<CellHistory>();
+        history_ = &cpu.machine().make_cell_history();
         history_->floor.assign(config.cpu_count, 0);
         history_->stores.emplace_back().bits = before;
     }
     CellHistory& h = *history_;
-    // Coherence order is the order of these calls: whoever wrote this cell before has drained it by now.
-    for (CellStore& s : h.stores)
-        if (s.writer != cpu.id())
-            s.visible_at = std::min(s.visible_at, now);
     cpu.store_buffer_.retire(now);
     const std::uint64_t delay =
         cpu.draw(sites::kStoreDrain, static_cast<std::uint64_t>(config.max_staleness.count()) + 1);
@@ -125,16 +128,19 @@ void MemoryCell::store_delayed(Cpu& cpu, std::uint64_t before, Order order) {
     // Stores drain in program order under TSO; under weak only a release waits for those before it.
     if (config.memory_model == MemoryModel::kTso || releases(order))
         visible_at = std::max(visible_at, cpu.store_buffer_.last_drain(now));
+    // Coherence order is the order of these calls: this one comes behind what others have not drained yet.
     visible_at = std::max(visible_at, h.stores.back().visible_at);
-    h.stores.back().superseded_at = visible_at;
+    CellStore& previous = h.stores.back();
     CellStore& s = h.stores.emplace_back();
     s.bits = bits_;
     s.writer = cpu.id();
     s.visible_at = visible_at;
     HappensBefore& hb = cpu.machine().happens_before();
     s.writer_clock = hb.clock(cpu.id());
+    if (read_modify_write)
+        s.release.copy_from(previous.release);
     if (releases(order))
-        s.release.release(cpu);
+        s.release.release_join(cpu);
     h.floor[cpu.id()] = h.last_index();
     cpu.store_buffer_.add(h, h.last_index(), visible_at);
     while (h.stores.size() > kMaxHistory) {
@@ -159,21 +165,24 @@ std::uint64_t MemoryCell::load_stale(Cpu& cpu, Order order) {
     }
     newest = std::max(newest, oldest);
     if (config.memory_model == MemoryModel::kWeak && !acquires(order)) {
-        while (oldest < newest && h.at(oldest).superseded_at + config.max_staleness < now)
+        const Time freshest_needed = std::max(cpu.fresh_from_, now - config.max_staleness);
+        while (oldest < newest && h.at(oldest + 1).visible_at <= freshest_needed)
             ++oldest;
         newest -= cpu.draw(sites::kStaleRead, newest - oldest + 1);
     }
     h.floor[cpu.id()] = newest;
     const CellStore& s = h.at(newest);
-    if (acquires(order))
+    if (acquires(order)) {
         s.release.acquire(cpu);
+        cpu.fresh_from_ = now;
+    }
     return s.bits;
 }
 
 void full_barrier(Cpu& cpu) {
     cpu.sync();
     cpu.pay(cpu.machine().prices().memory_barrier);
-    cpu.store_buffer_.drain(cpu.local_time());
+    cpu.drain_stores();
 }
 
 void spin_until(Cpu& cpu, CacheLine& line, FunctionRef<bool()> until, const Cpu* waiting_for) {
@@ -187,10 +196,17 @@ void spin_until(Cpu& cpu, CacheLine& line, FunctionRef<bool()> until, const Cpu*
     cpu.activity_ = CpuActivity::kSpinning;
     cpu.awaited_ = Cpu::Awaited{nullptr, waiting_for, cpu.irq_depth_};
     if (waiting_for)
-        cpu.machine().check_deadlock(cpu);
+        cpu.machine().check_deadlock(cpu, cpu);
     while (!until()) {
+        Time next_look = cpu.machine().soft_lockup_at(began);
+        if (cpu.weak_memory_) {
+            // What is written already may become visible without another write: a buffered store and a stale read.
+            const Time settled = line.free_at() + 2 * cpu.machine().config().max_staleness + Duration{1};
+            if (cpu.clock_.now() < settled)
+                next_look = std::min(next_look, settled);
+        }
         line.add_poller(cpu);
-        cpu.wait(cpu.machine().soft_lockup_at(began), cpu.irqs_enabled_);
+        cpu.wait(next_look, cpu.irqs_enabled_);
         line.remove_poller(cpu);
         cpu.clock_.move_to(cpu.machine().now());
         if (cpu.irqs_enabled_ && cpu.interrupt_pending())

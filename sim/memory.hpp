@@ -60,7 +60,6 @@ T from_bits(std::uint64_t bits) {
 class MemoryCell {
 public:
     explicit MemoryCell(std::uint64_t bits) : bits_(bits) {}
-    ~MemoryCell();
     MemoryCell(const MemoryCell&) = delete;
     MemoryCell& operator=(const MemoryCell&) = delete;
 
@@ -80,14 +79,14 @@ public:
 private:
     std::uint64_t begin_modify(Cpu& cpu);
     void end_modify(Cpu& cpu, std::uint64_t bits, Order order);
-    void put(Cpu& cpu, std::uint64_t bits, Order order);
-    void store_delayed(Cpu& cpu, std::uint64_t before, Order order);
+    void put(Cpu& cpu, std::uint64_t bits, Order order, bool read_modify_write);
+    void store_delayed(Cpu& cpu, std::uint64_t before, Order order, bool read_modify_write);
     std::uint64_t load_stale(Cpu& cpu, Order order);
 
     std::uint64_t bits_;
     CacheLine line_;
     SyncClock release_;
-    std::unique_ptr<CellHistory> history_;
+    CellHistory* history_ = nullptr;  // the machine's
 };
 
 /// An atomic variable. All operations are interleaving points.
@@ -183,10 +182,12 @@ class Guarded {
 public:
     explicit Guarded(SpinLock& lock, T value = T{}) : lock_(lock), value_(std::move(value)) {}
     const T& read(Cpu& cpu) const {
+        guard_.require_live(cpu);
         require_held(cpu, lock_);
         return value_;
     }
     T& write(Cpu& cpu) {
+        guard_.require_live(cpu);
         require_held(cpu, lock_);
         return value_;
     }
@@ -194,6 +195,7 @@ public:
 
 private:
     static void require_held(Cpu& cpu, const SpinLock& lock);
+    LiveMark guard_;
     SpinLock& lock_;
     T value_;
 };

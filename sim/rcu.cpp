@@ -8,60 +8,61 @@
 
 namespace ticklab::sim {
 
-Rcu::Rcu(Machine& machine) : machine_(machine), depth_(machine.cpu_count(), 0) {}
+Rcu::Rcu(Machine& machine) : machine_(machine), depth_(machine.cpu_count(), 0), left_(machine.cpu_count()) {}
 
 void Rcu::read_lock(Cpu& cpu) { ++depth_[cpu.id()]; }
 
 bool Rcu::in_read_section(const Cpu& cpu) const { return depth_[cpu.id()] != 0; }
 
 void Rcu::read_unlock(Cpu& cpu) {
-    cpu.require(depth_[cpu.id()] != 0, "RCU read section left that was never entered");
-    if (--depth_[cpu.id()] != 0 || waiting_.empty())
+    std::uint32_t& depth = depth_[cpu.id()];
+    cpu.require(depth != 0, "RCU read section left that was never entered");
+    if (depth > 1) {
+        --depth;
         return;
-    // The instant at which a reader leaves is seen by whoever waits for it.
+    }
+    // Whoever calls for a grace period before this instant waits for this section.
     cpu.sync();
-    std::size_t i = 0;
-    while (i < waiting_.size()) {
-        Waiting& w = waiting_[i];
-        if (std::erase(w.readers, cpu.id()) != 0)
-            w.readers_done.release_join(cpu);
-        if (!w.readers.empty()) {
-            ++i;
-            continue;
-        }
-        finished_.push_back(std::move(w));
-        waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+    left_[cpu.id()].release(cpu);
+    depth = 0;
+    for (auto w = waiting_.begin(); w != waiting_.end();) {
+        const auto waiting = w++;
+        std::erase(waiting->readers, cpu.id());
+        if (waiting->readers.empty())
+            finished_.splice(finished_.end(), waiting_, waiting);
     }
     run_finished(cpu);
 }
 
 void Rcu::run_finished(Cpu& cpu) {
     while (!finished_.empty()) {
-        running_.push_back(std::move(finished_.front()));
-        finished_.pop_front();
-        Waiting& w = running_.back();
-        w.readers_done.acquire(cpu);
-        cpu.record(kGracePeriod, w.waited_readers);
-        w.callback(cpu);
-        running_.pop_back();
+        // Callbacks of several CPUs may run at once: each takes out its own.
+        const auto w = finished_.begin();
+        running_.splice(running_.end(), finished_, w);
+        for (const SyncClock& left : left_)
+            left.acquire(cpu);
+        w->called.acquire(cpu);
+        cpu.record(kGracePeriod, w->waited_readers);
+        w->callback(cpu);
+        running_.erase(w);
     }
 }
 
 void Rcu::call(Cpu& cpu, std::function<void(Cpu&)> callback) {
+    const auto w = called_.emplace(called_.end());
+    w->callback = std::move(callback);
     cpu.sync();
-    Waiting w;
-    w.callback = std::move(callback);
-    w.readers_done.release(cpu);
+    w->called.release(cpu);
     for (CpuId c = 0; c < machine_.cpu_count(); ++c)
         if (depth_[c] != 0)
-            w.readers.push_back(c);
-    w.waited_readers = w.readers.size();
-    if (w.readers.empty()) {
-        finished_.push_back(std::move(w));
-        run_finished(cpu);
+            w->readers.push_back(c);
+    w->waited_readers = w->readers.size();
+    if (!w->readers.empty()) {
+        waiting_.splice(waiting_.end(), called_, w);
         return;
     }
-    waiting_.push_back(std::move(w));
+    finished_.splice(finished_.end(), called_, w);
+    run_finished(cpu);
 }
 
 void Rcu::synchronize(Cpu& cpu) {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <list>
 #include <vector>
 
 #include "ticklab/sim/happens_before.hpp"
@@ -23,6 +23,7 @@ public:
 
     /// Nests. Any context. No sleeping inside.
     void read_lock(Cpu& cpu);
+    /// The end of the outermost section is an instant that others may wait for. [point, window]
     void read_unlock(Cpu& cpu);
     bool in_read_section(const Cpu& cpu) const;
     /// Waits for a grace period: thread level, may sleep. [point]
@@ -34,16 +35,20 @@ private:
     struct Waiting {
         std::vector<CpuId> readers;
         std::function<void(Cpu&)> callback;
-        SyncClock readers_done;
+        SyncClock called;
         std::size_t waited_readers = 0;
     };
     void run_finished(Cpu& cpu);
 
     Machine& machine_;
     std::vector<std::uint32_t> depth_;
-    std::vector<Waiting> waiting_;
-    std::deque<Waiting> finished_;
-    std::deque<Waiting> running_;
+    /// A CPU: what it did up to the end of its last read section.
+    std::vector<SyncClock> left_;
+    // Kept here and not on stacks, which may be abandoned.
+    std::list<Waiting> called_;
+    std::list<Waiting> waiting_;
+    std::list<Waiting> finished_;
+    std::list<Waiting> running_;
 };
 
 }  // namespace ticklab::sim

@@ -19,7 +19,6 @@ struct CellStore {
     CpuId writer = kNoCpu;
     std::uint32_t writer_clock = 0;
     Time visible_at = kBoot;      ///< to other CPUs
-    Time superseded_at = kNever;  ///< when the next store of the cell became visible
     SyncClock release;            ///< what an acquire load that reads it acquires
 };
 
@@ -46,8 +45,6 @@ public:
     void drain(Time now);
     /// Forgets what has drained by `now`.
     void retire(Time now);
-    /// Forgets the stores of a cell that goes away.
-    void forget(const CellHistory& cell);
 
 private:
     struct Pending {

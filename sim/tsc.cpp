@@ -52,8 +52,7 @@ void Tsc::hot_add(Time at, Cause cause) {
 }
 
 void Tsc::enter_deep_idle(Time at, Cause cause) {
-    const bool stops = class_ != TscClass::kInvariant || fault(TscFault::kStopsInDeepIdle) != 0;
-    if (!stops || !clock_.running())
+    if (!stops_in_deep_idle() || !clock_.running())
         return;
     clock_.stop(at);
     changed(at, caused(records_.emit(emitter_, at, kTscStop, cause.record, read(at)), cause));

@@ -19,7 +19,7 @@ struct CpuSnapshot {
     std::string activity;  ///< "running", "idle C6", "spinning on heap lock", "off-line", ...
     std::string thread;
     std::vector<std::string> call_chain;  ///< outermost first, interrupts marked
-    std::vector<std::string> held_locks;  ///< in the order of acquisition
+    std::vector<std::string> held_locks;  ///< spin locks, then the thread's sleeping ones, in the order of acquisition
     bool irqs_enabled = false;
     unsigned irq_depth = 0;
 };
@@ -29,6 +29,7 @@ struct Verdict {
     const CheckDecl* check = nullptr;
     std::string message;  ///< what was found and what was promised
     Time at = kBoot;
+    std::uint64_t seed = 0;
     CpuId cpu = kNoCpu;
     RecordId record;                  ///< the last record of that CPU
     std::uint64_t record_number = 0;  ///< committed records before the verdict

@@ -59,9 +59,10 @@ public:
         shown_at_ = now;
         shown_ = true;
         const sim::Duration done = batch.back().at - sim::kBoot;
-        fmt::print(stderr, "\r{:>3} % of virtual time, {} records \x1b[K",
-                   static_cast<std::int64_t>(sim::Int128{done.count()} * 100 / std::max<std::int64_t>(1, length_.count())),
-                   experiment_->machine().records().committed());
+        fmt::print(
+            stderr, "\r{:>3} % of virtual time, {} records \x1b[K",
+            static_cast<std::int64_t>(sim::Int128{done.count()} * 100 / std::max<std::int64_t>(1, length_.count())),
+            experiment_->machine().records().committed());
         std::fflush(stderr);
     }
     void clear() {
@@ -166,7 +167,8 @@ ExitCode run(const Options& options) {
     ExitCode code = exit_code_of(*report);
     if (options.repeat_check && report->end != sim::RunEnd::kStopped) {
         const RunReport again = perform(*scenario, base, replay, {});
-        if (again.end != sim::RunEnd::kStopped && (again.digest != report->digest || again.records != report->records)) {
+        if (again.end != sim::RunEnd::kStopped &&
+            (again.digest != report->digest || again.records != report->records)) {
             fmt::print(stderr, "ticklab: the second run has another digest: {} with {} records, not {} with {}\n",
                        again.digest.hex(), again.records, report->digest.hex(), report->records);
             code = graver(code, ExitCode::kNondeterminism);
@@ -190,8 +192,9 @@ Command run_command() {
                 app.add_option("SCENARIO", options->file, "Scenario file, or - for the standard input")->required();
                 app.add_option("--seed", options->seed, "Seed of everything that the scenario leaves open")
                     ->capture_default_str();
-                app.add_option("--set", options->overrides,
-                               "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
+                app.add_option(
+                       "--set", options->overrides,
+                       "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
                     ->take_all()
                     ->expected(1);
                 app.add_option("--timeline", options->timeline,

@@ -72,7 +72,7 @@ void TimelineKinds::join_interval(TimelineKind& known) {
 }
 
 const TimelineKind& TimelineKinds::of(const RecordKind& kind) const {
-    if (kind.id >= kinds_.size() || kinds_[kind.id].kind != &kind)
+    if (kind.id >= kinds_.size() || kinds_[kind.id].kind == nullptr || kinds_[kind.id].kind->name != kind.name)
         refuse(kind, "it is not in the registry");
     return kinds_[kind.id];
 }

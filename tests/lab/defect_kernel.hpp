@@ -18,17 +18,18 @@ using namespace std::chrono_literals;
 
 enum class Defect : std::uint8_t {
     kNone,
-    kEarly,          ///< fires before the timer's time
-    kTwice,          ///< runs the callback a second time
-    kNever,          ///< drops what is armed
-    kForgets,        ///< keeps it queued and never programs the hardware for it
-    kAfterCancel,    ///< a stop leaves the timer queued
-    kKillNoWait,     ///< a kill does not wait for a running callback
-    kLate,           ///< programs the hardware too late
-    kHeapOrder,      ///< appends to the heap without sifting
+    kEarly,        ///< fires before the timer's time
+    kTwice,        ///< runs the callback a second time
+    kNever,        ///< drops what is armed
+    kForgets,      ///< keeps it queued and never programs the hardware for it
+    kAfterCancel,  ///< a stop leaves the timer queued
+    kKillNoWait,   ///< a kill does not wait for a running callback
+    kLate,         ///< programs the hardware too late
+    kHeapOrder,    ///< appends to the heap without sifting
 };
 
-inline constexpr sim::Site kBeforeCallback{"fake.before_callback", "a timer is out of the heap and its callback not begun"};
+inline constexpr sim::Site kBeforeCallback{"fake.before_callback",
+                                           "a timer is out of the heap and its callback not begun"};
 inline constexpr sim::Site kBeforeLock{"fake.set.before_lock", "a set is about to take the lock"};
 inline constexpr std::array<const sim::Site*, 2> kFakeSites{&kBeforeCallback, &kBeforeLock};
 
@@ -43,7 +44,8 @@ public:
         using enum sim::ValueType;
         using enum sim::TimerRole;
         using enum sim::VerbContext;
-        static constexpr sim::ParameterDecl kSet[] = {{"timer", kTimer, "which", true}, {"expires", kTime, "when", true}};
+        static constexpr sim::ParameterDecl kSet[] = {{"timer", kTimer, "which", true},
+                                                      {"expires", kTime, "when", true}};
         static constexpr sim::ParameterDecl kOne[] = {{"timer", kTimer, "which", true}};
         static const sim::VerbDecl kVerbs[] = {{"timer.set", kThread, kArm, "arms", kSet},
                                                {"timer.stop", kThread, kCancel, "stops", kOne},
@@ -249,7 +251,8 @@ public:
     ScenarioBuilder& set(sim::Duration at, sim::CpuId on, sim::TimerIndex timer, sim::Duration expires) {
         return step(sim::kBoot + at, on, 0, timer, sim::Value{sim::kBoot + expires});
     }
-    ScenarioBuilder& machine_step(Trigger trigger, const sim::VerbDecl& verb, std::vector<std::optional<sim::Value>> args) {
+    ScenarioBuilder& machine_step(Trigger trigger, const sim::VerbDecl& verb,
+                                  std::vector<std::optional<sim::Value>> args) {
         sim::VerbCall c;
         c.verb = &verb;
         c.arguments = std::move(args);

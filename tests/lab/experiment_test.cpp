@@ -1,11 +1,11 @@
 // Planted defects are found, each by its own check, and none in the clean kernel (DESIGN 5; STYLE 14).
+#include "ticklab/lab/experiment.hpp"
+
 #include <doctest/doctest.h>
 
-#include "ticklab/lab/experiment.hpp"
+#include "defect_kernel.hpp"
 #include "ticklab/lab/load_decls.hpp"
 #include "ticklab/lab/machine_verbs.hpp"
-
-#include "defect_kernel.hpp"
 
 using namespace ticklab;
 using namespace ticklab::lab;
@@ -109,7 +109,8 @@ TEST_CASE("a stop does not wait: a callback that was taken from the queue may st
 TEST_CASE("injected delay excuses lateness, whatever injects it (MA 13.1)") {
     ScenarioBuilder stalled(fake_decl<Defect::kNone>());
     stalled.timer("a").set(100us, 0, 0, 1ms);
-    stalled.machine_step(sim::kBoot + 990us, machine_verb(MachineVerb::kCpuStall), {std::int64_t{0}, sim::Value{sim::Duration{800us}}});
+    stalled.machine_step(sim::kBoot + 990us, machine_verb(MachineVerb::kCpuStall),
+                         {std::int64_t{0}, sim::Value{sim::Duration{800us}}});
     CHECK(verdict_of(stalled.s) == "");
 
     ScenarioBuilder late(fake_decl<Defect::kNone>());
@@ -120,7 +121,8 @@ TEST_CASE("injected delay excuses lateness, whatever injects it (MA 13.1)") {
 
     ScenarioBuilder lost(fake_decl<Defect::kNone>());
     lost.timer("a").set(100us, 0, 0, 1ms);
-    lost.machine_step(sim::kBoot + 200us, machine_verb(MachineVerb::kIrqLose), {std::int64_t{0}, sim::Value{std::int64_t{1}}});
+    lost.machine_step(sim::kBoot + 200us, machine_verb(MachineVerb::kIrqLose),
+                      {std::int64_t{0}, sim::Value{std::int64_t{1}}});
     CHECK(verdict_of(lost.s) == "progress.uncovered");
 }
 
@@ -129,7 +131,8 @@ TEST_CASE("a CPU held at a site goes on when it is released (MA 8.1)") {
     b.timer("a").set(100us, 0, 0, 1ms);
     b.machine_step(SiteTrigger{&kBeforeLock, 0, 1}, machine_verb(MachineVerb::kCpuHold), {std::nullopt, std::nullopt});
     b.machine_step(sim::kBoot + 1500us, machine_verb(MachineVerb::kCpuRelease), {std::int64_t{0}});
-    b.s.expect.push_back(TimerExpectation{0, 0u, CountRange{1, 1}, std::nullopt, sim::kBoot + 1500us, sim::kBoot + 1600us, {}});
+    b.s.expect.push_back(
+        TimerExpectation{0, 0u, CountRange{1, 1}, std::nullopt, sim::kBoot + 1500us, sim::kBoot + 1600us, {}});
     Experiment experiment(b.s, {});
     experiment.run();
     REQUIRE_FALSE(experiment.machine().verdict().has_value());
@@ -141,8 +144,11 @@ TEST_CASE("the nth arrival at a site takes a step, on the CPU that reached it") 
     ScenarioBuilder b(fake_decl<Defect::kNone>());
     b.timer("a").timer("b").timer("c");
     b.set(100us, 0, 0, 1ms).set(200us, 1, 1, 2ms);
-    b.s.script.push_back({SiteTrigger{&kBeforeCallback, std::nullopt, 2}, std::nullopt,
-                          ScenarioBuilder::call(0, 2, sim::Value{sim::Duration{500us}}), false, {}});
+    b.s.script.push_back({SiteTrigger{&kBeforeCallback, std::nullopt, 2},
+                          std::nullopt,
+                          ScenarioBuilder::call(0, 2, sim::Value{sim::Duration{500us}}),
+                          false,
+                          {}});
     Experiment experiment(b.s, {});
     experiment.run();
     CHECK(experiment.timers()[2].fired == 1);
@@ -158,10 +164,8 @@ Scenario loaded() {
     Load churn;
     churn.generator = find_load("timer.churn");
     churn.cpus = {0, 1, 2, 3};
-    churn.arguments = {std::int64_t{20'000'000},
-                       Distribution{Distribution::Shape::kExponential, 300us, {}},
-                       std::int64_t{500'000},
-                       std::int64_t{8}};
+    churn.arguments = {std::int64_t{20'000'000}, Distribution{Distribution::Shape::kExponential, 300us, {}},
+                       std::int64_t{500'000}, std::int64_t{8}};
     b.s.load.push_back(churn);
     Load periodic;
     periodic.generator = find_load("timer.periodic");

@@ -1,4 +1,5 @@
-// What is owed, as a table of plays: operations and callbacks of one timer, and the finding at the end (lab/obligations.hpp).
+// What is owed, as a table of plays: operations and callbacks of one timer, and the finding at the end
+// (lab/obligations.hpp).
 #include "ticklab/lab/obligations.hpp"
 
 #include <doctest/doctest.h>
@@ -16,7 +17,9 @@ using sim::TimerRole;
 namespace {
 
 sim::Time us(std::int64_t n) { return sim::kBoot + std::chrono::microseconds{n}; }
-sim::TimerPromise promise(std::int64_t from, std::int64_t to, bool strict = false) { return {us(from), us(to), strict}; }
+sim::TimerPromise promise(std::int64_t from, std::int64_t to, bool strict = false) {
+    return {us(from), us(to), strict};
+}
 
 /// One ledger with one timer on two CPUs, and the marks of their quiet times.
 struct Play {
@@ -185,8 +188,8 @@ TEST_CASE("property: a model that obeys is never accused, whatever the interleav
             std::int64_t due;  // what takes effect
             bool applied = false;
         };
-        std::map<sim::CpuId, Running> running;             // one operation a CPU
-        std::map<sim::CpuId, bool> taken;                  // dequeued, callback not begun (true) or running (false)
+        std::map<sim::CpuId, Running> running;  // one operation a CPU
+        std::map<sim::CpuId, bool> taken;       // dequeued, callback not begun (true) or running (false)
         std::int64_t armed = kUnarmed;
         std::int64_t now = 0;
         const int steps = *rc::gen::inRange(1, 120);
@@ -216,8 +219,8 @@ TEST_CASE("property: a model that obeys is never accused, whatever the interleav
                 }
             } else if (what <= 1) {
                 const std::int64_t due = now + *rc::gen::inRange(0, 12);
-                running.emplace(cpu, Running{p.begin(TimerRole::kArm, cpu, now, promise(due, due + 100)), TimerRole::kArm,
-                                             due, false});
+                running.emplace(cpu, Running{p.begin(TimerRole::kArm, cpu, now, promise(due, due + 100)),
+                                             TimerRole::kArm, due, false});
             } else if (what == 2) {
                 const TimerRole role = *rc::gen::element(TimerRole::kCancel, TimerRole::kSyncCancel);
                 running.emplace(cpu, Running{p.begin(role, cpu, now), role, kUnarmed, false});

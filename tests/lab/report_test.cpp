@@ -9,11 +9,10 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "defect_kernel.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/registry.hpp"
 #include "ticklab/lab/whole_file.hpp"
-
-#include "defect_kernel.hpp"
 
 using namespace ticklab;
 using namespace ticklab::lab;
@@ -87,8 +86,8 @@ TEST_CASE("the text report of a failed run, byte for byte") {
 
 TEST_CASE("the JSON report has what DESIGN 6 promises") {
     const nlohmann::ordered_json report = json_report(run(one_timer(fake_decl<Defect::kTwice>())));
-    for (const char* key : {"digest", "seed", "virtual_ns", "events", "wall_seconds", "timers", "cpus", "locks", "energy",
-                            "violations", "expectations", "scenario_hash", "version", "chain_length"})
+    for (const char* key : {"digest", "seed", "virtual_ns", "events", "wall_seconds", "timers", "cpus", "locks",
+                            "energy", "violations", "expectations", "scenario_hash", "version", "chain_length"})
         CHECK_MESSAGE(report.contains(key), key);
     for (const char* key : {"armed", "fired", "cancelled", "lost", "early", "lateness_ns"})
         CHECK_MESSAGE(report["timers"].contains(key), key);
@@ -106,7 +105,7 @@ TEST_CASE("arguments of the replay line survive a shell") {
     CHECK(shell_quoted("") == "''");
 }
 
-TEST_CASE("the scenarios that come with ticklab have their golden digests") {
+TEST_CASE("the scenarios that come with ticklab meet their expectations and have their golden digests") {
     const fs::path golden = kSource / "tests/golden/digests.json";
     std::vector<std::string> files;
     for (const auto& entry : fs::recursive_directory_iterator(kSource / "scenarios")) {
@@ -126,6 +125,7 @@ TEST_CASE("the scenarios that come with ticklab have their golden digests") {
             ExperimentOptions options;
             options.seed = seed;
             const RunReport report = run(*scenario, options);
+            CHECK_MESSAGE(exit_code_of(report) == ExitCode::kFine, text_report(report, false));
             found[file][std::to_string(seed)] = {{"digest", report.digest.hex()}, {"records", report.records}};
         }
     }
