@@ -45,7 +45,6 @@ TEST_CASE("each invariant has a check that fails when it is broken (XT 14)") {
         const char* check;
         std::function<void(Bench&)> damage;
     };
-    static const sim::Cause kNone;
     const std::vector<Row> rows{
         {"xen.structure.heap", [](Bench& b) { b.timer(3).expires = stime_at(1); }},
         {"xen.structure.heap", [](Bench& b) { b.timer(3).heap_index = 1; }},

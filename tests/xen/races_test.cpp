@@ -298,7 +298,7 @@ TEST_CASE("storms of set, stop and migrate while CPUs come and go lose nothing (
                                    rc::gen::inRange<std::int64_t>(0, 400'000), rc::gen::inRange<CpuId>(0, kCpus)));
             Time at = kBoot + 5ms;
             for (const auto& [what, timer, value, target] : operations) {
-                b.on(c, at, [&b, &sets, what, timer, value, target](Cpu& cpu) {
+                b.on(c, at, [&b, &sets, what = what, timer = timer, value = value, target = target](Cpu& cpu) {
                     if (what == 0)
                         b.stop(cpu, timer);
                     else if (what == 1)
