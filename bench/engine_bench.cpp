@@ -56,4 +56,3 @@ BENCHMARK(ticks<PendingSetExecutor>)->Name("ticks/pending_set")->Arg(1024)->Unit
 BENCHMARK(ticks<HeapExecutor>)->Name("ticks/heap_loop")->Arg(1024)->Unit(benchmark::kMillisecond);
 
 }  // namespace
-

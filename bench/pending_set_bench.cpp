@@ -231,4 +231,3 @@ BENCHMARK(lone<PendingSet>)->Apply(sizes);
 BENCHMARK(lone<IndexedHeap>)->Apply(sizes);
 
 }  // namespace
-

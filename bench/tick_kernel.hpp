@@ -1,5 +1,5 @@
-// The smallest kernel that ticks: a one-shot local APIC timer a CPU, its interrupt raises a softirq, the softirq takes the
-// CPU's base lock, does a little work and arms the next tick.
+// The smallest kernel that ticks: a one-shot local APIC timer a CPU, its interrupt raises a softirq, the softirq takes
+// the CPU's base lock, does a little work and arms the next tick.
 #pragma once
 
 #include <deque>
@@ -12,12 +12,18 @@
 
 namespace ticklab::bench {
 
-inline constexpr sim::RecordKind kSoftirqEntry{40000, "tick", "softirq_entry", "irq", sim::TimelineShape::kSliceBegin,
-                                               "softirq", "the tick softirq began", {}};
-inline constexpr sim::RecordKind kSoftirqExit{40001, "tick", "softirq_exit", "irq", sim::TimelineShape::kSliceEnd,
-                                              "softirq", "the tick softirq ended", {}};
-inline constexpr sim::RecordKind kTimerExpire{40002, "tick", "timer_expire", "timer", sim::TimelineShape::kInstant, {},
-                                              "the tick's timer ran", {{"expires", sim::OperandType::kTimePs}}};
+inline constexpr sim::RecordKind kSoftirqEntry{
+    40000, "tick", "softirq_entry", "irq", sim::TimelineShape::kSliceBegin, "softirq", "the tick softirq began", {}};
+inline constexpr sim::RecordKind kSoftirqExit{
+    40001, "tick", "softirq_exit", "irq", sim::TimelineShape::kSliceEnd, "softirq", "the tick softirq ended", {}};
+inline constexpr sim::RecordKind kTimerExpire{40002,
+                                              "tick",
+                                              "timer_expire",
+                                              "timer",
+                                              sim::TimelineShape::kInstant,
+                                              {},
+                                              "the tick's timer ran",
+                                              {{"expires", sim::OperandType::kTimePs}}};
 
 struct TickOptions {
     sim::Duration period = std::chrono::milliseconds{1};
@@ -120,7 +126,8 @@ inline sim::MachineConfig bench_config(sim::CpuId cpu_count) {
     c.cpu_count = cpu_count;
     c.online_at_boot = cpu_count;
     c.node_count = cpu_count >= 64 ? 2 : 1;
-    c.c_states = {{"C1", std::chrono::nanoseconds{0}, std::chrono::nanoseconds{500}, std::chrono::microseconds{2}, 900, false}};
+    c.c_states = {
+        {"C1", std::chrono::nanoseconds{0}, std::chrono::nanoseconds{500}, std::chrono::microseconds{2}, 900, false}};
     for (const sim::CostDecl& d : sim::machine_cost_decls())
         c.costs.set(std::string(d.name), sim::Cycles{60}, "bench");
     c.costs.set("cache_hit", sim::Cycles{4}, "bench");

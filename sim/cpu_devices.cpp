@@ -53,9 +53,9 @@ void Cpu::write_msr(std::uint32_t msr, std::uint64_t value) {
     else if (msr == kMsrTscAdjust)
         tsc_.write_adjust(clock_.now(), value, cause());
     else
-        require_access(apic_.write_msr(clock_.now(), msr, value,
-                                       msr == apic::kMsrTscDeadline ? deferred(kTimerHash) : cause()),
-                       msr);
+        require_access(
+            apic_.write_msr(clock_.now(), msr, value, msr == apic::kMsrTscDeadline ? deferred(kTimerHash) : cause()),
+            msr);
 }
 
 void Cpu::write_tsc_deadline(std::uint64_t tsc) { write_msr(apic::kMsrTscDeadline, tsc); }

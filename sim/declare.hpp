@@ -37,7 +37,7 @@ struct ParameterDecl {
     std::string_view help;  ///< one sentence with the unit and the range
     bool required = false;
     std::string_view default_text{};  ///< as it would be written in a scenario; empty for none
-    std::int64_t min = INT64_MIN;   ///< for kInteger
+    std::int64_t min = INT64_MIN;     ///< for kInteger
     std::int64_t max = INT64_MAX;
     std::span<const std::string_view> words{};  ///< for kWord
 };

@@ -28,8 +28,7 @@ constexpr std::size_t kCacheLineBytes = 64;
 
 // An odd number of cache lines from stack to stack: their tops go through all sets of every cache.
 StackPool::StackPool(std::size_t stack_bytes)
-    : stack_bytes_((stack_bytes / kCacheLineBytes | 1) * kCacheLineBytes),
-      slab_bytes_(stack_bytes_ * kStacksPerSlab) {}
+    : stack_bytes_((stack_bytes / kCacheLineBytes | 1) * kCacheLineBytes), slab_bytes_(stack_bytes_ * kStacksPerSlab) {}
 
 StackPool::~StackPool() {
     for (void* slab : slabs_) {
@@ -48,7 +47,8 @@ StackPool::Stack StackPool::allocate() {
         return stack;
     }
     if (used_in_slab_ == kStacksPerSlab) {
-        void* slab = mmap(nullptr, slab_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void* slab =
+            mmap(nullptr, slab_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (slab == MAP_FAILED)
             throw std::bad_alloc();
         slabs_.push_back(slab);

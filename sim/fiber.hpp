@@ -6,7 +6,8 @@
 //    only a destructor gives back.
 //  - Stacks come from slabs: no memory mapping of their own and no guard page each, so that tens of thousands fit the
 //  usual
-//    limit on mappings. At each wait the depth reached is checked, at the end of a run a canary at the end of each stack.
+//    limit on mappings. At each wait the depth reached is checked, at the end of a run a canary at the end of each
+//    stack.
 //  - Stack tops are coloured: shifted by a varying number of cache lines, so that a thousand of them do not share cache
 //  sets.
 #pragma once
@@ -28,7 +29,7 @@ public:
 
     struct Stack {
         std::byte* bottom = nullptr;  ///< lowest address
-        std::byte* top = nullptr;   
+        std::byte* top = nullptr;
     };
     Stack allocate();
     void give_back(Stack stack) { free_.push_back(stack); }

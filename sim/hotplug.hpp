@@ -26,8 +26,8 @@ public:
 
     bool up(Cpu& control, Cpu& target);
     bool down(Cpu& control, Cpu& target);
-    /// Runs `body` on `on` while all other online CPUs spin with interrupts off. Waits for hotplug operations to end, so
-    /// it is not for their callbacks.
+    /// Runs `body` on `on` while all other online CPUs spin with interrupts off. Waits for hotplug operations to end,
+    /// so it is not for their callbacks.
     void stop_machine(Cpu& control, Cpu& on, FunctionRef<void(Cpu&)> body);
 
     /// First thing on the idle thread of a CPU that starts: interrupts off.

@@ -186,9 +186,8 @@ void Mutex::unlock(Cpu& cpu, Heir heir) {
     cpu.drain_stores();
     std::erase(cpu.current().held_mutexes_, this);
     owner_ = nullptr;
-    const auto next = std::find_if(waiters_.begin(), waiters_.end(), [heir](const Thread* t) {
-        return heir == Heir::kFirst || t->cpu_->online();
-    });
+    const auto next = std::find_if(waiters_.begin(), waiters_.end(),
+                                   [heir](const Thread* t) { return heir == Heir::kFirst || t->cpu_->online(); });
     if (next == waiters_.end())
         return;
     owner_ = *next;

@@ -79,8 +79,8 @@ const MachineConfig& checked(const MachineConfig& config) {
             fmt::format("{} nodes for {} CPUs", config.node_count, config.cpu_count));
     require(!config.c_states.empty(), "no C-state: a CPU that idles needs one");
     require(config.quantum >= Duration::zero(), "negative quantum");
-    require(config.quantum == Duration::zero() || (config.memory_model == MemoryModel::kSequential &&
-                                                   !config.break_ties && config.stall_one_in == 0),
+    require(config.quantum == Duration::zero() ||
+                (config.memory_model == MemoryModel::kSequential && !config.break_ties && config.stall_one_in == 0),
             "a quantum is for exact ties, no injected stalls and memory \"sc\" only");
     require(config.memory_model == MemoryModel::kSequential || (config.check_races && config.cpu_count <= kMaxRaceCpus),
             fmt::format("memory models other than \"sc\" need the race detector and at most {} CPUs", kMaxRaceCpus));

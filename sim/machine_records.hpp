@@ -161,17 +161,16 @@ inline constexpr RecordKind kIrrLeft{23,
                                      "a vector is pending in a CPU that goes off-line; INIT will clear it",
                                      {{"vector", OperandType::kVector}}};
 
-inline constexpr RecordKind kUserEnter{21, "sim", "user_enter", "sched", TimelineShape::kSliceBegin, "user",
-                                       "a CPU went to user mode", {}};
-inline constexpr RecordKind kUserExit{22, "sim", "user_exit", "sched", TimelineShape::kSliceEnd, "user",
-                                      "a CPU left user mode", {}};
+inline constexpr RecordKind kUserEnter{
+    21, "sim", "user_enter", "sched", TimelineShape::kSliceBegin, "user", "a CPU went to user mode", {}};
+inline constexpr RecordKind kUserExit{
+    22, "sim", "user_exit", "sched", TimelineShape::kSliceEnd, "user", "a CPU left user mode", {}};
 
 inline constexpr std::array kMachineRecordKinds{
-    &kIrqEntry,         &kIrqExit,   &kIdleEnter,  &kIdleExit,     &kLockWaitBegin, &kLockWaitEnd, &kThreadSwitch,
-    &kThreadWake,       &kCpuOnline, &kCpuOffline, &kHotplugState, &kStall,         &kHoldBegin,   &kHoldEnd,
-    &kAllocationFailed, &kSpinBegin, &kSpinEnd,    &kGracePeriod,  &kNmiEntry,      &kNmiExit,
-    &kUserEnter,        &kUserExit,
-    &kIrrLeft,
+    &kIrqEntry,     &kIrqExit,    &kIdleEnter,        &kIdleExit,   &kLockWaitBegin, &kLockWaitEnd,
+    &kThreadSwitch, &kThreadWake, &kCpuOnline,        &kCpuOffline, &kHotplugState,  &kStall,
+    &kHoldBegin,    &kHoldEnd,    &kAllocationFailed, &kSpinBegin,  &kSpinEnd,       &kGracePeriod,
+    &kNmiEntry,     &kNmiExit,    &kUserEnter,        &kUserExit,   &kIrrLeft,
 };
 
 }  // namespace ticklab::sim

@@ -83,9 +83,9 @@ inline constexpr int kMaxOperands = 9;
 
 /// How a timeline shows a kind (TE 1); exporters need no other knowledge of a kernel.
 enum class TimelineShape : std::uint8_t {
-    kInstant,     ///< a mark on the CPU's track
-    /// Opens a slice on the CPU's track; closed by a kSliceEnd kind of the same slice name there. Where all kinds of that
-    /// name call their operand 0 the same, its value tells slices of one name apart.
+    kInstant,  ///< a mark on the CPU's track
+    /// Opens a slice on the CPU's track; closed by a kSliceEnd kind of the same slice name there. Where all kinds of
+    /// that name call their operand 0 the same, its value tells slices of one name apart.
     kSliceBegin,
     kSliceEnd,
     /// Opens an interval of operand 0 (an object), such as "timer pending", and closes an open one of that object.

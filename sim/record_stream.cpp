@@ -52,15 +52,15 @@ RecordId RecordStream::append(Emitter& from, Time at, const RecordKind& kind, Re
 }
 
 void RecordStream::commit(Time horizon) {
-    // What an earlier commit kept is in order; what came since is put in order and merged behind its equals. Offsets grow
-    // with emission, so among records of one instant they are that order.
+    // What an earlier commit kept is in order; what came since is put in order and merged behind its equals. Offsets
+    // grow with emission, so among records of one instant they are that order.
     const auto added = index_.begin() + static_cast<std::ptrdiff_t>(kept_);
     if (!in_order_)
-        std::sort(added, index_.end(), [](const Entry& a, const Entry& b) {
-            return a.at != b.at ? a.at < b.at : a.offset < b.offset;
-        });
+        std::sort(added, index_.end(),
+                  [](const Entry& a, const Entry& b) { return a.at != b.at ? a.at < b.at : a.offset < b.offset; });
     if (kept_ != 0 && added != index_.end() && added->at < index_[kept_ - 1].at)
-        std::inplace_merge(index_.begin(), added, index_.end(), [](const Entry& a, const Entry& b) { return a.at < b.at; });
+        std::inplace_merge(index_.begin(), added, index_.end(),
+                           [](const Entry& a, const Entry& b) { return a.at < b.at; });
     in_order_ = true;
 
     std::size_t ready = 0;
@@ -69,8 +69,12 @@ void RecordStream::commit(Time horizon) {
         const std::uint64_t* w = words_.data() + index_[ready].offset;
         const RecordKind& kind = kind_of(w);
         if (!consumers_.empty())
-            batch_.push_back(Record{index_[ready].at, &kind, static_cast<CpuId>(w[kCpuWord]), RecordId{w[kIdWord]},
-                                    RecordId{w[kCauseWord]}, RecordId{w[kWaitedWord]},
+            batch_.push_back(Record{index_[ready].at,
+                                    &kind,
+                                    static_cast<CpuId>(w[kCpuWord]),
+                                    RecordId{w[kIdWord]},
+                                    RecordId{w[kCauseWord]},
+                                    RecordId{w[kWaitedWord]},
                                     {w + kHeadWords, kind.operand_count}});
         if (kind.digest_class == DigestClass::kBase)
             digest_record(index_[ready].at, kind, w);

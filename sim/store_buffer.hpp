@@ -18,8 +18,8 @@ struct CellStore {
     std::uint64_t bits = 0;
     CpuId writer = kNoCpu;
     std::uint32_t writer_clock = 0;
-    Time visible_at = kBoot;      ///< to other CPUs
-    SyncClock release;            ///< what an acquire load that reads it acquires
+    Time visible_at = kBoot;  ///< to other CPUs
+    SyncClock release;        ///< what an acquire load that reads it acquires
 };
 
 /// The last stores of one cell and how far each CPU has read. Only under tso and weak.

@@ -111,9 +111,7 @@ public:
     /// A CPU that is added while the machine runs: in step with an ideal TSC since boot, but for the skew of TC-F1.
     void hot_add(Time at, Cause cause);
     /// Whether deep C-states stop it.
-    bool stops_in_deep_idle() const {
-        return class_ != TscClass::kInvariant || fault(TscFault::kStopsInDeepIdle) != 0;
-    }
+    bool stops_in_deep_idle() const { return class_ != TscClass::kInvariant || fault(TscFault::kStopsInDeepIdle) != 0; }
     /// The CPU commits to a deep C-state, or leaves it. Classes A and B stand still in between (TC 3.3).
     void enter_deep_idle(Time at, Cause cause);
     void exit_deep_idle(Time at, Cause cause);

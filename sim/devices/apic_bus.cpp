@@ -15,8 +15,8 @@ namespace {
 constexpr std::array<std::string_view, kDeliveryModeCount> kModeNames{
     "fixed", "lowest priority", "SMI", "reserved", "NMI", "INIT", "start-up", "ExtINT"};
 constexpr std::array<std::string_view, kLostReasonCount> kReasonNames{
-    "APIC disabled", "software disabled", "CPU off-line", "illegal vector", "reset",     "not waiting",
-    "no target",     "no 8259",           "masked edge",  "re-targeted",    "queue full",        "fault"};
+    "APIC disabled", "software disabled", "CPU off-line", "illegal vector", "reset",      "not waiting",
+    "no target",     "no 8259",           "masked edge",  "re-targeted",    "queue full", "fault"};
 constexpr std::array<std::string_view, 4> kTimerModeNames{"one-shot", "periodic", "TSC-deadline", "reserved"};
 constexpr std::array<std::string_view, 3> kApicModeNames{"disabled", "xAPIC", "x2APIC"};
 

@@ -150,7 +150,8 @@ TEST_CASE("what cannot be done is refused: the control CPU, the last one, a stat
     CHECK(b.machine->cpu(0).online());
 }
 
-TEST_CASE("two CPUs that take each other down: the second operation waits until its CPU is back, and holds up no other") {
+TEST_CASE(
+    "two CPUs that take each other down: the second operation waits until its CPU is back, and holds up no other") {
     Bench b;
     int done = 0;
     int went = 0;
@@ -186,7 +187,10 @@ TEST_CASE("what is left in IRR is recorded, what comes later is dropped, and INI
     CHECK(left[0]->cpu == 2);
     CHECK(left[0]->operands[0] == 0x40);
     b.on_step = nullptr;
-    b.control([](Cpu& cpu) { cpu.send_ipi(2, 0x41); return true; });
+    b.control([](Cpu& cpu) {
+        cpu.send_ipi(2, 0x41);
+        return true;
+    });
     const auto lost = [&] { return b.machine->cpu(2).apic().counters().lost; };
     CHECK(lost()[static_cast<unsigned>(LostReason::kOffline)] == 1);
     CHECK(b.up(2));
@@ -217,7 +221,10 @@ TEST_CASE("work queued while a CPU goes down is not lost") {
             CHECK(b.machine->cpu_up(cpu, b.machine->cpu(2)));
         });
         b.machine->run(kBoot + 10us + delay * 200ns, kAllSteps);
-        b.machine->run_on_thread(2, {}, [&](Cpu& cpu) { cpu.spend(Cycles{300}); ++done; });
+        b.machine->run_on_thread(2, {}, [&](Cpu& cpu) {
+            cpu.spend(Cycles{300});
+            ++done;
+        });
         b.machine->run(kBoot + 20ms, kAllSteps);
         CHECK(!b.machine->verdict());
         CHECK(done == 1);
@@ -234,7 +241,8 @@ TEST_CASE("what the control CPU prepared is ordered before the target's start, a
     CHECK(data.peek() == 18);
 }
 
-TEST_CASE("stop-machine: all others stand with interrupts off, also when CPUs are stalled on their way (MA 5.2, 13.1)") {
+TEST_CASE(
+    "stop-machine: all others stand with interrupts off, also when CPUs are stalled on their way (MA 5.2, 13.1)") {
     Bench b(round_config(8));
     Plain<int> data;
     for (CpuId c = 0; c < 8; ++c)
@@ -280,7 +288,8 @@ TEST_CASE("down and up storms with work, IPIs, stalls and jitter end as they sho
         for (CpuId c = 0; c < 8; ++c)
             b.machine->run_in_control_thread(c, Cause{{}, seed * 100 + c}, [&, c](Cpu& cpu) {
                 for (int i = 0; i < 6; ++i) {
-                    Cpu& target = b.machine->cpu(static_cast<CpuId>(mix(mix(seed, c), static_cast<std::uint64_t>(i)) % 8));
+                    Cpu& target =
+                        b.machine->cpu(static_cast<CpuId>(mix(mix(seed, c), static_cast<std::uint64_t>(i)) % 8));
                     if (target.online())
                         b.machine->cpu_down(cpu, target);
                     else
@@ -293,16 +302,20 @@ TEST_CASE("down and up storms with work, IPIs, stalls and jitter end as they sho
         for (int i = 0; i < 40; ++i) {
             b.machine->run(b.machine->now() + 200us, kAllSteps);
             b.machine->run_on_thread(static_cast<CpuId>(i % 8), Cause{{}, seed * 1000 + static_cast<std::uint64_t>(i)},
-                                     [&](Cpu& cpu) { cpu.spend(Cycles{500}); ++work; });
+                                     [&](Cpu& cpu) {
+                                         cpu.spend(Cycles{500});
+                                         ++work;
+                                     });
         }
         // Threads of CPUs that are down wait for them: bring all up from one that is online.
         for (int round = 0; round < 3; ++round) {
             Cpu* const on = b.machine->first_online();
             REQUIRE(on);
-            b.machine->run_in_control_thread(on->id(), Cause{{}, seed * 5000 + static_cast<std::uint64_t>(round)}, [&](Cpu& cpu) {
-                for (CpuId c = 0; c < 8; ++c)
-                    b.machine->cpu_up(cpu, b.machine->cpu(c));
-            });
+            b.machine->run_in_control_thread(on->id(), Cause{{}, seed * 5000 + static_cast<std::uint64_t>(round)},
+                                             [&](Cpu& cpu) {
+                                                 for (CpuId c = 0; c < 8; ++c)
+                                                     b.machine->cpu_up(cpu, b.machine->cpu(c));
+                                             });
             b.machine->run(b.machine->now() + 100ms, kAllSteps);
         }
         if (b.machine->verdict())

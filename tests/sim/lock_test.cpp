@@ -10,7 +10,8 @@ namespace {
 constexpr std::uint8_t kVector = 0x40;
 
 struct Bench {
-    explicit Bench(CpuId cpus = 2, MachineConfig config = {}) : machine(config.c_states.empty() ? round_config(cpus) : config, kernel) {
+    explicit Bench(CpuId cpus = 2, MachineConfig config = {})
+        : machine(config.c_states.empty() ? round_config(cpus) : config, kernel) {
         machine.run(kBoot + 10us, kAllSteps);
     }
     SpinLock& lock(const char* name, const char* lock_class = nullptr) {
@@ -68,11 +69,23 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
         {"release by a stranger", &checks::kLockStranger,
          [](Bench& b) {
              SpinLock& l = b.lock("l");
-             b.on(0, [&l](Cpu& cpu) { l.acquire(cpu); cpu.irq_disable(); cpu.spend(Cycles{100'000}); });
-             b.on(1, [&l](Cpu& cpu) { cpu.spend(Cycles{10'000}); l.release(cpu); });
+             b.on(0, [&l](Cpu& cpu) {
+                 l.acquire(cpu);
+                 cpu.irq_disable();
+                 cpu.spend(Cycles{100'000});
+             });
+             b.on(1, [&l](Cpu& cpu) {
+                 cpu.spend(Cycles{10'000});
+                 l.release(cpu);
+             });
          }},
         {"acquire twice", &checks::kLockRecursion,
-         [](Bench& b) { b.on(0, [&l = b.lock("l")](Cpu& cpu) { l.acquire(cpu); l.acquire(cpu); }); }},
+         [](Bench& b) {
+             b.on(0, [&l = b.lock("l")](Cpu& cpu) {
+                 l.acquire(cpu);
+                 l.acquire(cpu);
+             });
+         }},
         {"orders that did not deadlock in this run", &checks::kLockOrder,
          [](Bench& b) {
              SpinLock& x = b.lock("x");
@@ -89,7 +102,10 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
          }},
         {"two of one class", &checks::kLockOrder,
          [](Bench& b) {
-             b.on(0, [&x = b.lock("x", "c"), &y = b.lock("y", "c")](Cpu& cpu) { x.acquire(cpu); y.acquire(cpu); });
+             b.on(0, [&x = b.lock("x", "c"), &y = b.lock("y", "c")](Cpu& cpu) {
+                 x.acquire(cpu);
+                 y.acquire(cpu);
+             });
          }},
         {"two of one class, nested", nullptr,
          [](Bench& b) {
@@ -103,7 +119,10 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
         {"in an interrupt and with interrupts on", &checks::kLockIrq,
          [](Bench& b) {
              SpinLock& l = b.lock("l");
-             b.kernel.on_interrupt = [&l](Cpu& cpu, std::uint8_t) { l.acquire(cpu); l.release(cpu); };
+             b.kernel.on_interrupt = [&l](Cpu& cpu, std::uint8_t) {
+                 l.acquire(cpu);
+                 l.release(cpu);
+             };
              b.on(0, [&l](Cpu& cpu) {
                  l.acquire(cpu);
                  l.release(cpu);
@@ -113,7 +132,10 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
         {"interrupts enabled while it is held", &checks::kLockIrq,
          [](Bench& b) {
              SpinLock& l = b.lock("l");
-             b.kernel.on_interrupt = [&l](Cpu& cpu, std::uint8_t) { l.acquire(cpu); l.release(cpu); };
+             b.kernel.on_interrupt = [&l](Cpu& cpu, std::uint8_t) {
+                 l.acquire(cpu);
+                 l.release(cpu);
+             };
              b.on(0, [&l](Cpu& cpu) {
                  cpu.send_ipi(1, kVector);
                  cpu.spend(Cycles{10'000});
@@ -125,7 +147,10 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
         {"tried with interrupts on", &checks::kLockIrq,
          [](Bench& b) {
              SpinLock& l = b.lock("l");
-             b.kernel.on_interrupt = [&l](Cpu& cpu, std::uint8_t) { l.acquire(cpu); l.release(cpu); };
+             b.kernel.on_interrupt = [&l](Cpu& cpu, std::uint8_t) {
+                 l.acquire(cpu);
+                 l.release(cpu);
+             };
              b.on(0, [&l](Cpu& cpu) {
                  CHECK(l.try_acquire(cpu));
                  l.release(cpu);
@@ -146,11 +171,19 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              });
          }},
         {"sleep with one held", &checks::kLockSleep,
-         [](Bench& b) { b.on(0, [&l = b.lock("l")](Cpu& cpu) { l.acquire(cpu); cpu.block(); }); }},
+         [](Bench& b) {
+             b.on(0, [&l = b.lock("l")](Cpu& cpu) {
+                 l.acquire(cpu);
+                 cpu.block();
+             });
+         }},
         {"a mutex under a spin lock", &checks::kLockSleep,
          [](Bench& b) {
              Mutex& m = b.mutexes.emplace_back(b.machine, b.machine.lock_class("m"), "m");
-             b.on(0, [&m, &l = b.lock("l")](Cpu& cpu) { l.acquire(cpu); m.lock(cpu); });
+             b.on(0, [&m, &l = b.lock("l")](Cpu& cpu) {
+                 l.acquire(cpu);
+                 m.lock(cpu);
+             });
          }},
         {"a mutex in an interrupt", &checks::kIrqContext,
          [](Bench& b) {
@@ -160,7 +193,10 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
         {"a mutex twice", &checks::kLockRecursion,
          [](Bench& b) {
              Mutex& m = b.mutexes.emplace_back(b.machine, b.machine.lock_class("m"), "m");
-             b.on(0, [&m](Cpu& cpu) { m.lock(cpu); m.lock(cpu); });
+             b.on(0, [&m](Cpu& cpu) {
+                 m.lock(cpu);
+                 m.lock(cpu);
+             });
          }},
         {"a mutex of a stranger", &checks::kLockStranger,
          [](Bench& b) {
@@ -172,18 +208,31 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              Mutex& m = b.mutexes.emplace_back(b.machine, b.machine.lock_class("m"), "m");
              Mutex& n = b.mutexes.emplace_back(b.machine, b.machine.lock_class("n"), "n");
              b.on(0, [&](Cpu& cpu) {
-                 m.lock(cpu); n.lock(cpu); n.unlock(cpu); m.unlock(cpu);
-                 n.lock(cpu); m.lock(cpu);
+                 m.lock(cpu);
+                 n.lock(cpu);
+                 n.unlock(cpu);
+                 m.unlock(cpu);
+                 n.lock(cpu);
+                 m.lock(cpu);
              });
          }},
         {"held into idle", &checks::kLockIdle,
          [](Bench& b) {
              SpinLock& l = b.lock("l");
-             b.kernel.on_idle = [&l](Cpu& cpu) { cpu.irq_disable(); l.acquire(cpu); cpu.halt(0); };
+             b.kernel.on_idle = [&l](Cpu& cpu) {
+                 cpu.irq_disable();
+                 l.acquire(cpu);
+                 cpu.halt(0);
+             };
              b.on(0, [](Cpu&) {});
          }},
         {"idle from a thread", &checks::kIrqContext,
-         [](Bench& b) { b.on(0, [](Cpu& cpu) { cpu.irq_disable(); cpu.halt(0); }); }},
+         [](Bench& b) {
+             b.on(0, [](Cpu& cpu) {
+                 cpu.irq_disable();
+                 cpu.halt(0);
+             });
+         }},
         {"sleep in an interrupt", &checks::kIrqContext,
          [](Bench& b) { b.machine.run_in_irq(0, {}, [](Cpu& cpu) { cpu.block(); }); }},
         {"guarded data without its lock", &checks::kNotGuarded,
@@ -231,8 +280,16 @@ TEST_CASE("circles of waiting CPUs are found when they close") {
         Bench b(3, config);
         SpinLock& x = b.lock("x");
         SpinLock& y = b.lock("y");
-        b.on(0, [&](Cpu& cpu) { x.acquire(cpu); cpu.spend(Cycles{5000}); y.acquire(cpu); });
-        b.on(1, [&](Cpu& cpu) { y.acquire(cpu); cpu.spend(Cycles{5000}); x.acquire(cpu); });
+        b.on(0, [&](Cpu& cpu) {
+            x.acquire(cpu);
+            cpu.spend(Cycles{5000});
+            y.acquire(cpu);
+        });
+        b.on(1, [&](Cpu& cpu) {
+            y.acquire(cpu);
+            cpu.spend(Cycles{5000});
+            x.acquire(cpu);
+        });
         CHECK(b.run() == &checks::kDeadlock);
         CHECK(b.machine.verdict()->at < kBoot + 100us);
     }
@@ -242,9 +299,14 @@ TEST_CASE("circles of waiting CPUs are found when they close") {
         Atomic<int> flag;
         b.on(0, [&](Cpu& cpu) {
             x.acquire(cpu);
-            spin_until(cpu, flag.line(), [&] { return flag.peek() != 0; }, &b.machine.cpu(1));
+            spin_until(
+                cpu, flag.line(), [&] { return flag.peek() != 0; }, &b.machine.cpu(1));
         });
-        b.on(1, [&](Cpu& cpu) { cpu.spend(Cycles{5000}); x.acquire(cpu); flag.store(cpu, 1); });
+        b.on(1, [&](Cpu& cpu) {
+            cpu.spend(Cycles{5000});
+            x.acquire(cpu);
+            flag.store(cpu, 1);
+        });
         CHECK(b.run() == &checks::kDeadlock);
         CHECK(b.machine.verdict()->at < kBoot + 100us);
     }
@@ -254,11 +316,27 @@ TEST_CASE("circles of waiting CPUs are found when they close") {
         Bench b(3, config);
         SpinLock& x = b.lock("x");
         SpinLock& y = b.lock("y");
-        b.on(0, [&](Cpu& cpu) { x.acquire(cpu); cpu.spend(Cycles{50'000}); x.release(cpu); });
-        b.on(1, [&](Cpu& cpu) { cpu.spend(Cycles{2000}); x.acquire(cpu); x.release(cpu); });
-        b.on(2, [&](Cpu& cpu) { cpu.spend(Cycles{1000}); y.acquire(cpu); cpu.spend(Cycles{5000}); x.acquire(cpu); });
+        b.on(0, [&](Cpu& cpu) {
+            x.acquire(cpu);
+            cpu.spend(Cycles{50'000});
+            x.release(cpu);
+        });
+        b.on(1, [&](Cpu& cpu) {
+            cpu.spend(Cycles{2000});
+            x.acquire(cpu);
+            x.release(cpu);
+        });
+        b.on(2, [&](Cpu& cpu) {
+            cpu.spend(Cycles{1000});
+            y.acquire(cpu);
+            cpu.spend(Cycles{5000});
+            x.acquire(cpu);
+        });
         b.machine.run(kBoot + 14us, kAllSteps);
-        b.machine.run_in_irq(1, {}, [&](Cpu& cpu) { y.acquire(cpu); y.release(cpu); });
+        b.machine.run_in_irq(1, {}, [&](Cpu& cpu) {
+            y.acquire(cpu);
+            y.release(cpu);
+        });
         CHECK(b.run() == &checks::kDeadlock);
         CHECK(b.machine.verdict()->at < kBoot + 100us);
     }
@@ -266,10 +344,24 @@ TEST_CASE("circles of waiting CPUs are found when they close") {
         Bench b(3, config);
         SpinLock& x = b.lock("x");
         SpinLock& y = b.lock("y");
-        b.on(0, [&](Cpu& cpu) { x.acquire(cpu); cpu.spend(Cycles{5000}); y.acquire(cpu); y.release(cpu); x.release(cpu); });
-        b.on(1, [&](Cpu& cpu) { cpu.spend(Cycles{2000}); x.acquire(cpu); x.release(cpu); });
+        b.on(0, [&](Cpu& cpu) {
+            x.acquire(cpu);
+            cpu.spend(Cycles{5000});
+            y.acquire(cpu);
+            y.release(cpu);
+            x.release(cpu);
+        });
+        b.on(1, [&](Cpu& cpu) {
+            cpu.spend(Cycles{2000});
+            x.acquire(cpu);
+            x.release(cpu);
+        });
         b.machine.run(kBoot + 13us, kAllSteps);
-        b.machine.run_in_irq(1, {}, [&](Cpu& cpu) { y.acquire(cpu); cpu.spend(Cycles{9000}); y.release(cpu); });
+        b.machine.run_in_irq(1, {}, [&](Cpu& cpu) {
+            y.acquire(cpu);
+            cpu.spend(Cycles{9000});
+            y.release(cpu);
+        });
         CHECK(b.run() == nullptr);
     }
 }
@@ -284,7 +376,10 @@ TEST_CASE("a wait that never ends is a soft lock-up, also when interrupts go on 
             Atomic<int> never;
             // Each handler lasts longer than the bound: the CPU comes back when its own deadline has long passed.
             b.kernel.on_interrupt = [](Cpu& cpu, std::uint8_t) { cpu.spend_time(700ms); };
-            b.on(0, [&](Cpu& cpu) { l.acquire(cpu); cpu.spend_time(3s); });
+            b.on(0, [&](Cpu& cpu) {
+                l.acquire(cpu);
+                cpu.spend_time(3s);
+            });
             b.on(1, [&](Cpu& cpu) {
                 cpu.spend(Cycles{1000});
                 if (polling)

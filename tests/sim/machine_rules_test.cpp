@@ -19,7 +19,9 @@ struct Bench {
         machine.records().add_consumer(log);
         machine.run(kBoot + 10us, kAllSteps);
     }
-    void on(CpuId cpu, Thread::Body body, std::uint64_t root = 0) { machine.run_on_thread(cpu, Cause{{}, root}, std::move(body)); }
+    void on(CpuId cpu, Thread::Body body, std::uint64_t root = 0) {
+        machine.run_on_thread(cpu, Cause{{}, root}, std::move(body));
+    }
     const CheckDecl* run(Duration length = 10ms) {
         machine.run(machine.now() + length, kAllSteps);
         return machine.verdict() ? machine.verdict()->check : nullptr;
@@ -98,11 +100,15 @@ TEST_CASE("removing an event leaves the answers of the others alone (MA 7.1)") {
         Bench b;
         std::vector<std::uint64_t> drawn;
         if (with_other)
-            b.on(0, [](Cpu& cpu) { (void)cpu.draw(kSite, 1000); }, 1);
-        b.on(0, [&](Cpu& cpu) {
-            for (int i = 0; i < 5; ++i)
-                drawn.push_back(cpu.draw(kSite, 1u << 30));
-        }, 2);
+            b.on(
+                0, [](Cpu& cpu) { (void)cpu.draw(kSite, 1000); }, 1);
+        b.on(
+            0,
+            [&](Cpu& cpu) {
+                for (int i = 0; i < 5; ++i)
+                    drawn.push_back(cpu.draw(kSite, 1u << 30));
+            },
+            2);
         b.run();
         return drawn;
     };
@@ -119,17 +125,20 @@ TEST_CASE("no two draws have one key: repeated interrupts and wake-ups of one ro
         if (vector == 0x42 && drawn.size() < 200)
             drawn.push_back(cpu.draw(kSite, std::uint64_t{1} << 62));
     };
-    b.on(0, [](Cpu& cpu) {
-        for (int i = 0; i < 20; ++i) {
-            cpu.send_ipi(1, 0x40);
-            cpu.spend(Cycles{2000});
-            cpu.send_ipi(1, 0x41);
-            cpu.spend(Cycles{2000});
-        }
-        cpu.apic_write(apic::kDivideConfiguration, 0xb);
-        cpu.apic_write(apic::kLvtTimer, 0x42 | 1u << apic::kLvtTimerModeShift);
-        cpu.apic_write(apic::kInitialCount, 1000);
-    }, 7);
+    b.on(
+        0,
+        [](Cpu& cpu) {
+            for (int i = 0; i < 20; ++i) {
+                cpu.send_ipi(1, 0x40);
+                cpu.spend(Cycles{2000});
+                cpu.send_ipi(1, 0x41);
+                cpu.spend(Cycles{2000});
+            }
+            cpu.apic_write(apic::kDivideConfiguration, 0xb);
+            cpu.apic_write(apic::kLvtTimer, 0x42 | 1u << apic::kLvtTimerModeShift);
+            cpu.apic_write(apic::kInitialCount, 1000);
+        },
+        7);
     b.run(1ms);
     CHECK(drawn.size() > 90);
     std::sort(drawn.begin(), drawn.end());
@@ -221,7 +230,9 @@ TEST_CASE("a trigger sees the nth passage of a CPU, holds it, and another lets i
     CHECK(b.log.of(kHoldEnd).size() == 1);
 }
 
-TEST_CASE("within the quantum CPUs go on without a switch; lines keep their order; interrupts are late by it at most (MA 12.1)") {
+TEST_CASE(
+    "within the quantum CPUs go on without a switch; lines keep their order; interrupts are late by it at most (MA "
+    "12.1)") {
     struct Result {
         std::uint64_t yields;
         Duration late;
@@ -298,7 +309,10 @@ TEST_CASE("a stalled CPU does nothing, pays all it owes afterwards and takes its
         cpu.spend(Cycles{50'000});
         ended = cpu.local_time();
     });
-    b.on(0, [](Cpu& cpu) { cpu.spend(Cycles{25'000}); cpu.send_ipi(1, 0x40); });
+    b.on(0, [](Cpu& cpu) {
+        cpu.spend(Cycles{25'000});
+        cpu.send_ipi(1, 0x40);
+    });
     b.run(10us);
     const Time stalled = b.machine.now();
     b.machine.stall(1, stalled + 100us);
@@ -353,10 +367,16 @@ TEST_CASE("a verdict shows what every CPU was doing, and the first one stays (MA
             lock.acquire(cpu);
             cpu.spend(Cycles{100'000});
         });
-        b.on(1, [&](Cpu& cpu) { cpu.spend(Cycles{1000}); lock.acquire(cpu); });
+        b.on(1, [&](Cpu& cpu) {
+            cpu.spend(Cycles{1000});
+            lock.acquire(cpu);
+        });
         b.machine.run(b.machine.now() + 10us, kAllSteps);
         b.machine.stall(0, b.machine.now() + 20us);
-        b.machine.run_in_irq(2, {}, [](Cpu& cpu) { cpu.spend(Cycles{100}); cpu.require(false, "broken"); });
+        b.machine.run_in_irq(2, {}, [](Cpu& cpu) {
+            cpu.spend(Cycles{100});
+            cpu.require(false, "broken");
+        });
         CHECK(b.run() == &checks::kKernelBug);
         const Verdict& v = *b.machine.verdict();
         CHECK(v.seed == 77);
@@ -452,12 +472,18 @@ TEST_CASE("callbacks of several CPUs may run at once, and nobody sleeps in a rea
     }
     SUBCASE("sleep") {
         Bench b;
-        b.on(0, [&](Cpu& cpu) { b.machine.rcu().read_lock(cpu); cpu.block(); });
+        b.on(0, [&](Cpu& cpu) {
+            b.machine.rcu().read_lock(cpu);
+            cpu.block();
+        });
         CHECK(b.run() == &checks::kIrqContext);
     }
     SUBCASE("grace period inside") {
         Bench b;
-        b.on(0, [&](Cpu& cpu) { b.machine.rcu().read_lock(cpu); b.machine.rcu().synchronize(cpu); });
+        b.on(0, [&](Cpu& cpu) {
+            b.machine.rcu().read_lock(cpu);
+            b.machine.rcu().synchronize(cpu);
+        });
         CHECK(b.run() == &checks::kDeadlock);
     }
 }
@@ -469,40 +495,59 @@ TEST_CASE("races: two accesses without order, one a write, one unmarked; edges m
         std::function<void(Bench&, Plain<int>&, Atomic<int>&)> play;
     };
     const auto writer = [](Plain<int>& d, std::function<void(Cpu&)> then) {
-        return [&d, then](Cpu& cpu) { d.write(cpu) = 1; then(cpu); };
+        return [&d, then](Cpu& cpu) {
+            d.write(cpu) = 1;
+            then(cpu);
+        };
     };
     const auto reader = [](Plain<int>& d, std::function<void(Cpu&)> first) {
-        return [&d, first](Cpu& cpu) { cpu.spend(Cycles{5000}); first(cpu); (void)d.read(cpu); };
+        return [&d, first](Cpu& cpu) {
+            cpu.spend(Cycles{5000});
+            first(cpu);
+            (void)d.read(cpu);
+        };
     };
     const Case cases[] = {
-        {"virtual time alone", true, [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+        {"virtual time alone", true,
+         [&](Bench& b, Plain<int>& d, Atomic<int>&) {
              b.on(0, writer(d, [](Cpu&) {}));
              b.on(1, reader(d, [](Cpu&) {}));
          }},
-        {"release and acquire", false, [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+        {"release and acquire", false,
+         [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
              b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1, Order::kRelease); }));
              b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
          }},
-        {"relaxed", true, [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+        {"relaxed", true,
+         [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
              b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1); }));
              b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
          }},
         {"a relaxed read-modify-write goes on with the release sequence", false,
          [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
              b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1, Order::kRelease); }));
-             b.on(2, [&a](Cpu& c) { c.spend(Cycles{3000}); a.fetch_add(c, 1, Order::kRelaxed); });
+             b.on(2, [&a](Cpu& c) {
+                 c.spend(Cycles{3000});
+                 a.fetch_add(c, 1, Order::kRelaxed);
+             });
              b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
          }},
-        {"a release store by another ends it", true, [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+        {"a release store by another ends it", true,
+         [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
              b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1, Order::kRelease); }));
-             b.on(2, [&a](Cpu& c) { c.spend(Cycles{3000}); a.store(c, 2, Order::kRelease); });
+             b.on(2, [&a](Cpu& c) {
+                 c.spend(Cycles{3000});
+                 a.store(c, 2, Order::kRelease);
+             });
              b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
          }},
-        {"IPI", false, [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+        {"IPI", false,
+         [&](Bench& b, Plain<int>& d, Atomic<int>&) {
              b.kernel.on_interrupt = [&d](Cpu& cpu, std::uint8_t) { (void)d.read(cpu); };
              b.on(0, writer(d, [](Cpu& c) { c.send_ipi(1, 0x40); }));
          }},
-        {"a wake-up, also one before the sleep", false, [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+        {"a wake-up, also one before the sleep", false,
+         [&](Bench& b, Plain<int>& d, Atomic<int>&) {
              Thread& sleeper = b.machine.make_thread(b.machine.cpu(1), "sleeper", ThreadClass::kKernel, [&d](Cpu& cpu) {
                  cpu.irq_disable();
                  cpu.spend(Cycles{20'000});
@@ -516,7 +561,8 @@ TEST_CASE("races: two accesses without order, one a write, one unmarked; edges m
                  cpu.wake(sleeper);
              });
          }},
-        {"two reads", false, [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+        {"two reads", false,
+         [&](Bench& b, Plain<int>& d, Atomic<int>&) {
              b.on(0, reader(d, [](Cpu&) {}));
              b.on(1, reader(d, [](Cpu&) {}));
          }},
@@ -543,51 +589,51 @@ TEST_CASE("model memory: zeroed, poisoned, freed once, and it can fail (MA 1.4)"
         return b.run();
     };
     CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
-        Object* o = make(b.machine, cpu);
-        o->~Object();
-        b.machine.arena().free(cpu, o);
-        CHECK(*reinterpret_cast<unsigned char*>(o) == Arena::kPoison);
-        CHECK(b.machine.arena().live_count() == 0);
-    }) == nullptr);
+              Object* o = make(b.machine, cpu);
+              o->~Object();
+              b.machine.arena().free(cpu, o);
+              CHECK(*reinterpret_cast<unsigned char*>(o) == Arena::kPoison);
+              CHECK(b.machine.arena().live_count() == 0);
+          }) == nullptr);
     CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
-        Object* o = make(b.machine, cpu);
-        o->~Object();
-        b.machine.arena().free(cpu, o);
-        (void)o->atomic.load(cpu);
-    }) == &checks::kUseAfterFree);
+              Object* o = make(b.machine, cpu);
+              o->~Object();
+              b.machine.arena().free(cpu, o);
+              (void)o->atomic.load(cpu);
+          }) == &checks::kUseAfterFree);
     CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
-        Object* o = make(b.machine, cpu);
-        o->~Object();
-        b.machine.arena().free(cpu, o);
-        (void)o->plain.read(cpu);
-    }) == &checks::kUseAfterFree);
+              Object* o = make(b.machine, cpu);
+              o->~Object();
+              b.machine.arena().free(cpu, o);
+              (void)o->plain.read(cpu);
+          }) == &checks::kUseAfterFree);
     CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
-        void* p = b.machine.arena().allocate(cpu, 64, kSite);
-        b.machine.arena().free(cpu, p);
-        b.machine.arena().free(cpu, p);
-    }) == &checks::kDoubleFree);
+              void* p = b.machine.arena().allocate(cpu, 64, kSite);
+              b.machine.arena().free(cpu, p);
+              b.machine.arena().free(cpu, p);
+          }) == &checks::kDoubleFree);
     CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
-        std::array<std::uint64_t, 64> own{};
-        b.machine.arena().free(cpu, own.data() + 32);
-    }) == &checks::kDoubleFree);
+              std::array<std::uint64_t, 64> own{};
+              b.machine.arena().free(cpu, own.data() + 32);
+          }) == &checks::kDoubleFree);
     CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
-        cpu.irq_disable();
-        (void)b.machine.arena().allocate(cpu, 64, kSite);
-    }) == &checks::kIrqContext);
+              cpu.irq_disable();
+              (void)b.machine.arena().allocate(cpu, 64, kSite);
+          }) == &checks::kIrqContext);
     CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
-        Arena& arena = b.machine.arena();
-        arena.fail_next(2);
-        CHECK(!arena.allocate(cpu, 8, kSite));
-        CHECK(!arena.allocate(cpu, 8, kSite, true));
-        CHECK(arena.allocate(cpu, 8, kSite));
-        arena.fail_one_in(4);
-        std::uint64_t failed = 0;
-        for (int i = 0; i < 400; ++i)
-            failed += !arena.allocate(cpu, 8, kSite);
-        CHECK(failed > 60);
-        CHECK(failed < 140);
-        CHECK(arena.failures() == failed + 2);
-    }) == nullptr);
+              Arena& arena = b.machine.arena();
+              arena.fail_next(2);
+              CHECK(!arena.allocate(cpu, 8, kSite));
+              CHECK(!arena.allocate(cpu, 8, kSite, true));
+              CHECK(arena.allocate(cpu, 8, kSite));
+              arena.fail_one_in(4);
+              std::uint64_t failed = 0;
+              for (int i = 0; i < 400; ++i)
+                  failed += !arena.allocate(cpu, 8, kSite);
+              CHECK(failed > 60);
+              CHECK(failed < 140);
+              CHECK(arena.failures() == failed + 2);
+          }) == nullptr);
 }
 
 TEST_CASE("stacks: reused after their threads, an overflow is a verdict, thousands of CPUs take few mappings") {
@@ -595,7 +641,8 @@ TEST_CASE("stacks: reused after their threads, an overflow is a verdict, thousan
         Bench b;
         std::vector<const void*> where;
         for (std::uint64_t i = 0; i < 20; ++i) {
-            b.machine.run_in_control_thread(0, Cause{{}, i}, [&](Cpu&) { where.push_back(__builtin_frame_address(0)); });
+            b.machine.run_in_control_thread(0, Cause{{}, i},
+                                            [&](Cpu&) { where.push_back(__builtin_frame_address(0)); });
             b.run();
         }
         REQUIRE(where.size() == 20);

@@ -66,14 +66,16 @@ TEST_CASE("the rest of a spend is paid after the interrupts that came in between
             if (++handled < 1000)
                 cpu.apic_write(apic::kInitialCount, 100);
         };
-        b.run([&](Cpu& cpu) {
-            arm_timer(cpu, 100);
-            const Duration before = cpu.counters().irq_time;
-            const Time began = cpu.local_time();
-            cpu.spend(Cycles{12'345'678});
-            took = cpu.local_time() - began;
-            in_handlers = cpu.counters().irq_time - before;
-        }, kBoot + 100ms);
+        b.run(
+            [&](Cpu& cpu) {
+                arm_timer(cpu, 100);
+                const Duration before = cpu.counters().irq_time;
+                const Time began = cpu.local_time();
+                cpu.spend(Cycles{12'345'678});
+                took = cpu.local_time() - began;
+                in_handlers = cpu.counters().irq_time - before;
+            },
+            kBoot + 100ms);
         CHECK(handled == 1000);
         // A handler's cycles are whole numbers of its own: their sum is exact, the rounding of irq_time is not.
         const MachinePrices& p = b.machine.prices();
@@ -200,10 +202,12 @@ TEST_CASE("own per-CPU data is an interrupt window, another CPU's a verdict (MA 
 
 TEST_CASE("a CPU alone in the machine comes to the end of a run, and to its budget") {
     Bench b;
-    CHECK(b.run([](Cpu& cpu) {
-        for (;;)
-            cpu.spend(Cycles{100});
-    }, kBoot + 1ms) == RunEnd::kTime);
+    CHECK(b.run(
+              [](Cpu& cpu) {
+                  for (;;)
+                      cpu.spend(Cycles{100});
+              },
+              kBoot + 1ms) == RunEnd::kTime);
     CHECK(b.machine.now() == kBoot + 1ms);
     CHECK(b.machine.cpu(0).local_time() <= kBoot + 1ms);
     CHECK(b.machine.run(kBoot + 2ms, kAllSteps) == RunEnd::kTime);
@@ -249,8 +253,16 @@ TEST_CASE("a load that ends while the CPU is on its way to user mode does not ke
 TEST_CASE("interrupts without end are a storm, many with progress between them are none") {
     SUBCASE("storm") {
         Bench b;
-        b.kernel.on_interrupt = [](Cpu& cpu, std::uint8_t) { cpu.send_ipi(0, kVector); cpu.spend(Cycles{1000}); };
-        b.run([](Cpu& cpu) { cpu.send_ipi(0, kVector); cpu.spend(Cycles{10'000}); }, kBoot + 1s);
+        b.kernel.on_interrupt = [](Cpu& cpu, std::uint8_t) {
+            cpu.send_ipi(0, kVector);
+            cpu.spend(Cycles{1000});
+        };
+        b.run(
+            [](Cpu& cpu) {
+                cpu.send_ipi(0, kVector);
+                cpu.spend(Cycles{10'000});
+            },
+            kBoot + 1s);
         REQUIRE(b.machine.verdict());
         CHECK(b.machine.verdict()->check == &checks::kIrqStorm);
     }
@@ -261,10 +273,12 @@ TEST_CASE("interrupts without end are a storm, many with progress between them a
             ++handled;
             cpu.apic_write(apic::kInitialCount, 5);
         };
-        b.run([](Cpu& cpu) {
-            arm_timer(cpu, 5);
-            cpu.spend(Cycles{30'000'000});
-        }, kBoot + 1s);
+        b.run(
+            [](Cpu& cpu) {
+                arm_timer(cpu, 5);
+                cpu.spend(Cycles{30'000'000});
+            },
+            kBoot + 1s);
         CHECK(handled > 120'000);
         CHECK(!b.machine.verdict());
     }

@@ -56,95 +56,231 @@ TEST_CASE("litmus tests: what is allowed appears, what is forbidden does not (MA
     const Litmus table[] = {
         {"store buffering",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.store(c, 1); v.r[0] = v.y.load(c); },
-                            [&v](Cpu& c) { v.y.store(c, 1); v.r[1] = v.x.load(c); }};
+             return Program{[&v](Cpu& c) {
+                                v.x.store(c, 1);
+                                v.r[0] = v.y.load(c);
+                            },
+                            [&v](Cpu& c) {
+                                v.y.store(c, 1);
+                                v.r[1] = v.x.load(c);
+                            }};
          },
-         {0, 0, -1, -1}, false, true, true},
+         {0, 0, -1, -1},
+         false,
+         true,
+         true},
         {"store buffering with full barriers",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.store(c, 1); full_barrier(c); v.r[0] = v.y.load(c); },
-                            [&v](Cpu& c) { v.y.store(c, 1); full_barrier(c); v.r[1] = v.x.load(c); }};
+             return Program{[&v](Cpu& c) {
+                                v.x.store(c, 1);
+                                full_barrier(c);
+                                v.r[0] = v.y.load(c);
+                            },
+                            [&v](Cpu& c) {
+                                v.y.store(c, 1);
+                                full_barrier(c);
+                                v.r[1] = v.x.load(c);
+                            }};
          },
-         {0, 0, -1, -1}, false, false, false},
+         {0, 0, -1, -1},
+         false,
+         false,
+         false},
         {"store buffering with full-ordered stores",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.store(c, 1, Order::kFull); v.r[0] = v.y.load(c); },
-                            [&v](Cpu& c) { v.y.store(c, 1, Order::kFull); v.r[1] = v.x.load(c); }};
+             return Program{[&v](Cpu& c) {
+                                v.x.store(c, 1, Order::kFull);
+                                v.r[0] = v.y.load(c);
+                            },
+                            [&v](Cpu& c) {
+                                v.y.store(c, 1, Order::kFull);
+                                v.r[1] = v.x.load(c);
+                            }};
          },
-         {0, 0, -1, -1}, false, false, false},
+         {0, 0, -1, -1},
+         false,
+         false,
+         false},
         {"store buffering with full-ordered loads",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.store(c, 1); v.r[0] = v.y.load(c, Order::kFull); },
-                            [&v](Cpu& c) { v.y.store(c, 1); v.r[1] = v.x.load(c, Order::kFull); }};
+             return Program{[&v](Cpu& c) {
+                                v.x.store(c, 1);
+                                v.r[0] = v.y.load(c, Order::kFull);
+                            },
+                            [&v](Cpu& c) {
+                                v.y.store(c, 1);
+                                v.r[1] = v.x.load(c, Order::kFull);
+                            }};
          },
-         {0, 0, -1, -1}, false, false, false},
+         {0, 0, -1, -1},
+         false,
+         false,
+         false},
         {"store buffering with locked operations",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.exchange(c, 1); v.r[0] = v.y.load(c); },
-                            [&v](Cpu& c) { v.y.exchange(c, 1); v.r[1] = v.x.load(c); }};
+             return Program{[&v](Cpu& c) {
+                                v.x.exchange(c, 1);
+                                v.r[0] = v.y.load(c);
+                            },
+                            [&v](Cpu& c) {
+                                v.y.exchange(c, 1);
+                                v.r[1] = v.x.load(c);
+                            }};
          },
-         {0, 0, -1, -1}, false, false, false},
+         {0, 0, -1, -1},
+         false,
+         false,
+         false},
         {"message passing",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.store(c, 1); v.y.store(c, 1); },
-                            [&v](Cpu& c) { v.r[0] = v.y.load(c); v.r[1] = v.x.load(c); }};
+             return Program{[&v](Cpu& c) {
+                                v.x.store(c, 1);
+                                v.y.store(c, 1);
+                            },
+                            [&v](Cpu& c) {
+                                v.r[0] = v.y.load(c);
+                                v.r[1] = v.x.load(c);
+                            }};
          },
-         {1, 0, -1, -1}, false, false, true},
+         {1, 0, -1, -1},
+         false,
+         false,
+         true},
         {"message passing with release and acquire",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.store(c, 1); v.y.store(c, 1, Order::kRelease); },
-                            [&v](Cpu& c) { v.r[0] = v.y.load(c, Order::kAcquire); v.r[1] = v.x.load(c); }};
+             return Program{[&v](Cpu& c) {
+                                v.x.store(c, 1);
+                                v.y.store(c, 1, Order::kRelease);
+                            },
+                            [&v](Cpu& c) {
+                                v.r[0] = v.y.load(c, Order::kAcquire);
+                                v.r[1] = v.x.load(c);
+                            }};
          },
-         {1, 0, -1, -1}, false, false, false},
+         {1, 0, -1, -1},
+         false,
+         false,
+         false},
         {"message passing with barriers",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.store(c, 1); full_barrier(c); v.y.store(c, 1); },
-                            [&v](Cpu& c) { v.r[0] = v.y.load(c); full_barrier(c); v.r[1] = v.x.load(c); }};
+             return Program{[&v](Cpu& c) {
+                                v.x.store(c, 1);
+                                full_barrier(c);
+                                v.y.store(c, 1);
+                            },
+                            [&v](Cpu& c) {
+                                v.r[0] = v.y.load(c);
+                                full_barrier(c);
+                                v.r[1] = v.x.load(c);
+                            }};
          },
-         {1, 0, -1, -1}, false, false, false},
+         {1, 0, -1, -1},
+         false,
+         false,
+         false},
         {"message passing with a barrier in the writer only",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.store(c, 1); full_barrier(c); v.y.store(c, 1); },
-                            [&v](Cpu& c) { v.r[0] = v.y.load(c); v.r[1] = v.x.load(c); }};
+             return Program{[&v](Cpu& c) {
+                                v.x.store(c, 1);
+                                full_barrier(c);
+                                v.y.store(c, 1);
+                            },
+                            [&v](Cpu& c) {
+                                v.r[0] = v.y.load(c);
+                                v.r[1] = v.x.load(c);
+                            }};
          },
-         {1, 0, -1, -1}, false, false, true},
+         {1, 0, -1, -1},
+         false,
+         false,
+         true},
         {"message passing through a read-modify-write of another CPU",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.store(c, 1); v.y.store(c, 1, Order::kRelease); },
+             return Program{[&v](Cpu& c) {
+                                v.x.store(c, 1);
+                                v.y.store(c, 1, Order::kRelease);
+                            },
                             [&v](Cpu& c) { v.y.fetch_add(c, 1, Order::kRelaxed); },
-                            [&v](Cpu& c) { v.r[0] = v.y.load(c, Order::kAcquire); v.r[1] = v.x.load(c); }};
+                            [&v](Cpu& c) {
+                                v.r[0] = v.y.load(c, Order::kAcquire);
+                                v.r[1] = v.x.load(c);
+                            }};
          },
-         {2, 0, -1, -1}, false, false, false},
+         {2, 0, -1, -1},
+         false,
+         false,
+         false},
         {"load buffering",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.r[0] = v.x.load(c); v.y.store(c, 1); },
-                            [&v](Cpu& c) { v.r[1] = v.y.load(c); v.x.store(c, 1); }};
+             return Program{[&v](Cpu& c) {
+                                v.r[0] = v.x.load(c);
+                                v.y.store(c, 1);
+                            },
+                            [&v](Cpu& c) {
+                                v.r[1] = v.y.load(c);
+                                v.x.store(c, 1);
+                            }};
          },
-         {1, 1, -1, -1}, false, false, false},
+         {1, 1, -1, -1},
+         false,
+         false,
+         false},
         {"coherence of two reads",
          [](Vars& v) {
              return Program{[&v](Cpu& c) { v.x.store(c, 1); },
-                            [&v](Cpu& c) { v.r[0] = v.x.load(c); v.r[1] = v.x.load(c); }};
+                            [&v](Cpu& c) {
+                                v.r[0] = v.x.load(c);
+                                v.r[1] = v.x.load(c);
+                            }};
          },
-         {1, 0, -1, -1}, false, false, false},
+         {1, 0, -1, -1},
+         false,
+         false,
+         false},
         {"independent reads of independent writes",
          [](Vars& v) {
              return Program{[&v](Cpu& c) { v.x.store(c, 1); }, [&v](Cpu& c) { v.y.store(c, 1); },
-                            [&v](Cpu& c) { v.r[0] = v.x.load(c); v.r[1] = v.y.load(c); },
-                            [&v](Cpu& c) { v.r[2] = v.y.load(c); v.r[3] = v.x.load(c); }};
+                            [&v](Cpu& c) {
+                                v.r[0] = v.x.load(c);
+                                v.r[1] = v.y.load(c);
+                            },
+                            [&v](Cpu& c) {
+                                v.r[2] = v.y.load(c);
+                                v.r[3] = v.x.load(c);
+                            }};
          },
-         {1, 0, 1, 0}, false, false, true},
+         {1, 0, 1, 0},
+         false,
+         false,
+         true},
         {"independent reads with barriers",
          [](Vars& v) {
              return Program{[&v](Cpu& c) { v.x.store(c, 1); }, [&v](Cpu& c) { v.y.store(c, 1); },
-                            [&v](Cpu& c) { v.r[0] = v.x.load(c); full_barrier(c); v.r[1] = v.y.load(c); },
-                            [&v](Cpu& c) { v.r[2] = v.y.load(c); full_barrier(c); v.r[3] = v.x.load(c); }};
+                            [&v](Cpu& c) {
+                                v.r[0] = v.x.load(c);
+                                full_barrier(c);
+                                v.r[1] = v.y.load(c);
+                            },
+                            [&v](Cpu& c) {
+                                v.r[2] = v.y.load(c);
+                                full_barrier(c);
+                                v.r[3] = v.x.load(c);
+                            }};
          },
-         {1, 0, 1, 0}, false, false, false},
+         {1, 0, 1, 0},
+         false,
+         false,
+         false},
         {"a store behind another CPU's buffered store",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.x.store(c, 1); v.y.store(c, 1); },
-                            [&v](Cpu& c) { c.spend(Cycles{100}); v.y.store(c, 2); },
+             return Program{[&v](Cpu& c) {
+                                v.x.store(c, 1);
+                                v.y.store(c, 1);
+                            },
+                            [&v](Cpu& c) {
+                                c.spend(Cycles{100});
+                                v.y.store(c, 2);
+                            },
                             [&v](Cpu& c) {
                                 c.spend(Cycles{200});
                                 v.r[0] = v.y.load(c);
@@ -153,10 +289,18 @@ TEST_CASE("litmus tests: what is allowed appears, what is forbidden does not (MA
                                 v.r[2] = v.y.peek();  // the last in coherence order
                             }};
          },
-         {2, 0, 2, -1}, false, false, true},
+         {2, 0, 2, -1},
+         false,
+         false,
+         true},
         {"under a lock, what the last owner wrote is there",
          [](Vars& v) {
-             return Program{[&v](Cpu& c) { v.lock->acquire(c); v.x.store(c, 1); v.y.store(c, 1); v.lock->release(c); },
+             return Program{[&v](Cpu& c) {
+                                v.lock->acquire(c);
+                                v.x.store(c, 1);
+                                v.y.store(c, 1);
+                                v.lock->release(c);
+                            },
                             [&v](Cpu& c) {
                                 v.lock->acquire(c);
                                 v.r[0] = v.y.peek();
@@ -164,11 +308,15 @@ TEST_CASE("litmus tests: what is allowed appears, what is forbidden does not (MA
                                 v.lock->release(c);
                             }};
          },
-         {1, 0, -1, -1}, false, false, false},
+         {1, 0, -1, -1},
+         false,
+         false,
+         false},
     };
     for (const Litmus& t : table)
         for (const auto& [model, appears] : {std::pair{MemoryModel::kSequential, t.in_sc},
-                                            {MemoryModel::kTso, t.in_tso}, {MemoryModel::kWeak, t.in_weak}}) {
+                                             {MemoryModel::kTso, t.in_tso},
+                                             {MemoryModel::kWeak, t.in_weak}}) {
             CAPTURE(std::string(t.name));
             CAPTURE(static_cast<int>(model));
             const std::map<Outcome, int> found = outcomes(model, t.make);
@@ -217,7 +365,10 @@ TEST_CASE("IRET, thread switch, halt and an xAPIC ICR write drain, an x2APIC one
                         read = x.load(cpu, Order::kAcquire);
                     });
                 if (way == kHalt)
-                    kernel.on_idle = [](Cpu& cpu) { cpu.irq_disable(); cpu.halt(0); };
+                    kernel.on_idle = [](Cpu& cpu) {
+                        cpu.irq_disable();
+                        cpu.halt(0);
+                    };
                 machine.run(kBoot + 1ms, kAllSteps);
                 REQUIRE(!machine.verdict());
                 REQUIRE(read != -1);
