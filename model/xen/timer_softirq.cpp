@@ -82,7 +82,7 @@ void Timers::execute(Pass& pass, Timer& t) {
     Cpu& cpu = pass.cpu;
     TimerBase& base = pass.base;
     if (++pass.executed > parameters_.pass_budget)
-        fail(cpu, checks::kEndlessPass, t, fmt::format("callback {} of one pass", pass.executed));
+        fail(cpu, checks::kEndlessPass, t, "one callback more than the budget of a pass");
     const TimerFunction fn = t.fn;
     void* const argument = t.argument;
     const std::uint64_t object = t.object;

@@ -121,7 +121,9 @@ public:
 
     /// Calls of the kernel's operations on scenario timers, as verbs make them.
     void perform(Cpu& cpu, std::string_view verb, std::vector<sim::Value> arguments) {
-        kernel().perform(cpu, call(verb, std::move(arguments)));
+        // Kept here: a verdict abandons the stack that this runs on.
+        calls_.push_back(call(verb, std::move(arguments)));
+        kernel().perform(cpu, calls_.back());
     }
     static sim::VerbCall call(std::string_view verb, std::vector<sim::Value> arguments) {
         for (const sim::VerbDecl& decl : xen_kernel_decl().verbs)
@@ -236,6 +238,7 @@ private:
     mutable std::deque<std::string> names_;
     Log log_;
     std::vector<Hold> holds_;
+    std::deque<sim::VerbCall> calls_;
     std::uint64_t roots_ = 0;
     std::vector<Step> script_;
     std::deque<std::function<void()>> running_;
