@@ -133,7 +133,7 @@ TEST_CASE("MA 3.5: the queue keeps arrival order, equal arrivals in the order of
     }));
 }
 
-TEST_CASE("MA 3.5: the number in flight is bounded; beyond it interrupts are lost and counted") {
+TEST_CASE("MA 3.5: the number in flight is bounded, beyond it interrupts are lost and counted") {
     ApicRig rig(1);
     rig.enable_all(kBoot);
     for (std::uint32_t i = 0; i < ApicFlightQueue::kMaxInFlight; ++i)

@@ -184,7 +184,7 @@ TEST_CASE("LA 6: an illegal vector is noted by the sender and not sent") {
     CHECK(rig.read(0, kLater, apic::kEsr) == apic::kEsrSendIllegalVector);
 }
 
-TEST_CASE("LA 6: xAPIC delivery status is 1 until the last target accepted; x2APIC has none") {
+TEST_CASE("LA 6: xAPIC delivery status is 1 until the last target accepted, x2APIC has none") {
     ApicRig rig(3, {}, {0, 0, 1});
     rig.enable_all(kBoot);
     send(rig, 0, at_ns(100), 0x60 | shorthand(Shorthand::kAllExcludingSelf), 0);
@@ -198,7 +198,7 @@ TEST_CASE("LA 6: xAPIC delivery status is 1 until the last target accepted; x2AP
     CHECK((rig.read(0, at_ns(1000), apic::kIcrLow) & apic::kIcrPending) == 0);
 }
 
-TEST_CASE("LA 7: flight time by node; LA-D6: equal latency keeps the order of sending") {
+TEST_CASE("LA 7: flight time by node, LA-D6: equal latency keeps the order of sending") {
     ApicRig rig(3, {}, {0, 0, 1});
     rig.enable_all(kBoot);
     rig.x2apic_all(kBoot);
@@ -220,7 +220,7 @@ TEST_CASE("LA 7: flight time by node; LA-D6: equal latency keeps the order of se
     }
 }
 
-TEST_CASE("LA-P4, LA-F6: a delayed IPI is late, not lost; others are not delayed") {
+TEST_CASE("LA-P4, LA-F6: a delayed IPI is late, not lost, others are not delayed") {
     ApicRig rig(3);
     rig.enable_all(kBoot);
     REQUIRE(rig.bus.set_fault(kBoot, ApicFault::kIpiDelay, 1, 40'000'000, {}));

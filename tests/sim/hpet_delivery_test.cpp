@@ -110,7 +110,7 @@ TEST_CASE("HP 5: the legacy bit takes timers 0 and 1 to pins 2 and 8, tells PIT 
                                     {b.tick(kBoot, 20), "edge", 20, 0, 0}});
 }
 
-TEST_CASE("HP 5: an asserted level line moves with the legacy bit; PIT and RTC are never on a pin together with it") {
+TEST_CASE("HP 5: an asserted level line moves with the legacy bit, PIT and RTC are never on a pin together with it") {
     HpetBench b;
     b.write(timer_config(1), kLevel | kIntEnable | route(20));
     b.write(timer_comparator(1), 10);
@@ -127,7 +127,7 @@ TEST_CASE("HP 5: an asserted level line moves with the legacy bit; PIT and RTC a
                                     {b.now, "legacy off", 0, 0, 0}});
 }
 
-TEST_CASE("HP 5: FSB delivery goes before legacy and ROUTE; with level type it warns and sends one message a match") {
+TEST_CASE("HP 5: FSB delivery goes before legacy and ROUTE, with level type it warns and sends one message a match") {
     for (const std::uint64_t type : {std::uint64_t{0}, kLevel}) {
         HpetBench b;
         b.write(timer_config(0), type | kIntEnable | kFsbEnable | kPeriodic | kValSet | route(20));
@@ -146,7 +146,7 @@ TEST_CASE("HP 5: FSB delivery goes before legacy and ROUTE; with level type it w
     }
 }
 
-TEST_CASE("HP 8.5: with FSB_EN cleared and INT_ENB set the event goes to ROUTE; clearing INT_ENB silences it") {
+TEST_CASE("HP 8.5: with FSB_EN cleared and INT_ENB set the event goes to ROUTE, clearing INT_ENB silences it") {
     HpetBench b;
     b.write(timer_config(2), kIntEnable | kFsbEnable | route(11));
     b.write(timer_comparator(2), 10);

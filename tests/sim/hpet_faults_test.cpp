@@ -75,7 +75,7 @@ TEST_CASE("HP-F1: a periodic comparator that is behind catches up tick by tick")
           std::vector<std::int64_t>{b.tick_ps(101), b.tick_ps(102), b.tick_ps(103), b.tick_ps(130), b.tick_ps(170)});
 }
 
-TEST_CASE("HP-F2: a posted comparator write is used some ticks later; a nearer match is lost until the wrap") {
+TEST_CASE("HP-F2: a posted comparator write is used some ticks later, a nearer match is lost until the wrap") {
     struct Row {
         std::int64_t delay;
         std::uint64_t delta;  // comparator = counter + delta

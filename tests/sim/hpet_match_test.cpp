@@ -185,7 +185,7 @@ TEST_CASE("HP 4.3: which registers a comparator write changes in each model") {
     }
 }
 
-TEST_CASE("HP 4.3, HP-I3: each half consumes VAL_SET; a full comparator takes VAL_SET, low, VAL_SET, high") {
+TEST_CASE("HP 4.3, HP-I3: each half consumes VAL_SET, a full comparator takes VAL_SET, low, VAL_SET, high") {
     for (const HpetPeriodModel model : {HpetPeriodModel::kStrict, HpetPeriodModel::kPermissive}) {
         HpetParams p;
         p.period_model = model;
@@ -247,7 +247,7 @@ TEST_CASE("HP 4.3: the sequences of the drivers give the same ticks in the stric
     }
 }
 
-TEST_CASE("HP 4.3: a new period is used at the next match; period 0 is no further match before the wrap (HP-D7)") {
+TEST_CASE("HP 4.3: a new period is used at the next match, period 0 is no further match before the wrap (HP-D7)") {
     HpetBench b;
     b.write(timer_config(0), kEdge | kPeriodic | kValSet | k32Mode);
     b.write(timer_comparator(0), 100);

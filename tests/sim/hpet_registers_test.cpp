@@ -138,7 +138,7 @@ TEST_CASE("HP 2: accesses that are not 32 or 64 bits, not aligned, or to nothing
     }
 }
 
-TEST_CASE("HP 2.4: a halted counter takes writes, in halves too; a running one does not (HP-D4)") {
+TEST_CASE("HP 2.4: a halted counter takes writes, in halves too, a running one does not (HP-D4)") {
     HpetBench b;
     b.write(kCounter, 0x1111'2222'3333'4444);
     b.write(kCounter, 0x5555'6666, 4);

@@ -203,7 +203,7 @@ TEST_CASE("energy counts a sleep that lasts, and nothing off-line") {
     CHECK(b.machine->energy_nj() < 50'200'000);
 }
 
-TEST_CASE("a CPU may be held at decide and at commit; what comes meanwhile is not lost (MA 8.1, 9.1)") {
+TEST_CASE("a CPU may be held at decide and at commit, what comes meanwhile is not lost (MA 8.1, 9.1)") {
     struct Holder : SiteWatcher {
         std::string_view where;
         bool done = false;

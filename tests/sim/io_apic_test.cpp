@@ -45,7 +45,7 @@ TEST_CASE("LA 9: registers") {
     CHECK(rig.io_apic.read(0x20) == 0);
 }
 
-TEST_CASE("LA 9: an edge is sent ioapic_fly later; a held line is one edge") {
+TEST_CASE("LA 9: an edge is sent ioapic_fly later, a held line is one edge") {
     ApicRig rig;
     rig.enable_all(kBoot);
     set_low(rig, kBoot, kVector);
@@ -102,7 +102,7 @@ TEST_CASE("LA-P3: a level line is delivered again until it is quiet") {
     CHECK(rig.kept(kIoApicEoi).size() == 2);
 }
 
-TEST_CASE("LA 9: a level line that was asserted while masked is sent at unmasking; masking later changes nothing") {
+TEST_CASE("LA 9: a level line that was asserted while masked is sent at unmasking, masking later changes nothing") {
     ApicRig rig;
     rig.enable_all(kBoot);
     set_low(rig, kBoot, kVector | IoApic::kEntryLevel | IoApic::kEntryMasked);

@@ -81,7 +81,7 @@ TEST_CASE("LA 2: x2APIC EOI other than 0 faults and ends nothing") {
     CHECK(rig.apics[0].isr().count() == 0);
 }
 
-TEST_CASE("LA 2: xAPIC accesses drop reserved bits; misaligned and reserved ones") {
+TEST_CASE("LA 2: xAPIC accesses drop reserved bits, misaligned and reserved ones") {
     ApicRig rig;
     rig.enable_all(kBoot);
     rig.write(0, kBoot, apic::kLvtTimer, 0xffff'ffff);

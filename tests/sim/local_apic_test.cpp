@@ -259,7 +259,7 @@ TEST_CASE("LA 5: global disable loses the state, re-enabling gives the reset sta
     CHECK(rig.apics[0].irr().count() == 0);
 }
 
-TEST_CASE("LA 5, LA 11: INIT resets all but id and base; IRR content is lost and recorded; a start-up IPI starts") {
+TEST_CASE("LA 5, LA 11: INIT resets all but id and base, IRR content is lost and recorded, a start-up IPI starts") {
     EnabledRig rig(2);
     rig.x2apic_all(kBoot);
     rig.write(1, kBoot, apic::kLvtTimer, lvt_timer(ApicTimerMode::kOneShot));

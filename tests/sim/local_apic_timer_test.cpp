@@ -94,7 +94,7 @@ TEST_CASE("LA 3.3: a rewritten initial count restarts at once") {
     CHECK(rig.instants_ps(kApicTimerEvent) == Instants{135'000, 175'000});
 }
 
-TEST_CASE("LA 3.3: an LVT write that changes the mode disarms; the same mode does not") {
+TEST_CASE("LA 3.3: an LVT write that changes the mode disarms, the same mode does not") {
     ApicRig rig;
     start(rig, ApicTimerMode::kOneShot).write(0, kBoot, apic::kInitialCount, 10);
     rig.write(0, at_ns(10), apic::kLvtTimer, lvt_timer(ApicTimerMode::kOneShot, 0x41));
@@ -118,7 +118,7 @@ TEST_CASE("LA-F1: with the fault the timer keeps running across a mode change") 
     CHECK(rig.kept(kApicFaultHit).size() == 1);
 }
 
-TEST_CASE("LA 3.3: a masked event is lost; one-shot is over, periodic goes on; LA-I7") {
+TEST_CASE("LA 3.3: a masked event is lost, one-shot is over, periodic goes on, LA-I7") {
     for (const ApicTimerMode mode : {ApicTimerMode::kOneShot, ApicTimerMode::kPeriodic}) {
         ApicRig rig;
         start(rig, mode).write(0, kBoot, apic::kInitialCount, 10);
@@ -222,7 +222,7 @@ TEST_CASE("LA 3.4: a TSC that is written moves the event") {
     CHECK(rig.instants_ps(kApicTimerEvent) == Instants{20'000});
 }
 
-TEST_CASE("LA 3.4: a stopped TSC never reaches the deadline; it is armed nevertheless") {
+TEST_CASE("LA 3.4: a stopped TSC never reaches the deadline, it is armed nevertheless") {
     ApicRig rig;
     start(rig, ApicTimerMode::kTscDeadline);
     rig.tsc.stopped = true;

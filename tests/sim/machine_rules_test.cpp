@@ -231,7 +231,7 @@ TEST_CASE("a trigger sees the nth passage of a CPU, holds it, and another lets i
 }
 
 TEST_CASE(
-    "within the quantum CPUs go on without a switch; lines keep their order; interrupts are late by it at most (MA "
+    "within the quantum CPUs go on without a switch, lines keep their order, interrupts are late by it at most (MA "
     "12.1)") {
     struct Result {
         std::uint64_t yields;
@@ -488,7 +488,7 @@ TEST_CASE("callbacks of several CPUs may run at once, and nobody sleeps in a rea
     }
 }
 
-TEST_CASE("races: two accesses without order, one a write, one unmarked; edges make them none (MA 5.1, 5.2)") {
+TEST_CASE("races: two accesses without order, one a write, one unmarked, edges make them none (MA 5.1, 5.2)") {
     struct Case {
         const char* what;
         bool race;

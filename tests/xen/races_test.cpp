@@ -195,7 +195,7 @@ TEST_CASE("two migrates of one timer agree in the end (XT 5.4)") {
     CHECK(b.records(kTimerMigrateRecord).size() == 2);
 }
 
-TEST_CASE("a CPU goes off-line with timers in heap, list and inactive; the target's softirq is raised once (XT 10.3)") {
+TEST_CASE("a CPU goes off-line with timers in heap, list and inactive, the target's softirq is raised once (XT 10.3)") {
     Bench b(3);
     b.on(1, kBoot + 10us, [&](Cpu& cpu) {
         b.set(cpu, 0, 20'000'000);

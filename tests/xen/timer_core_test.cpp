@@ -244,7 +244,7 @@ TEST_CASE("bus ticks are rounded down twice and capped (XT 8.1, TC 4.5)") {
     }
 }
 
-TEST_CASE("the one-shot's rounding interrupts early; software waits for the time (XT 8.1)") {
+TEST_CASE("the one-shot's rounding interrupts early, software waits for the time (XT 8.1)") {
     // 50 ms at 15 ppm are 763 ns early, more than the way to the pass takes.
     Bench b;
     b.on(1, kBoot + 10us, [&](Cpu& cpu) { b.set(cpu, 0, 50'000'000); });
@@ -263,7 +263,7 @@ TEST_CASE("the one-shot's rounding interrupts early; software waits for the time
     CHECK(far.firings[0].at > at_ns(60'000'000'000));
 }
 
-TEST_CASE("system time and its inverse round down; the promise is exact on a clock without faults (TC 5.1, TC-P2)") {
+TEST_CASE("system time and its inverse round down, the promise is exact on a clock without faults (TC 5.1, TC-P2)") {
     CHECK(rc::check([] {
         const auto hz = *rc::gen::inRange<std::uint64_t>(1'000'000, 5'000'000'000);
         const SystemTime time(hz, 1);

@@ -67,7 +67,7 @@ TEST_CASE("T1: init makes new memory, and a killed timer, inactive on the CPU it
     CHECK(b.timers().live_timers() == 1);
 }
 
-TEST_CASE("T2, T4, T5: set puts a timer in a heap that has room; stop makes it inactive from heap and list") {
+TEST_CASE("T2, T4, T5: set puts a timer in a heap that has room, stop makes it inactive from heap and list") {
     Bench b;
     settle(b);
     b.on(0, kBoot + 60us, [&](Cpu& cpu) {
@@ -85,7 +85,7 @@ TEST_CASE("T2, T4, T5: set puts a timer in a heap that has room; stop makes it i
     check_is(b, 1, TimerStatus::kInList, 1);
 }
 
-TEST_CASE("T3, T8, T10: a full heap sends a timer to the list; the pass grows the heap, takes it back and groups it") {
+TEST_CASE("T3, T8, T10: a full heap sends a timer to the list, the pass grows the heap, takes it back and groups it") {
     Bench b;
     b.on(1, kBoot + 10us, [&](Cpu& cpu) {
         b.set(cpu, 0, kFar);
