@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint64_t kIrqStormBound = 100'000;
 
 /// Room that device activities and a verdict need on whichever stack they run.
-constexpr std::size_t kStackReserve = 12 * 1024;
+constexpr std::size_t kStackReserve = kFrameScale * 12 * 1024;
 
 }  // namespace
 

@@ -17,7 +17,22 @@
 #include <cstdint>
 #include <vector>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define TICKLAB_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TICKLAB_ASAN 1
+#endif
+#endif
+
 namespace ticklab::sim {
+
+/// Frames are several times larger under AddressSanitizer, and so are stacks.
+#ifdef TICKLAB_ASAN
+inline constexpr std::size_t kFrameScale = 4;
+#else
+inline constexpr std::size_t kFrameScale = 1;
+#endif
 
 class StackPool {
 public:

@@ -141,7 +141,7 @@ Machine::Machine(const MachineConfig& config, Kernel& kernel)
     : config_(checked(config)),
       kernel_(kernel),
       choices_(config.seed),
-      stacks_(config.stack_bytes),
+      stacks_(config.stack_bytes * kFrameScale),
       happens_before_(config.cpu_count, config.check_races && config.cpu_count <= kMaxRaceCpus),
       lock_checker_(*this, config.check_locks),
       prices_(resolve_prices(config)),

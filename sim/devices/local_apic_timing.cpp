@@ -1,6 +1,7 @@
 // How the local APIC drives its timer: register writes, events, the engine (LA 3, LA 10).
 #include <cassert>
 
+#include "ticklab/sim/choices.hpp"
 #include "ticklab/sim/devices/apic_records.hpp"
 #include "ticklab/sim/devices/local_apic.hpp"
 
@@ -36,6 +37,8 @@ void LocalApic::timer_event(Time at) {
         ++counters_.timer_masked;
     else
         bus_.timer_interrupt(at, cpu_, vector, Cause{record, timer_cause_.root});
+    // The next period is a root operation of its own (MA 7.1).
+    timer_cause_.root = mix(timer_cause_.root, vector);
 }
 
 void LocalApic::settle(Time at) {
