@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 namespace {
 
 const fs::path kSource = TICKLAB_SOURCE_DIR;
-bool rewriting() { return std::getenv("TICKLAB_REWRITE_GOLDEN") != nullptr; }
+bool rewriting() { return std::getenv("TICKLAB_REWRITE") != nullptr; }
 
 RunReport run(const Scenario& scenario, ExperimentOptions options = {}) {
     Experiment experiment(scenario, options);

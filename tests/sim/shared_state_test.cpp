@@ -108,7 +108,7 @@ TEST_CASE("callbacks of several CPUs may run at once, and nobody sleeps in a rea
     }
 }
 
-TEST_CASE("races: two accesses without order, one a write, one unmarked; edges make them none (MA 5.1, 5.2)") {
+TEST_CASE("races: two accesses without order, one a write, one unmarked, edges make them none (MA 5.1, 5.2)") {
     struct Case {
         const char* what;
         bool race;
