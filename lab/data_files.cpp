@@ -62,6 +62,7 @@ std::vector<DataFile> list_data_files(DataKind kind, const std::string& mentione
     for (const fs::path& root : roots(mentioned_in))
         add_files(root / kFolders[static_cast<std::size_t>(kind)], kind == DataKind::kScenario, files);
     std::vector<DataFile> sorted;
+    sorted.reserve(files.size());
     for (const auto& [name, file] : files)
         sorted.push_back({name, file});
     return sorted;

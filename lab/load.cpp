@@ -64,8 +64,8 @@ std::vector<std::string> entry_names(const std::vector<Load>& loads) {
 
 class TimerChurn final : public LoadSource {
 public:
-    TimerChurn(LoadContext& context, const Load& load, CpuId cpu, std::string owner, TimerIndex first_timer)
-        : LoadSource(context, load, cpu, std::move(owner)),
+    TimerChurn(LoadContext& context, const Load& load, CpuId cpu, const std::string& owner, TimerIndex first_timer)
+        : LoadSource(context, load, cpu, owner),
           first_timer_(first_timer),
           cancel_at_(timers_a_cpu(load), sim::kNever) {}
 
@@ -118,8 +118,8 @@ private:
 
 class TimerPeriodic final : public LoadSource {
 public:
-    TimerPeriodic(LoadContext& context, const Load& load, CpuId cpu, std::string owner, TimerIndex first_timer)
-        : LoadSource(context, load, cpu, std::move(owner)), first_timer_(first_timer) {}
+    TimerPeriodic(LoadContext& context, const Load& load, CpuId cpu, const std::string& owner, TimerIndex first_timer)
+        : LoadSource(context, load, cpu, owner), first_timer_(first_timer) {}
 
 private:
     Time first() override { return load_.from; }
@@ -261,22 +261,22 @@ std::vector<std::unique_ptr<LoadSource>> make_load(LoadContext& context, const S
     for (std::size_t l = 0; l < scenario.load.size(); ++l) {
         const Load& load = scenario.load[l];
         for (const CpuId cpu : load.cpus) {
-            std::string owner = fmt::format("{}/cpu{}", names[l], cpu);
+            const std::string owner = fmt::format("{}/cpu{}", names[l], cpu);
             switch (load_generator_of(*load.generator)) {
                 case LoadGenerator::kTimerChurn:
-                    sources.push_back(std::make_unique<TimerChurn>(context, load, cpu, std::move(owner), timer));
+                    sources.push_back(std::make_unique<TimerChurn>(context, load, cpu, owner, timer));
                     break;
                 case LoadGenerator::kTimerPeriodic:
-                    sources.push_back(std::make_unique<TimerPeriodic>(context, load, cpu, std::move(owner), timer));
+                    sources.push_back(std::make_unique<TimerPeriodic>(context, load, cpu, owner, timer));
                     break;
                 case LoadGenerator::kCpuDuty:
-                    sources.push_back(std::make_unique<CpuDuty>(context, load, cpu, std::move(owner)));
+                    sources.push_back(std::make_unique<CpuDuty>(context, load, cpu, owner));
                     break;
                 case LoadGenerator::kCpuCycle:
-                    sources.push_back(std::make_unique<CpuCycle>(context, load, cpu, std::move(owner)));
+                    sources.push_back(std::make_unique<CpuCycle>(context, load, cpu, owner));
                     break;
                 case LoadGenerator::kIrqNoise:
-                    sources.push_back(std::make_unique<IrqNoise>(context, load, cpu, std::move(owner)));
+                    sources.push_back(std::make_unique<IrqNoise>(context, load, cpu, owner));
                     break;
             }
             timer += static_cast<TimerIndex>(timers_a_cpu(load));
@@ -285,7 +285,7 @@ std::vector<std::unique_ptr<LoadSource>> make_load(LoadContext& context, const S
     return sources;
 }
 
-LoadSource::LoadSource(LoadContext& context, const Load& load, CpuId cpu, std::string owner)
+LoadSource::LoadSource(LoadContext& context, const Load& load, CpuId cpu, const std::string& owner)
     : context_(context),
       load_(load),
       cpu_(cpu),

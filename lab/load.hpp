@@ -52,7 +52,7 @@ struct LoadContext {
 
 class LoadSource : public sim::ActivityHandler {
 public:
-    LoadSource(LoadContext& context, const Load& load, sim::CpuId cpu, std::string owner);
+    LoadSource(LoadContext& context, const Load& load, sim::CpuId cpu, const std::string& owner);
 
     void start();
     void due(sim::Time at) override;

@@ -26,6 +26,7 @@ std::optional<JsonSource> read_data(DataKind kind, const std::string& name, cons
         return JsonSource::read(*file, errors);
     const std::vector<DataFile> files = list_data_files(kind, mentioned_in.file());
     std::vector<std::string_view> names;
+    names.reserve(files.size());
     for (const DataFile& known : files)
         names.push_back(known.name);
     const std::string what = kind == DataKind::kMachine ? "a machine profile" : "a cost table";

@@ -191,7 +191,7 @@ private:
     std::uint64_t wheel_base_ = 0;
     std::uint32_t wheel_levels_ = 0;
     std::array<std::uint64_t, kLevels> bitmaps_{};
-    std::array<Bucket, kLevels * kBuckets> buckets_;
+    std::array<Bucket, std::size_t{kLevels} * kBuckets> buckets_;
 
     std::uint32_t ring_count_ = 0;
     std::uint32_t earliest_ring_ = 0;

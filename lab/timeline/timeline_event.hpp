@@ -29,7 +29,9 @@ inline constexpr std::uint32_t kMainThread = 1;
 struct TimelineTrack {
     std::uint32_t process = 0;
     std::uint32_t thread = 0;  ///< never 0: readers take that for the process's own number (TE 1)
-    friend constexpr auto operator<=>(const TimelineTrack&, const TimelineTrack&) = default;
+    // clang-tidy 14 sees the zero of a comparison category in a defaulted comparison.
+    friend constexpr auto operator<=>(const TimelineTrack&,
+                                      const TimelineTrack&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 enum class TimelinePhase : std::uint8_t { kSlice, kAsyncBegin, kAsyncEnd, kInstant, kCounter };

@@ -161,7 +161,9 @@ XenConfig XenConfig::from(const sim::KernelDecl::Settings& settings) {
             std::string words;
             for (const std::string_view w : decl.words) {
                 known = known || w == word;
-                words += (words.empty() ? "\"" : ", \"") + std::string(w) + '"';
+                words += words.empty() ? "\"" : ", \"";
+                words += w;
+                words += '"';
             }
             if (!known)
                 throw std::invalid_argument("kernel." + std::string(decl.name) + " is \"" + word + "\", expected " +
@@ -173,9 +175,9 @@ XenConfig XenConfig::from(const sim::KernelDecl::Settings& settings) {
 }
 
 const XenVerb* find_verb(const sim::VerbCall& call) {
-    for (std::size_t i = 0; i < kVerbs.size(); ++i)
-        if (call.verb->name == kVerbs[i].decl.name)
-            return &kVerbs[i];
+    for (const XenVerb& verb : kVerbs)
+        if (call.verb->name == verb.decl.name)
+            return &verb;
     return nullptr;
 }
 

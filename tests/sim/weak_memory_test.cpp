@@ -314,9 +314,11 @@ TEST_CASE("litmus tests: what is allowed appears, what is forbidden does not (MA
          false},
     };
     for (const Litmus& t : table)
-        for (const auto& [model, appears] : {std::pair{MemoryModel::kSequential, t.in_sc},
-                                             {MemoryModel::kTso, t.in_tso},
-                                             {MemoryModel::kWeak, t.in_weak}}) {
+        for (const auto& row : {std::pair{MemoryModel::kSequential, t.in_sc},
+                                {MemoryModel::kTso, t.in_tso},
+                                {MemoryModel::kWeak, t.in_weak}}) {
+            const MemoryModel model = row.first;
+            const bool appears = row.second;
             CAPTURE(std::string(t.name));
             CAPTURE(static_cast<int>(model));
             const std::map<Outcome, int> found = outcomes(model, t.make);
