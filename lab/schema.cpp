@@ -390,7 +390,7 @@ Json top_properties() {
         {"expect", described(array_of(Json::object()), "What must come of it.")}};
 }
 
-Json with_header(Json schema, std::string_view title) {
+Json with_header(const Json& schema, std::string_view title) {
     Json whole{{"$schema", "http://json-schema.org/draft-07/schema#"}, {"title", title}};
     whole.update(schema);
     return whole;
@@ -449,7 +449,7 @@ Json scenario_schema(const Registry& registry) {
         {"properties", {{"type", {{"title", "a kernel"}, {"enum", std::move(kernels)}}}}}};
     schema["allOf"] = std::move(cases);
     schema["definitions"] = std::move(definitions);
-    return with_header(std::move(schema), "a scenario of ticklab (a JSON object)");
+    return with_header(schema, "a scenario of ticklab (a JSON object)");
 }
 
 Json profile_schema() {
@@ -457,7 +457,7 @@ Json profile_schema() {
     properties.update(machine_properties());
     Json schema = object_of(std::move(properties), {"name", "about", "c_states", "costs"});
     schema["definitions"] = common_definitions();
-    return with_header(std::move(schema), "a machine profile of ticklab (a JSON object)");
+    return with_header(schema, "a machine profile of ticklab (a JSON object)");
 }
 
 Json cost_table_schema(const Registry& registry) {
@@ -477,7 +477,7 @@ Json cost_table_schema(const Registry& registry) {
     Json schema = object_of(
         {{"name", name_text("the table's name")}, {"about", {{"type", "string"}}}, {"prices", std::move(table)}},
         {"name", "about", "prices"});
-    return with_header(std::move(schema), "a cost table of ticklab (a JSON object)");
+    return with_header(schema, "a cost table of ticklab (a JSON object)");
 }
 
 }  // namespace ticklab::lab

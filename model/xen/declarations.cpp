@@ -1,5 +1,7 @@
 #include "ticklab/model/xen/declarations.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <deque>
 #include <stdexcept>
@@ -166,8 +168,7 @@ XenConfig XenConfig::from(const sim::KernelDecl::Settings& settings) {
                 words += '"';
             }
             if (!known)
-                throw std::invalid_argument("kernel." + std::string(decl.name) + " is \"" + word + "\", expected " +
-                                            words);
+                throw std::invalid_argument(fmt::format("kernel.{} is \"{}\", expected {}", decl.name, word, words));
         }
         kOptions[i].apply(value, config);
     }

@@ -4,7 +4,18 @@
 
 namespace ticklab::sim {
 
-using namespace hpet_timer_bits;
+using hpet_timer_bits::k32Mode;
+using hpet_timer_bits::kFsbCapable;
+using hpet_timer_bits::kFsbEnable;
+using hpet_timer_bits::kIntEnable;
+using hpet_timer_bits::kLevel;
+using hpet_timer_bits::kPeriodic;
+using hpet_timer_bits::kPeriodicCapable;
+using hpet_timer_bits::kRoute;
+using hpet_timer_bits::kRouteCapableShift;
+using hpet_timer_bits::kRouteShift;
+using hpet_timer_bits::kSize64Capable;
+using hpet_timer_bits::kValSet;
 
 namespace {
 
