@@ -111,4 +111,22 @@ public:
 
 inline constexpr std::uint64_t kAllSteps = 10'000'000;
 
+/// A machine past its boot, with its records kept.
+struct BootedMachine {
+    explicit BootedMachine(const MachineConfig& config = round_config(2)) : machine(config, kernel) {
+        machine.records().add_consumer(log);
+        machine.run(kBoot + 10us, kAllSteps);
+    }
+    void on(CpuId cpu, Thread::Body body, std::uint64_t root = 0) {
+        machine.run_on_thread(cpu, Cause{{}, root}, std::move(body));
+    }
+    const CheckDecl* run(Duration length = 10ms) {
+        machine.run(machine.now() + length, kAllSteps);
+        return machine.verdict() ? machine.verdict()->check : nullptr;
+    }
+    TestKernel kernel;
+    Machine machine;
+    RecordLog log;
+};
+
 }  // namespace ticklab::sim::testing

@@ -13,23 +13,6 @@ namespace {
 
 inline constexpr Site kSite{"test.site", "a place of this test"};
 
-struct Bench {
-    explicit Bench(MachineConfig config = round_config(2)) : machine(config, kernel) {
-        machine.records().add_consumer(log);
-        machine.run(kBoot + 10us, kAllSteps);
-    }
-    void on(CpuId cpu, Thread::Body body, std::uint64_t root = 0) {
-        machine.run_on_thread(cpu, Cause{{}, root}, std::move(body));
-    }
-    const CheckDecl* run(Duration length = 10ms) {
-        machine.run(machine.now() + length, kAllSteps);
-        return machine.verdict() ? machine.verdict()->check : nullptr;
-    }
-    TestKernel kernel;
-    Machine machine;
-    RecordLog log;
-};
-
 /// Threads, locks, IPIs, APIC timers and hotplug, all as the seed says.
 Digest storm(std::uint64_t seed, MachineConfig config, bool observed, std::uint64_t slice_ps) {
     config.seed = seed;
@@ -96,7 +79,7 @@ TEST_CASE("a seed determines a run: twice, observed or not, in slices or not, ra
 
 TEST_CASE("removing an event leaves the answers of the others alone (MA 7.1)") {
     const auto answers = [](bool with_other) {
-        Bench b;
+        BootedMachine b;
         std::vector<std::uint64_t> drawn;
         if (with_other)
             b.on(
@@ -116,7 +99,7 @@ TEST_CASE("removing an event leaves the answers of the others alone (MA 7.1)") {
 }
 
 TEST_CASE("no two draws have one key: repeated interrupts and wake-ups of one root answer anew (MA 7.1)") {
-    Bench b;
+    BootedMachine b;
     std::vector<std::uint64_t> drawn;
     b.kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t vector) {
         if (vector == 0x40)
@@ -204,7 +187,7 @@ TEST_CASE("a trigger sees the nth passage of a CPU, holds it, and another lets i
             return ++passed == 2 ? kNever : kBoot;
         }
     } watcher;
-    Bench b;
+    BootedMachine b;
     watcher.machine = &b.machine;
     b.machine.set_site_watcher(&watcher);
     std::vector<Time> times;
@@ -241,7 +224,7 @@ TEST_CASE(
     const auto play = [](Duration quantum) {
         MachineConfig config = round_config(4);
         config.quantum = quantum;
-        Bench b(config);
+        BootedMachine b(config);
         Atomic<std::uint64_t> counter;
         Time last_write = kBoot;
         Result r{};
@@ -298,7 +281,7 @@ TEST_CASE("a quantum is refused where exactness is the point (MA 12.1)") {
 }
 
 TEST_CASE("a stalled CPU does nothing, pays all it owes afterwards and takes its interrupts then (MA 13.1)") {
-    Bench b;
+    BootedMachine b;
     Time ended = kNever;
     Time handled = kNever;
     Time began = kNever;
@@ -328,7 +311,7 @@ TEST_CASE("injected stalls and jitter keep to their bounds, and 0 is none (MA 13
     config.stall_one_in = 10;
     config.max_stall = 5us;
     config.jitter_per_1024 = 512;
-    Bench b(config);
+    BootedMachine b(config);
     Duration took{};
     Duration stalled{};
     b.on(0, [&](Cpu& cpu) {
@@ -356,7 +339,7 @@ TEST_CASE("a verdict shows what every CPU was doing, and the first one stays (MA
     for (int round = 0; round < 3; ++round) {
         MachineConfig config = round_config(4);
         config.seed = 77;
-        Bench b(config);
+        BootedMachine b(config);
         SpinLock lock(b.machine, b.machine.lock_class("l"), "the lock");
         Mutex mutex(b.machine, b.machine.lock_class("m"), "the mutex");
         b.on(0, [&](Cpu& cpu) {
@@ -401,7 +384,7 @@ TEST_CASE("a verdict shows what every CPU was doing, and the first one stays (MA
 }
 
 TEST_CASE("steps without time are a livelock (MA 3.4)") {
-    Bench b(round_config(1));
+    BootedMachine b(round_config(1));
     b.on(0, [](Cpu& cpu) {
         for (;;)
             cpu.sync();

@@ -12,27 +12,10 @@ namespace {
 
 inline constexpr Site kSite{"test.site", "a place of this test"};
 
-struct Bench {
-    explicit Bench(MachineConfig config = round_config(2)) : machine(config, kernel) {
-        machine.records().add_consumer(log);
-        machine.run(kBoot + 10us, kAllSteps);
-    }
-    void on(CpuId cpu, Thread::Body body, std::uint64_t root = 0) {
-        machine.run_on_thread(cpu, Cause{{}, root}, std::move(body));
-    }
-    const CheckDecl* run(Duration length = 10ms) {
-        machine.run(machine.now() + length, kAllSteps);
-        return machine.verdict() ? machine.verdict()->check : nullptr;
-    }
-    TestKernel kernel;
-    Machine machine;
-    RecordLog log;
-};
-
 }  // namespace
 
 TEST_CASE("a grace period ends with the last reader that was there, and orders (MA 5.2)") {
-    Bench b(round_config(4));
+    BootedMachine b(round_config(4));
     Plain<int> data;
     std::vector<std::string> order;
     for (CpuId c = 1; c < 4; ++c)
@@ -59,7 +42,7 @@ TEST_CASE("a grace period ends with the last reader that was there, and orders (
 }
 
 TEST_CASE("a read section that is over before the grace period begins is ordered before its end too (MA 5.2)") {
-    Bench b;
+    BootedMachine b;
     Plain<int> data;
     b.on(1, [&](Cpu& cpu) {
         b.machine.rcu().read_lock(cpu);
@@ -76,7 +59,7 @@ TEST_CASE("a read section that is over before the grace period begins is ordered
 
 TEST_CASE("callbacks of several CPUs may run at once, and nobody sleeps in a read section") {
     SUBCASE("callbacks") {
-        Bench b(round_config(4));
+        BootedMachine b(round_config(4));
         int done = 0;
         for (CpuId c = 0; c < 4; ++c)
             b.on(c, [&, c](Cpu& cpu) {
@@ -91,7 +74,7 @@ TEST_CASE("callbacks of several CPUs may run at once, and nobody sleeps in a rea
         CHECK(done == 80);
     }
     SUBCASE("sleep") {
-        Bench b;
+        BootedMachine b;
         b.on(0, [&](Cpu& cpu) {
             b.machine.rcu().read_lock(cpu);
             cpu.block();
@@ -99,7 +82,7 @@ TEST_CASE("callbacks of several CPUs may run at once, and nobody sleeps in a rea
         CHECK(b.run() == &checks::kIrqContext);
     }
     SUBCASE("grace period inside") {
-        Bench b;
+        BootedMachine b;
         b.on(0, [&](Cpu& cpu) {
             b.machine.rcu().read_lock(cpu);
             b.machine.rcu().synchronize(cpu);
@@ -112,7 +95,7 @@ TEST_CASE("races: two accesses without order, one a write, one unmarked, edges m
     struct Case {
         const char* what;
         bool race;
-        std::function<void(Bench&, Plain<int>&, Atomic<int>&)> play;
+        std::function<void(BootedMachine&, Plain<int>&, Atomic<int>&)> play;
     };
     const auto writer = [](Plain<int>& d, std::function<void(Cpu&)> then) {
         return [&d, then](Cpu& cpu) {
@@ -129,22 +112,22 @@ TEST_CASE("races: two accesses without order, one a write, one unmarked, edges m
     };
     const Case cases[] = {
         {"virtual time alone", true,
-         [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+         [&](BootedMachine& b, Plain<int>& d, Atomic<int>&) {
              b.on(0, writer(d, [](Cpu&) {}));
              b.on(1, reader(d, [](Cpu&) {}));
          }},
         {"release and acquire", false,
-         [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+         [&](BootedMachine& b, Plain<int>& d, Atomic<int>& a) {
              b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1, Order::kRelease); }));
              b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
          }},
         {"relaxed", true,
-         [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+         [&](BootedMachine& b, Plain<int>& d, Atomic<int>& a) {
              b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1); }));
              b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
          }},
         {"a relaxed read-modify-write goes on with the release sequence", false,
-         [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+         [&](BootedMachine& b, Plain<int>& d, Atomic<int>& a) {
              b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1, Order::kRelease); }));
              b.on(2, [&a](Cpu& c) {
                  c.spend(Cycles{3000});
@@ -153,7 +136,7 @@ TEST_CASE("races: two accesses without order, one a write, one unmarked, edges m
              b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
          }},
         {"a release store by another ends it", true,
-         [&](Bench& b, Plain<int>& d, Atomic<int>& a) {
+         [&](BootedMachine& b, Plain<int>& d, Atomic<int>& a) {
              b.on(0, writer(d, [&a](Cpu& c) { a.store(c, 1, Order::kRelease); }));
              b.on(2, [&a](Cpu& c) {
                  c.spend(Cycles{3000});
@@ -162,12 +145,12 @@ TEST_CASE("races: two accesses without order, one a write, one unmarked, edges m
              b.on(1, reader(d, [&a](Cpu& c) { (void)a.load(c, Order::kAcquire); }));
          }},
         {"IPI", false,
-         [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+         [&](BootedMachine& b, Plain<int>& d, Atomic<int>&) {
              b.kernel.on_interrupt = [&d](Cpu& cpu, std::uint8_t) { (void)d.read(cpu); };
              b.on(0, writer(d, [](Cpu& c) { c.send_ipi(1, 0x40); }));
          }},
         {"a wake-up, also one before the sleep", false,
-         [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+         [&](BootedMachine& b, Plain<int>& d, Atomic<int>&) {
              Thread& sleeper = b.machine.make_thread(b.machine.cpu(1), "sleeper", ThreadClass::kKernel, [&d](Cpu& cpu) {
                  cpu.irq_disable();
                  cpu.spend(Cycles{20'000});
@@ -182,14 +165,14 @@ TEST_CASE("races: two accesses without order, one a write, one unmarked, edges m
              });
          }},
         {"two reads", false,
-         [&](Bench& b, Plain<int>& d, Atomic<int>&) {
+         [&](BootedMachine& b, Plain<int>& d, Atomic<int>&) {
              b.on(0, reader(d, [](Cpu&) {}));
              b.on(1, reader(d, [](Cpu&) {}));
          }},
     };
     for (const Case& c : cases) {
         CAPTURE(std::string(c.what));
-        Bench b(round_config(3));
+        BootedMachine b(round_config(3));
         Plain<int> data;
         Atomic<int> flag;
         c.play(b, data, flag);
@@ -203,44 +186,44 @@ TEST_CASE("model memory: zeroed, poisoned, freed once, and it can fail (MA 1.4)"
         Plain<int> plain;
     };
     const auto make = [](Machine& m, Cpu& cpu) { return new (m.arena().allocate(cpu, sizeof(Object), kSite)) Object; };
-    const auto verdict_of = [](const std::function<void(Bench&, Cpu&)>& body) {
-        Bench b;
+    const auto verdict_of = [](const std::function<void(BootedMachine&, Cpu&)>& body) {
+        BootedMachine b;
         b.on(0, [&](Cpu& cpu) { body(b, cpu); });
         return b.run();
     };
-    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+    CHECK(verdict_of([&](BootedMachine& b, Cpu& cpu) {
               Object* o = make(b.machine, cpu);
               o->~Object();
               b.machine.arena().free(cpu, o);
               CHECK(*reinterpret_cast<unsigned char*>(o) == Arena::kPoison);
               CHECK(b.machine.arena().live_count() == 0);
           }) == nullptr);
-    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+    CHECK(verdict_of([&](BootedMachine& b, Cpu& cpu) {
               Object* o = make(b.machine, cpu);
               o->~Object();
               b.machine.arena().free(cpu, o);
               (void)o->atomic.load(cpu);
           }) == &checks::kUseAfterFree);
-    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+    CHECK(verdict_of([&](BootedMachine& b, Cpu& cpu) {
               Object* o = make(b.machine, cpu);
               o->~Object();
               b.machine.arena().free(cpu, o);
               (void)o->plain.read(cpu);
           }) == &checks::kUseAfterFree);
-    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+    CHECK(verdict_of([&](BootedMachine& b, Cpu& cpu) {
               void* p = b.machine.arena().allocate(cpu, 64, kSite);
               b.machine.arena().free(cpu, p);
               b.machine.arena().free(cpu, p);
           }) == &checks::kDoubleFree);
-    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+    CHECK(verdict_of([&](BootedMachine& b, Cpu& cpu) {
               std::array<std::uint64_t, 64> own{};
               b.machine.arena().free(cpu, own.data() + 32);
           }) == &checks::kDoubleFree);
-    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+    CHECK(verdict_of([&](BootedMachine& b, Cpu& cpu) {
               cpu.irq_disable();
               (void)b.machine.arena().allocate(cpu, 64, kSite);
           }) == &checks::kIrqContext);
-    CHECK(verdict_of([&](Bench& b, Cpu& cpu) {
+    CHECK(verdict_of([&](BootedMachine& b, Cpu& cpu) {
               Arena& arena = b.machine.arena();
               arena.fail_next(2);
               CHECK(!arena.allocate(cpu, 8, kSite));
@@ -258,7 +241,7 @@ TEST_CASE("model memory: zeroed, poisoned, freed once, and it can fail (MA 1.4)"
 
 TEST_CASE("stacks: reused after their threads, an overflow is a verdict, thousands of CPUs take few mappings") {
     SUBCASE("reuse") {
-        Bench b;
+        BootedMachine b;
         std::vector<const void*> where;
         for (std::uint64_t i = 0; i < 20; ++i) {
             b.machine.run_in_control_thread(0, Cause{{}, i},
@@ -270,7 +253,7 @@ TEST_CASE("stacks: reused after their threads, an overflow is a verdict, thousan
             CHECK(where[i] == where[1]);
     }
     SUBCASE("overflow") {
-        Bench b;
+        BootedMachine b;
         b.on(0, [](Cpu& cpu) {
             char big[kFrameScale * 24 * 1024];
             // Its address escapes before and after, so no compiler leaves it out or makes it smaller.
