@@ -11,6 +11,7 @@
 #include "ticklab/lab/machine_verbs.hpp"
 #include "ticklab/lab/scenario_records.hpp"
 #include "ticklab/model/xen/declarations.hpp"
+#include "ticklab/sim/change_set.hpp"
 #include "ticklab/sim/devices/apic_records.hpp"
 #include "ticklab/sim/devices/hpet_records.hpp"
 #include "ticklab/sim/machine_costs.hpp"
@@ -47,6 +48,15 @@ void check_verbs(const sim::KernelDecl& kernel) {
     }
 }
 
+void check_versions(const sim::KernelDecl& kernel) {
+    for (const std::string_view version : kernel.versions)
+        if (const auto in_force =
+                sim::changes_in_force(kernel.changes, kernel.versions, {{}, std::string(version), {}, {}});
+            in_force.clash)
+            refuse(kernel, fmt::format("version {} has the change \"{}\", expected {}", version, in_force.clash->id,
+                                       in_force.clash->expected()));
+}
+
 void check_changes(const sim::KernelDecl& kernel) {
     const auto known = [&](std::string_view id) {
         return std::any_of(kernel.changes.begin(), kernel.changes.end(), [&](const auto& c) { return c.id == id; });
@@ -56,6 +66,9 @@ void check_changes(const sim::KernelDecl& kernel) {
             for (const std::string_view id : ids)
                 if (!known(id))
                     refuse(kernel, fmt::format("change \"{}\" names the unknown change \"{}\"", change.id, id));
+        if (!change.since.empty() &&
+            std::find(kernel.versions.begin(), kernel.versions.end(), change.since) == kernel.versions.end())
+            refuse(kernel, fmt::format("change \"{}\" came with the unknown version \"{}\"", change.id, change.since));
     }
 }
 
@@ -105,6 +118,7 @@ void Registry::register_kernel(const sim::KernelDecl& kernel) {
         refuse(kernel, "it has no version");
     check_verbs(kernel);
     check_changes(kernel);
+    check_versions(kernel);
     for (const sim::RecordKind& kind : kernel.records)
         add_record(kind);
     for (const sim::Site* site : kernel.sites)

@@ -7,6 +7,7 @@
 #include "ticklab/lab/load_decls.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/values.hpp"
+#include "ticklab/sim/change_set.hpp"
 
 namespace ticklab::lab {
 
@@ -58,24 +59,19 @@ void ScenarioReader::read_kernel() {
 
 void ScenarioReader::check_changes(const Json& kernel) {
     const sim::KernelDecl::Settings& settings = scenario_.settings;
-    const auto has = [](const std::vector<std::string>& list, std::string_view id) {
-        return std::find(list.begin(), list.end(), id) != list.end();
-    };
-    for (std::size_t i = 0; i < settings.with.size(); ++i) {
-        const std::string pointer = pointer_to("/kernel/with", i);
-        const std::string found = shown(kernel["with"][i]);
-        if (has(settings.without, settings.with[i]))
-            reader_.refuse(pointer, found, "each change in one of \"with\" and \"without\"");
-        const auto change = std::find_if(scenario_.kernel->changes.begin(), scenario_.kernel->changes.end(),
-                                         [&](const sim::ChangeDecl& c) { return c.id == settings.with[i]; });
-        for (const std::string_view needed : change->requires_ids)
-            if (has(settings.without, needed))
-                reader_.refuse(pointer, found,
-                               fmt::format("{}, which it requires, not in \"without\"", in_quotes(needed)));
-        for (const std::string_view other : change->conflicts)
-            if (has(settings.with, other))
-                reader_.refuse(pointer, found, fmt::format("not both it and {}: they conflict", in_quotes(other)));
-    }
+    for (std::size_t i = 0; i < settings.with.size(); ++i)
+        if (std::find(settings.without.begin(), settings.without.end(), settings.with[i]) != settings.without.end())
+            return reader_.refuse(pointer_to("/kernel/with", i), shown(kernel["with"][i]),
+                                  "each change in one of \"with\" and \"without\"");
+    const sim::KernelDecl& decl = *scenario_.kernel;
+    const sim::ChangesInForce in_force = sim::changes_in_force(decl.changes, decl.versions, settings);
+    if (!in_force.clash)
+        return;
+    const auto asked_for = std::find(settings.with.begin(), settings.with.end(), in_force.clash->id);
+    reader_.refuse(asked_for == settings.with.end()
+                       ? "/kernel"
+                       : pointer_to("/kernel/with", static_cast<std::size_t>(asked_for - settings.with.begin())),
+                   in_quotes(in_force.clash->id), in_force.clash->expected());
 }
 
 void ScenarioReader::read_timers() {

@@ -84,7 +84,7 @@ struct ChangeDecl {
     std::string_view name;  ///< speaking name
     std::string_view part;
     ChangeKind kind;
-    std::string_view since;  ///< first version that has it
+    std::string_view since;  ///< first version that has it; empty if none does
     std::span<const std::string_view> requires_ids;
     std::span<const std::string_view> conflicts;
     std::string_view source;

@@ -125,7 +125,7 @@ constexpr auto decls_of() {
 constexpr auto kOptionDecls = decls_of<kOptions>();
 constexpr auto kVerbDecls = decls_of<kVerbs>();
 constexpr auto kCostDecls = decls_of<kXenPriceSlots>();
-constexpr std::array<std::string_view, 1> kVersions{"4.0"};
+constexpr auto kChangeDecls = sim::decls_of(kXenChanges);
 
 /// StateDecl views its pattern: the texts live here.
 struct StateDecls {
@@ -152,6 +152,7 @@ std::unique_ptr<sim::Kernel> make(const sim::KernelDecl::Settings& settings, sim
 
 XenConfig XenConfig::from(const sim::KernelDecl::Settings& settings) {
     XenConfig config;
+    config.timers.changes = sim::flags_in_force(kXenChanges, kXenVersions, settings);
     for (std::size_t i = 0; i < kOptions.size() && i < settings.options.size(); ++i) {
         const ParameterDecl& decl = kOptions[i].decl;
         if (!settings.options[i])
@@ -186,11 +187,11 @@ const sim::KernelDecl& xen_kernel_decl() {
     static const StateDecls states;
     static const sim::KernelDecl decl{"xen",
                                       "per-CPU timers of a hypervisor: heap, overflow list, range deadlines, softirq",
-                                      kVersions,
+                                      kXenVersions,
                                       kOptionDecls,
                                       kVerbDecls,
                                       states.decls,
-                                      {},
+                                      kChangeDecls,
                                       checks::kXenChecks,
                                       kCostDecls,
                                       kXenRecordKinds,

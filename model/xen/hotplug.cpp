@@ -65,7 +65,8 @@ void Timers::drain(Cpu& cpu, CpuId victim_id, CpuId target_id) {
     unlock_pair(cpu, target, victim);
     cpu.irq_restore(irqs_were_enabled);
     cpu.at(sites::kDrainAfterUnlock);
-    raise(cpu, target_id);
+    if (parameters_.changes.kick_drain_target)
+        raise(cpu, target_id);
     target.raise_owed = false;
 }
 

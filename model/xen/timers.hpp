@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 
+#include "ticklab/model/xen/changes.hpp"
 #include "ticklab/model/xen/invariants.hpp"
 #include "ticklab/model/xen/prices.hpp"
 #include "ticklab/model/xen/reprogram.hpp"
@@ -37,6 +38,7 @@ struct TimerParameters {
     /// Callbacks in one pass, or softirqs in a row, before they count as endless (XT-F8).
     std::uint64_t pass_budget = 200'000;
     CheckEffort check_effort = CheckEffort::kAmortised;
+    XenChanges changes;
 };
 
 class Timers {

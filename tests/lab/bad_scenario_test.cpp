@@ -233,9 +233,9 @@ TEST_CASE("what a schema cannot say is checked after it") {
         {with(R"("locks": ["big"], "timers": [{"name": "t", "callback": {"lock": "bog"}}])"),
          R"(s.json:1:126: /timers/0/callback/lock: found "bog", expected a name of "locks"; did you mean "big"?)"},
         {with("", R"({"type": "fake", "with": ["FAKE-2"], "without": ["FAKE-1"]})"),
-         R"(s.json:1:70: /kernel/with/0: found "FAKE-2", expected "FAKE-1", which it requires, not in "without")"},
+         R"(s.json:1:70: /kernel/with/0: found "FAKE-2", expected "FAKE-1", which it requires, in force too)"},
         {with("", R"({"type": "fake", "with": ["FAKE-3", "FAKE-2"]})"),
-         R"(s.json:1:70: /kernel/with/0: found "FAKE-3", expected not both it and "FAKE-2": they conflict)"},
+         R"(s.json:1:70: /kernel/with/0: found "FAKE-3", expected it without "FAKE-2", with which it conflicts)"},
         {with("", R"({"type": "fake", "with": ["FAKE-1"], "without": ["FAKE-1"]})"),
          R"(s.json:1:70: /kernel/with/0: found "FAKE-1", expected each change in one of "with" and "without")"},
     };

@@ -37,7 +37,7 @@ inline constexpr std::string_view kConflictsFake2[] = {"FAKE-2"};
 inline constexpr sim::ChangeDecl kFakeChanges[] = {
     {"FAKE-1", "first", "timers", sim::ChangeKind::kFix, "1.1", {}, {}, "here", "timers are lost"},
     {"FAKE-2", "second", "timers", sim::ChangeKind::kFix, "2.0", kNeedsFake1, {}, "here", "timers are late"},
-    {"FAKE-3", "third", "timers", sim::ChangeKind::kFeature, "2.0", {}, kConflictsFake2, "here", "nothing"},
+    {"FAKE-3", "third", "timers", sim::ChangeKind::kFeature, "", {}, kConflictsFake2, "here", "nothing"},
 };
 inline constexpr sim::CheckDecl kFakeChecks[] = {{"fake.order", "Fakes are in order."}};
 inline constexpr sim::CostDecl kFakeCosts[] = {{"heap_sift_step", "one level"}};
