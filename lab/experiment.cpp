@@ -30,6 +30,8 @@ Experiment::Experiment(const Scenario& scenario, const ExperimentOptions& option
 
     sim::MachineConfig config = scenario.machine;
     config.seed = options.seed;
+    if (options.disturbance)
+        options.disturbance->apply(config);
     kernel_ = scenario.kernel->make(scenario.settings, *this);
     machine_ = std::make_unique<sim::Machine>(config, *kernel_);
     performer_ = std::make_unique<Performer>(*machine_, *kernel_, *this);

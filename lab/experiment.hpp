@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "ticklab/lab/disturbance.hpp"
 #include "ticklab/lab/expectations.hpp"
 #include "ticklab/lab/histogram.hpp"
 #include "ticklab/lab/judge.hpp"
@@ -34,6 +35,8 @@ struct ExperimentOptions {
     bool checks = true;
     /// Keeps figures of timers; without it and without checks the run is not observed at all.
     bool metrics = true;
+    /// In place of what the scenario says of jitter, stalls and ties.
+    std::optional<Disturbance> disturbance{};
     /// Stretches between two looks at the structures; the more, the sooner a loss is seen.
     unsigned looks = 64;
     /// Further consumers of the records (exporters, progress); must outlive the experiment.

@@ -168,39 +168,36 @@ void Obligations::settle_arms(Timer& t, Time at) {
 std::optional<Finding> Obligations::fired(TimerIndex timer, CpuId cpu, Time at, Firing& firing) {
     Timer& t = timers_[timer];
     t.running.push_back(cpu);
-    const auto ghost = std::find_if(t.ghosts.begin(), t.ghosts.end(), [&](const Ghost& g) {
-        return due(g.promise, at) && g.marks[cpu] == quiet_mark_(cpu);
-    });
-    Arming* used = nullptr;
-    std::size_t possible = ghost != t.ghosts.end();
-    for (Arming& a : t.armings) {
-        if (!due(a.promise, at))
-            continue;
+    const bool moving = t.moves_under_way != 0;
+    firing = Firing{timer, cpu, at, sim::kNever, sim::kBoot, moving ? at : t.moved_at, {}};
+    std::size_t possible = 0;
+    // Which of several it stands for cannot be told, so it is held to the most lenient of their bounds.
+    const auto may_stand_for = [&](const sim::TimerPromise& promise, Time in_force) {
         ++possible;
-        if (!used)
-            used = &a;
-    }
+        firing.not_before = std::min(firing.not_before, promise.not_before);
+        firing.not_after = std::max(firing.not_after, promise.not_after);
+        firing.answerable_from = std::max(firing.answerable_from, std::min(at, in_force));
+    };
+    const auto is_possible = [&](const Ghost& g) { return due(g.promise, at) && g.marks[cpu] == quiet_mark_(cpu); };
+    for (const Ghost& g : t.ghosts)
+        if (is_possible(g))
+            may_stand_for(g.promise, g.end);
+    for (const Arming& a : t.armings)
+        if (due(a.promise, at))
+            may_stand_for(a.promise, a.end);
     if (possible == 0)
         return unexpected(t, cpu, at);
     ++counters_.fired;
-    if (possible > 1)
-        for (Arming& a : t.armings)
-            if (due(a.promise, at))
-                a.owed = false;
-    const bool moving = t.moves_under_way != 0;
-    firing = Firing{timer, cpu, at, {}, {}, moving ? at : t.moved_at, {}};
-    if (ghost != t.ghosts.end()) {
-        firing.not_before = ghost->promise.not_before;
-        firing.not_after = ghost->promise.not_after;
-        firing.answerable_from = std::max(firing.answerable_from, std::min(at, ghost->end));
+    for (Arming& a : t.armings)
+        if (due(a.promise, at))
+            a.owed = false;
+    if (const auto ghost = std::find_if(t.ghosts.begin(), t.ghosts.end(), is_possible); ghost != t.ghosts.end()) {
         t.ghosts.erase(ghost);
     } else {
-        firing.not_before = used->promise.not_before;
-        firing.not_after = used->promise.not_after;
-        firing.answerable_from = std::max(firing.answerable_from, std::min(at, used->end));
-        used->owed = false;
+        const auto used =
+            std::find_if(t.armings.begin(), t.armings.end(), [&](const Arming& a) { return due(a.promise, at); });
         if (--used->may_fire == 0)
-            t.armings.erase(t.armings.begin() + (used - t.armings.data()));
+            t.armings.erase(used);
     }
     t.past = Past::kFired;
     t.past_at = at;

@@ -2,6 +2,8 @@
 
 namespace ticklab::lab {
 
-std::vector<Command> commands() { return {run_command(), validate_command(), list_command(), schema_command()}; }
+std::vector<Command> commands() {
+    return {run_command(), hunt_command(), validate_command(), list_command(), schema_command()};
+}
 
 }  // namespace ticklab::lab

@@ -1,15 +1,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/interrupt.hpp"
 #include "ticklab/lab/experiment.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/report.hpp"
@@ -33,14 +32,6 @@ struct Options {
     bool repeat_check = false;
 };
 
-std::atomic<bool> interrupted{false};
-
-void on_interrupt(int) {
-    interrupted = true;
-    // A second one ends the program at once.
-    std::signal(SIGINT, SIG_DFL);
-}
-
 /// Watches the run from outside: stops it when the user asks to, and says how far it is, on a terminal.
 class Progress final : public sim::RecordConsumer {
 public:
@@ -49,7 +40,7 @@ public:
     void watch(Experiment& experiment) { experiment_ = &experiment; }
 
     void consume(std::span<const sim::Record> batch) override {
-        if (interrupted)
+        if (InterruptWatch::interrupted())
             experiment_->stop();
         if (!terminal_ || batch.empty())
             return;
@@ -155,8 +146,7 @@ ExitCode run(const Options& options) {
         return ExitCode::kBadInput;
 
     fmt::print(stderr, "ticklab: {}: seed {}\n", scenario->name, options.seed);
-    interrupted = false;
-    std::signal(SIGINT, on_interrupt);
+    std::optional<InterruptWatch> watch(std::in_place);
     const std::string replay = replay_line(options, *scenario);
     std::optional<RunReport> report;
     try {
@@ -175,7 +165,7 @@ ExitCode run(const Options& options) {
         }
         code = graver(code, exit_code_of(again));
     }
-    std::signal(SIGINT, SIG_DFL);
+    watch.reset();
     if (options.json)
         fmt::print("{}\n", json_report(*report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
     else
