@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/program.hpp"
 
 namespace ticklab::lab::testing {
 
