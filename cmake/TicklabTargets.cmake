@@ -27,4 +27,5 @@ function(ticklab_library name folder)
   target_include_directories(ticklab_${name} PUBLIC $<BUILD_INTERFACE:${TICKLAB_INCLUDE_ROOT}>
                                                     $<INSTALL_INTERFACE:include>)
   ticklab_target(ticklab_${name})
+  set_property(GLOBAL APPEND PROPERTY TICKLAB_LIBRARIES ticklab_${name})
 endfunction()

@@ -13,14 +13,19 @@ namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 3> kFolders{"machines", "costs", ""};
 
+std::vector<fs::path>& added_folders() {
+    static std::vector<fs::path> folders;
+    return folders;
+}
+
 std::vector<fs::path> roots(const std::string& mentioned_in) {
     std::vector<fs::path> paths;
     if (!mentioned_in.empty())
         paths.push_back(fs::path(mentioned_in).parent_path());
     if (const char* const data = std::getenv("TICKLAB_DATA"); data != nullptr && *data != '\0')
         paths.emplace_back(data);
-    for (const char* const built_in : {TICKLAB_SOURCE_DATA, TICKLAB_INSTALLED_DATA})
-        paths.emplace_back(built_in);
+    paths.insert(paths.end(), added_folders().begin(), added_folders().end());
+    paths.emplace_back(TICKLAB_SOURCE_DATA);
     return paths;
 }
 
@@ -43,6 +48,8 @@ void add_files(const fs::path& folder, bool below, std::map<std::string, std::st
 }
 
 }  // namespace
+
+void add_data_folder(std::string folder) { added_folders().emplace_back(std::move(folder)); }
 
 std::optional<std::string> find_data_file(DataKind kind, const std::string& name, const std::string& mentioned_in) {
     if (name.find('/') != std::string::npos || name.ends_with(".json")) {

@@ -1,8 +1,7 @@
 // What the program knows by declaration: kernels, kinds of records, sites, checks. lab/ learns everything about kernels
 // here.
 //
-// A timer core of one's own: link against ticklab::lab, call register_kernel() with its declaration before
-// run_program().
+// A timer core of one's own: lab/program.hpp.
 #pragma once
 
 #include <span>

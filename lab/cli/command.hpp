@@ -36,9 +36,6 @@ Command validate_command();
 Command list_command();
 Command schema_command();
 
-/// Reads the command line, runs what it says, reports what goes wrong. What main() returns.
-int run_program(int argc, const char* const* argv);
-
 /// Whether colours may be used on the descriptor: a terminal, and NO_COLOR is not set to anything.
 bool colour_allowed(int fd);
 

@@ -1,3 +1,5 @@
+#include "ticklab/lab/program.hpp"
+
 #include <fmt/format.h>
 #include <unistd.h>
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -9,6 +10,7 @@
 
 #include "ticklab/lab/cli/command.hpp"
 #include "ticklab/lab/cli/interrupt.hpp"
+#include "ticklab/lab/cli/timeline_cuts.hpp"
 #include "ticklab/lab/experiment.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/report.hpp"
@@ -26,6 +28,7 @@ struct Options {
     std::uint64_t seed = 1;
     std::string until;
     std::string timeline;
+    TimelineCuts cuts;
     std::string observers = "all";
     bool json = false;
     bool no_checks = false;
@@ -84,28 +87,26 @@ std::string replay_line(const Options& options, const Scenario& scenario) {
     return line + fmt::format("  # scenario {}, ticklab {}", scenario_hash(scenario.text), TICKLAB_VERSION);
 }
 
-/// The timeline of the run, if one is asked for.
-std::unique_ptr<TimelineWriter> open_timeline(const std::string& file, const Scenario& scenario, std::uint64_t seed,
-                                              const std::string& replay) {
-    if (file.empty())
-        return nullptr;
+TimelineOptions timeline_options(const Scenario& scenario, const ExperimentOptions& base, const std::string& replay) {
     TimelineOptions options;
     options.cpu_count = scenario.machine.cpu_count;
-    options.metadata = {{"seed", std::to_string(seed)},
+    options.metadata = {{"seed", std::to_string(base.seed)},
                         {"scenario", scenario.name},
                         {"scenario_hash", scenario_hash(scenario.text)},
                         {"version", TICKLAB_VERSION},
                         {"replay", replay}};
-    return std::make_unique<TimelineWriter>(open_timeline_file(file), options, program_registry().record_kinds());
+    return options;
 }
 
+/// Writes a timeline too, unless the name of its file is empty.
 RunReport perform(const Scenario& scenario, const ExperimentOptions& base, const std::string& replay,
-                  const std::string& timeline_file) {
+                  const std::string& timeline_file, const TimelineOptions& timeline_options) {
     Progress progress(scenario.duration);
     ExperimentOptions options = base;
-    const std::unique_ptr<TimelineWriter> timeline = open_timeline(timeline_file, scenario, base.seed, replay);
-    if (timeline)
-        options.consumers.push_back(timeline.get());
+    std::optional<TimelineWriter> timeline;
+    if (!timeline_file.empty())
+        options.consumers.push_back(
+            &timeline.emplace(open_timeline_file(timeline_file), timeline_options, program_registry().record_kinds()));
     options.consumers.push_back(&progress);
     const Clock::time_point began = Clock::now();
     Experiment experiment(scenario, options);
@@ -144,19 +145,27 @@ ExitCode run(const Options& options) {
     print_errors(errors);
     if (!scenario)
         return ExitCode::kBadInput;
+    const std::string replay = replay_line(options, *scenario);
+    TimelineOptions timeline = timeline_options(*scenario, base, replay);
+    const sim::Time end = sim::kBoot + scenario->duration;
+    apply_timeline_cuts(options.cuts, program_registry(), base.until ? std::min(*base.until, end) : end, timeline,
+                        errors);
+    if (!errors.empty()) {
+        print_errors(errors);
+        return ExitCode::kBadInput;
+    }
 
     fmt::print(stderr, "ticklab: {}: seed {}\n", scenario->name, options.seed);
     std::optional<InterruptWatch> watch(std::in_place);
-    const std::string replay = replay_line(options, *scenario);
     std::optional<RunReport> report;
     try {
-        report = perform(*scenario, base, replay, options.timeline);
+        report = perform(*scenario, base, replay, options.timeline, timeline);
     } catch (const std::invalid_argument& e) {
         return refuse(options.file, e.what());
     }
     ExitCode code = exit_code_of(*report);
     if (options.repeat_check && report->end != sim::RunEnd::kStopped) {
-        const RunReport again = perform(*scenario, base, replay, {});
+        const RunReport again = perform(*scenario, base, replay, {}, timeline);
         if (again.end != sim::RunEnd::kStopped &&
             (again.digest != report->digest || again.records != report->records)) {
             fmt::print(stderr, "ticklab: the second run has another digest: {} with {} records, not {} with {}\n",
@@ -187,8 +196,10 @@ Command run_command() {
                        "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
                     ->take_all()
                     ->expected(1);
-                app.add_option("--timeline", options->timeline,
-                               "Write a timeline that opens in ui.perfetto.dev; gzipped if the name ends in .gz");
+                CLI::Option* const timeline =
+                    app.add_option("--timeline", options->timeline,
+                                   "Write a timeline that opens in ui.perfetto.dev; gzipped if the name ends in .gz");
+                add_timeline_cuts(app, options->cuts, *timeline);
                 app.add_option("--until", options->until, "End the run at this instant of virtual time, such as 5ms");
                 app.add_flag("--no-checks", options->no_checks, "Leave out the checks of timers and structures");
                 app.add_option("--observers", options->observers,
