@@ -22,7 +22,7 @@ constexpr const char* kOpening = R"(# Scenario reference
 A scenario is one JSON file; comments (`//` and `/* */`) are allowed. `ticklab validate FILE` checks it and names the place
 of everything that is wrong. Editors check it while you type when they know `docs/scenario.schema.json`.
 
-```json
+```json file=stalled.json run
 {
   "name": "a stalled CPU fires late",
   "machine": { "profile": "client", "cpus": 4 },

@@ -127,4 +127,38 @@ done <<'ROWS'
 1|echo '{}'|echo '{}'
 ROWS
 
+# Documents: exit code | README.md, whose program says "seven <7> *" and fails if asked to
+# shellcheck disable=SC2016  # the fake program's
+fake_build build 'echo "seven <7> *"; [[ $# -lt 2 || $2 != fails.json ]]'
+while IFS='|' read -r expected document; do
+    status=0
+    plant README.md "$document"
+    printf 'int main() {}\n' >"$work/tree/main.cpp"
+    "$house/docs.sh" "$work/tree" "$work/build" c++ >"$work/said" 2>&1 || status=$?
+    [[ $status -eq $expected ]] && continue
+    printf 'docs.sh: expected %s, found %s for "%s":\n' "$expected" "$status" "$document"
+    cat "$work/said"
+    failures=$((failures + 1))
+done <<'ROWS'
+0|Text.
+0|```sh run\nticklab seven\n```\n```text said\nseven <7> *\n```
+0|```sh run\nticklab seven\n```\n```text said\n...\ns...n <7> *\n```
+0|```sh run exit=1\nticklab run fails.json\n```
+0|```json file=a.json run\n{}\n```\n```sh run\ngrep -q {} a.json\n```
+0|```json file=fails.json run exit=1\n{}\n```
+0|```cpp from=main.cpp\nint main() {}\n```
+0|```sh shown\nfalse\n```
+1|```\nticklab seven\n```
+1|```sh\nticklab seven\n```
+1|```json\n{}\n```
+1|```sh run\nfalse\nticklab seven\n```
+1|```sh run\nticklab run fails.json\n```
+1|```sh run exit=1\nticklab seven\n```
+1|```json file=fails.json run\n{}\n```
+1|```sh run\nticklab seven\n```\n```text said\nseven\n```
+1|```sh run\nticklab seven\n```\n```text said\nseven <7> *\nseven <7> *\n```
+1|```cpp from=main.cpp\nint main() { }\n```
+1|```cpp from=other.cpp\nint main() {}\n```
+ROWS
+
 [[ $failures -eq 0 ]]
