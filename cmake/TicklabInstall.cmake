@@ -4,6 +4,9 @@ include(CMakePackageConfigHelpers)
 # The program, with the machines, cost tables and scenarios that it finds beside itself.
 install(TARGETS ticklab RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY scenarios/ DESTINATION ${CMAKE_INSTALL_DATADIR}/ticklab FILES_MATCHING PATTERN "*.json")
+install(FILES ${PROJECT_BINARY_DIR}/lab/ticklab.man RENAME ticklab.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${PROJECT_BINARY_DIR}/lab/ticklab.bash RENAME ticklab
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 
 # The package, for timer cores of one's own: every library and its headers.
 get_property(libraries GLOBAL PROPERTY TICKLAB_LIBRARIES)

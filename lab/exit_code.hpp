@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <string_view>
 
 namespace ticklab::lab {
 
@@ -14,6 +15,19 @@ enum class ExitCode : int {
     kInconclusive = 5,   ///< a bound or a budget was hit
     kInterrupted = 130,  ///< what was done so far is kept
 };
+
+/// What each means to who reads the manual.
+struct ExitCodeText {
+    ExitCode code;
+    std::string_view meaning;
+};
+inline constexpr std::array<ExitCodeText, 7> kExitCodeTexts{{{ExitCode::kFine, "fine"},
+                                                             {ExitCode::kFailed, "a check or expectation failed"},
+                                                             {ExitCode::kBadInput, "bad usage or input"},
+                                                             {ExitCode::kInternalError, "internal error"},
+                                                             {ExitCode::kNondeterminism, "nondeterminism"},
+                                                             {ExitCode::kInconclusive, "inconclusive"},
+                                                             {ExitCode::kInterrupted, "interrupted"}}};
 
 /// The one that stands for both (MA 14.2).
 constexpr ExitCode graver(ExitCode a, ExitCode b) {

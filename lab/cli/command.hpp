@@ -35,6 +35,7 @@ Command hunt_command();
 Command validate_command();
 Command list_command();
 Command schema_command();
+Command manual_command();
 
 /// Whether colours may be used on the descriptor: a terminal, and NO_COLOR is not set to anything.
 bool colour_allowed(int fd);

@@ -198,8 +198,12 @@ Command hunt_command() {
     const auto options = std::make_shared<Options>();
     return {"hunt", "Runs a scenario under many seeds, each disturbed in its own way, until a check fails.",
             [options](CLI::App& app) {
-                app.add_option("SCENARIO", options->file, "Scenario file, or - for the standard input")->required();
-                app.add_option("--seeds", options->seeds, "Seeds A..B, both included")->capture_default_str();
+                app.add_option("SCENARIO", options->file, "Scenario file, or - for the standard input")
+                    ->type_name("FILE")
+                    ->required();
+                app.add_option("--seeds", options->seeds, "Seeds A..B, both included")
+                    ->type_name("A..B")
+                    ->capture_default_str();
                 app.add_option("--strategy", options->strategy,
                                "random: each seed draws how much jitter, which stalls and whether ties are broken; "
                                "seeds: the scenario's own machine options hold")
@@ -212,12 +216,14 @@ Command hunt_command() {
                     ->check(CLI::Range(std::uint64_t{1}, UINT64_MAX))
                     ->capture_default_str();
                 app.add_flag("--keep-going", options->keep_going, "Go on to the last seed whatever is found");
-                app.add_option("--budget", options->budget, "End after this much wall time, such as 60s");
+                app.add_option("--budget", options->budget, "End after this much wall time, such as 60s")
+                    ->type_name("TIME");
                 app.add_flag("--expectations", options->expectations,
                              "Count missed expectations as failures; a disturbed run may miss exact times by right");
                 app.add_option("--set", options->overrides,
                                "Put a value in place of the file's: /pointer=value or dotted.path=value; may be "
                                "repeated")
+                    ->type_name("PATH=VALUE")
                     ->take_all()
                     ->expected(1);
                 app.add_flag("--json", options->json, "Print one JSON document");

@@ -74,10 +74,12 @@ Command list_command() {
     const auto options = std::make_shared<Options>();
     return {"list", "Lists what there is: scenarios, verbs, options, fixes, sites, checks, records and more.",
             [options](CLI::App& app) {
-                std::string lists = "\nLists:\n";
-                for (const CatalogueList& list : catalogue())
+                std::string lists = "\nLists:\n", names;
+                for (const CatalogueList& list : catalogue()) {
                     lists += fmt::format("  {:10} {}\n", list.name, list.help);
-                app.add_option("WHAT", options->what, "Which list")->required();
+                    names += (names.empty() ? "" : ",") + std::string(list.name);
+                }
+                app.add_option("WHAT", options->what, "Which list")->type_name("{" + names + "}")->required();
                 app.add_flag("--json", options->json, "Print one JSON document");
                 app.footer(lists + "\nExamples:\n  ticklab list verbs\n  ticklab list fixes --json");
             },

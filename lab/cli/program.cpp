@@ -9,20 +9,11 @@
 #include <exception>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/command_line.hpp"
 #include "ticklab/lab/whole_file.hpp"
-#include "ticklab/sim/record.hpp"
 
 namespace ticklab::lab {
 namespace {
-
-constexpr const char* kAbout =
-    "A laboratory for timer cores: runs them on a simulated multicore machine, in virtual time.";
-constexpr const char* kFooter =
-    "\nExamples:\n"
-    "  ticklab list scenarios\n"
-    "  ticklab validate my-scenario.json\n"
-    "\n`ticklab COMMAND --help` says more. Exit codes: 0 fine; 1 a check or expectation failed; 2 bad usage or input;\n"
-    "3 internal error; 4 nondeterminism; 5 inconclusive; 130 interrupted.";
 
 /// The long option of `app` that an unknown argument was probably meant to be.
 std::string nearest_option(const CLI::App& app, const std::vector<std::string>& arguments) {
@@ -41,21 +32,11 @@ std::string nearest_option(const CLI::App& app, const std::vector<std::string>& 
 }
 
 ExitCode run_command_line(int argc, const char* const* argv) {
-    CLI::App app{kAbout, "ticklab"};
-    app.footer(kFooter);
-    app.set_version_flag("--version",
-                         fmt::format("ticklab {} (records version {})", TICKLAB_VERSION, sim::kRecordVersion));
-    app.require_subcommand(1);
-
-    std::vector<Command> all = commands();
-    std::vector<CLI::App*> parsers;
+    CommandLine line;
+    CLI::App& app = line.app;
     std::vector<std::string_view> names;
-    for (Command& command : all) {
-        CLI::App* const parser = app.add_subcommand(command.name, command.help);
-        command.setup(*parser);
-        parsers.push_back(parser);
+    for (const Command& command : line.commands)
         names.push_back(command.name);
-    }
 
     const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
     if (arguments.empty()) {
@@ -75,14 +56,14 @@ ExitCode run_command_line(int argc, const char* const* argv) {
             return ExitCode::kFine;
         }
         const auto at = std::find(names.begin(), names.end(), arguments[0]);
-        const CLI::App& parser = at == names.end() ? app : *parsers[static_cast<std::size_t>(at - names.begin())];
+        const CLI::App& parser = at == names.end() ? app : *line.parsers[static_cast<std::size_t>(at - names.begin())];
         complain(fmt::format("{}{} (`{} --help` says more)", e.what(), nearest_option(parser, arguments),
                              at == names.end() ? "ticklab" : fmt::format("ticklab {}", *at)));
         return ExitCode::kBadInput;
     }
-    for (std::size_t i = 0; i < all.size(); ++i)
-        if (parsers[i]->parsed())
-            return all[i].run();
+    for (std::size_t i = 0; i < line.commands.size(); ++i)
+        if (line.parsers[i]->parsed())
+            return line.commands[i].run();
     return ExitCode::kBadInput;
 }
 

@@ -188,19 +188,25 @@ Command run_command() {
     const auto options = std::make_shared<Options>();
     return {"run", "Runs a scenario and reports what happened.",
             [options](CLI::App& app) {
-                app.add_option("SCENARIO", options->file, "Scenario file, or - for the standard input")->required();
+                app.add_option("SCENARIO", options->file, "Scenario file, or - for the standard input")
+                    ->type_name("FILE")
+                    ->required();
                 app.add_option("--seed", options->seed, "Seed of everything that the scenario leaves open")
+                    ->type_name("NUMBER")
                     ->capture_default_str();
                 app.add_option(
                        "--set", options->overrides,
                        "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
+                    ->type_name("PATH=VALUE")
                     ->take_all()
                     ->expected(1);
                 CLI::Option* const timeline =
                     app.add_option("--timeline", options->timeline,
-                                   "Write a timeline that opens in ui.perfetto.dev; gzipped if the name ends in .gz");
+                                   "Write a timeline that opens in ui.perfetto.dev; gzipped if the name ends in .gz")
+                        ->type_name("FILE");
                 add_timeline_cuts(app, options->cuts, *timeline);
-                app.add_option("--until", options->until, "End the run at this instant of virtual time, such as 5ms");
+                app.add_option("--until", options->until, "End the run at this instant of virtual time, such as 5ms")
+                    ->type_name("TIME");
                 app.add_flag("--no-checks", options->no_checks, "Leave out the checks of timers and structures");
                 app.add_option("--observers", options->observers,
                                "all, or none: no checks of timers and no figures of them; the digest stays the same")

@@ -41,7 +41,7 @@ Command schema_command() {
                 app.add_option("--of", options->of, "scenario, profile or costs")
                     ->check(CLI::IsMember({"scenario", "profile", "costs"}))
                     ->capture_default_str();
-                app.add_option("--out", options->out, "Write to this file, whole or not at all");
+                app.add_option("--out", options->out, "Write to this file, whole or not at all")->type_name("FILE");
                 app.add_flag("--markdown", options->markdown, "The scenario reference in place of the schema");
                 app.footer(
                     "\nExamples:\n  ticklab schema --out docs/scenario.schema.json\n"

@@ -53,10 +53,13 @@ Command validate_command() {
     const auto options = std::make_shared<Options>();
     return {"validate", "Checks scenario files without running them.",
             [options](CLI::App& app) {
-                app.add_option("FILE", options->files, "Scenario files; - is the standard input")->required();
+                app.add_option("FILE", options->files, "Scenario files; - is the standard input")
+                    ->type_name("FILE")
+                    ->required();
                 app.add_option(
                        "--set", options->overrides,
                        "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
+                    ->type_name("PATH=VALUE")
                     ->take_all()
                     ->expected(1);
                 app.add_flag("--json", options->json, "Print one JSON document");

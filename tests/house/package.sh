@@ -50,6 +50,26 @@ JSON
 expect 0 "$prefix/bin/ticklab" run here.json --json
 holds "$work/said" '.timers.fired == 1'
 
+# completes EXPECTED WORD...: what bash offers for the last word.
+completes() {
+    local expected=$1 found
+    shift
+    # shellcheck disable=SC2016  # the inner shell's
+    found=$(bash -uc 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _ticklab; echo "${COMPREPLY[*]}"' \
+        "$prefix/share/bash-completion/completions/ticklab" "$@")
+    [[ $found == "$expected" ]] || {
+        printf 'completion of "%s": expected "%s", found "%s"\n' "$*" "$expected" "$found"
+        exit 1
+    }
+}
+completes validate ticklab va
+completes 'all none' ticklab run here.json --observers ''
+completes --timeline ticklab run --ti
+completes here.json ticklab run h
+completes verbs ticklab list ve
+completes '' ticklab run --seed ''
+grep -q '^\.B "\\-\\-seed NUMBER"' "$prefix/share/man/man1/ticklab.1"
+
 for project in "$house/package" "$model"; do
     cmake -S "$project" -B "$work/$(basename "$project")" -G Ninja -DCMAKE_CXX_COMPILER="$compiler" \
         -DCMAKE_PREFIX_PATH="$prefix"

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "ticklab/lab/cli/manual.hpp"
 #include "ticklab/lab/data_files.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/reference.hpp"
@@ -39,6 +40,40 @@ TEST_CASE("docs/scenario.schema.json is what `ticklab schema` prints") {
 
 TEST_CASE("docs/scenario-reference.md is what `ticklab schema --markdown` prints") {
     check_document("scenario-reference.md", lab::scenario_reference(lab::program_registry()));
+}
+
+TEST_CASE("docs/cli-reference.md is what `ticklab manual` prints (DESIGN 6)") {
+    check_document("cli-reference.md", lab::manual_markdown(lab::CommandLine()));
+}
+
+TEST_CASE("the manual names every command and every option of it, in each of its forms (DESIGN 6)") {
+    const lab::CommandLine line;
+    const std::string markdown = lab::manual_markdown(line), page = lab::manual_page(line),
+                      completion = lab::bash_completion(line);
+    const auto dashes_escaped = [](std::string_view name) {
+        std::string escaped;
+        for (const char c : name)
+            escaped += c == '-' ? std::string("\\-") : std::string(1, c);
+        return escaped;
+    };
+    unsigned options = 0;
+    for (const CLI::App* command : line.parsers) {
+        CAPTURE(command->get_name());
+        CHECK(markdown.find("\n## " + command->get_name() + "\n") != std::string::npos);
+        CHECK(page.find(".SS \"ticklab " + command->get_name()) != std::string::npos);
+        const std::size_t from = completion.find(" " + command->get_name() + ")\n");
+        REQUIRE(from != std::string::npos);
+        const std::string part = completion.substr(from, completion.find("esac ;;", from) - from);
+        for (const CLI::Option* option : command->get_options())
+            for (const std::string& name : option->get_lnames()) {
+                CAPTURE(name);
+                CHECK(markdown.find("--" + name) != std::string::npos);
+                CHECK(page.find(dashes_escaped("--" + name)) != std::string::npos);
+                CHECK(part.find(" --" + name) != std::string::npos);
+                ++options;
+            }
+    }
+    CHECK(options > 20);
 }
 
 TEST_CASE("machine profiles and cost tables that come with ticklab are valid and say where figures are from") {
