@@ -148,6 +148,8 @@ done <<'ROWS'
 0|```json file=fails.json run exit=1\n{}\n```
 0|```cpp from=main.cpp\nint main() {}\n```
 0|```sh shown\nfalse\n```
+0|[the program](main.cpp), [this](#here), [that](https://example.org)
+1|[the program](other.cpp)
 1|```\nticklab seven\n```
 1|```sh\nticklab seven\n```
 1|```json\n{}\n```

@@ -127,7 +127,17 @@ check_document() {
     done
 }
 
+# check_links DOCUMENT: what it links to in the tree is there.
+check_links() {
+    local place link
+    while IFS=: read -r place link; do
+        [[ -z $link || -e $(dirname "$1")/$link ]] || violation "$1:$place: a link to $link, which is not there"
+    done < <(awk '/^ *```/ { code = !code; print ""; next } { print code ? "" : $0 }' "$1" |
+        grep -noE '\]\([^)# ]*' | sed 's/\](//' | grep -vE ':(https?|mailto):')
+}
+
 while IFS= read -r document; do
     check_document "$document"
+    check_links "$document"
 done < <(house_files | grep -E '^(README|docs/[^/]*)\.md$')
 leave_tree
