@@ -20,8 +20,8 @@ Duration hardware_allowance(const sim::MachineConfig& config) {
     constexpr std::uint64_t kSlowestDivider = 128;
     const Duration apic_tick{static_cast<std::int64_t>(kSlowestDivider * 1'000'000'000'000 / config.apic_bus_hz + 1)};
     const Duration hpet_tick{static_cast<std::int64_t>(config.hpet_period_fs / 1000 + 1)};
-    const Duration flights =
-        config.timer_fly + config.msi_fly + config.ioapic_fly + config.ipi_fly + config.ipi_fly_remote;
+    const Duration flights = config.timer_fly + config.msi_fly + config.ioapic_fly + config.ipi_fly +
+                             config.ipi_fly_remote + 4 * config.flight_jitter;
     return 2 * idle + apic_tick + 2 * hpet_tick + flights + config.quantum;
 }
 

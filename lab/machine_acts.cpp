@@ -1,6 +1,8 @@
 // What the machine's verbs do (lab/machine_verbs.hpp).
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ticklab/lab/machine_verbs.hpp"
 #include "ticklab/lab/performer.hpp"
 
@@ -58,6 +60,13 @@ void Performer::act(const VerbCall& call) {
             if (judge_)
                 judge_->allow(call.get<Duration>(1));
             return;
+        case MachineVerb::kCpuPState:
+            machine_.cpu(cpu()).tsc().set_p_state(now, static_cast<std::uint64_t>(call.get<std::int64_t>(1)),
+                                                  call.cause);
+            return;
+        case MachineVerb::kIrqNmi:
+            machine_.raise_nmi(cpu(), call.cause);
+            return;
         case MachineVerb::kCpuHold:
         case MachineVerb::kCpuOffline:
         case MachineVerb::kCpuOnline:
@@ -65,13 +74,18 @@ void Performer::act(const VerbCall& call) {
         default:
             break;
     }
-    const std::int64_t value = count_of(*call.arguments[1]);
+    const std::int64_t value = count_of(*call.arguments.back());
     if (const auto fault = sim::find_apic_fault(call.verb->name)) {
         machine_.apic_bus().set_fault(now, fault->fault, cpu(), value, call.cause);
         if (judge_ && fault->fault == sim::ApicFault::kIpiDelay)
             judge_->allow(Duration{value});
     } else if (const auto tsc_fault = sim::find_tsc_fault(call.verb->name)) {
         machine_.cpu(cpu()).tsc().set_fault(now, tsc_fault->fault, value, call.cause);
+        if (judge_ && tsc_fault->fault == sim::TscFault::kUnorderedRead)
+            judge_->allow(Duration{value});
+    } else if (const auto hpet_fault = sim::find_hpet_fault(call.verb->name)) {
+        const auto& range = *hpet_fault;
+        machine_.hpet().set_fault(now, range.fault, std::clamp(value, range.min, range.max), call.cause);
     }
 }
 

@@ -28,6 +28,7 @@ void set_duration(MachineConfig& config, const Value& value) {
 }
 
 constexpr std::string_view kMemoryWords[] = {"sc", "tso", "weak"};
+constexpr std::string_view kPeriodWords[] = {"strict", "permissive", "both"};
 constexpr std::string_view kTscWords[] = {"variable", "constant", "invariant"};
 
 /// The index of the word is the value of the enumeration.
@@ -83,6 +84,8 @@ constexpr MachineOption kOptions[] = {
      set_duration<&MachineConfig::ioapic_fly>},
     {duration("timer_fly", "Time from the event of a local APIC timer to its interrupt.", "20ns"),
      set_duration<&MachineConfig::timer_fly>},
+    {duration("flight_jitter", "An IPI or a device's message takes up to this much longer, by choice.", "0s"),
+     set_duration<&MachineConfig::flight_jitter>},
     {integer("hpet_period_fs", "Period of the HPET's counter, in femtoseconds.", "69841279", 1, 100'000'000),
      set_integer<&MachineConfig::hpet_period_fs>},
     {integer("hpet_counter_bits", "Width of the HPET's counter: 32 or 64.", "64", 32, 64),
@@ -92,6 +95,20 @@ constexpr MachineOption kOptions[] = {
     {integer("hpet_counter_start", "Value of the HPET's counter at boot; near its end to see it wrap.", "0", 0,
              INT64_MAX),
      set_integer<&MachineConfig::hpet_counter_start>},
+    {integer("hpet_fsb_timers", "Comparators that can send messages (MSI), the last ones of the block; 32 for all.",
+             "32", 0, 32),
+     set_integer<&MachineConfig::hpet_fsb_timers>},
+    {toggle("hpet_legacy", "The HPET has legacy replacement routing.", "true"), set_bool<&MachineConfig::hpet_legacy>},
+    {word("hpet_period_writes", "What a write to a periodic comparator changes (HP 4.3).", "strict", kPeriodWords),
+     set_word<&MachineConfig::hpet_period_writes, kPeriodWords>},
+    {toggle("hpet_irq_at_wrap",
+            "A 32-bit one-shot of the HPET interrupts where the counter wraps before its match (HP 4.2).", "false"),
+     set_bool<&MachineConfig::hpet_irq_at_wrap>},
+    {toggle("hpet_stops_in_deep_idle",
+            "The HPET stands still while every CPU is off-line or in the deepest C-state, if that one is deep "
+            "(HPET-08).",
+            "false"),
+     set_bool<&MachineConfig::hpet_stops_in_deep_idle>},
     {integer("active_power_mw", "Power of one CPU that runs, in milliwatts.", "0", 0, 1'000'000),
      set_integer<&MachineConfig::active_power_mw>},
     {word("memory", "What CPUs may see of each other's stores: in order (sc), store buffers (tso), reordering (weak).",

@@ -39,6 +39,23 @@ constexpr ParameterDecl kForwardTicks[] = {
     kCpu, {"value", ValueType::kInteger, "Ticks of the TSC; 0 takes the fault back.", true, {}, 0}};
 constexpr ParameterDecl kTicks[] = {kCpu, {"value", ValueType::kInteger, "Ticks of the TSC.", true}};
 
+constexpr ParameterDecl kPState[] = {
+    kCpu, {"hz", ValueType::kInteger, "The CPU's new clock, in Hz.", true, {}, 1'000'000, 100'000'000'000}};
+constexpr ParameterDecl kOn[] = {{"value", ValueType::kBool, "Whether the fault is there from now on.", false, "true"}};
+constexpr ParameterDecl kPostedTicks[] = {{"value",
+                                           ValueType::kInteger,
+                                           "Ticks of the HPET, up to 1000000; 0 takes the fault back.",
+                                           true,
+                                           {},
+                                           0,
+                                           1'000'000}};
+constexpr ParameterDecl kNotReady[] = {
+    {"value", ValueType::kDuration, "How long, up to 1s; 0s takes the fault back.", true}};
+constexpr ParameterDecl kHpetPpm[] = {
+    {"value", ValueType::kInteger, "Parts per million; 0 takes the fault back.", true, {}, -900'000, 900'000}};
+constexpr ParameterDecl kReads[] = {
+    {"value", ValueType::kInteger, "That many reads from now.", false, "1", 0, 1'000'000}};
+
 constexpr VerbDecl control(std::string_view name, std::string_view help, std::span<const ParameterDecl> parameters) {
     return {name, VerbContext::kControl, TimerRole::kNone, help, parameters};
 }
@@ -78,8 +95,29 @@ constexpr VerbDecl kVerbs[] = {
     world("tsc.firmware_write", "Firmware writes the TSC so that it jumps; TSC_ADJUST shows it (TC-F5).", kTicks),
     world("tsc.unordered_read", "A plain read of the TSC may show the value of up to this much earlier (TC-F6).",
           kDelay),
+    world("cpu.p_state",
+          "The CPU changes its frequency: the TSC follows where tsc_class is variable, or under tsc.follows_p_state. "
+          "Prices stay.",
+          kPState),
+    world("irq.nmi", "An NMI comes to the CPU: a watchdog, a button.", kOfCpu),
+    world("hpet.lenient_match",
+          "A comparator written at or behind the counter matches one tick later instead of after a wrap (HP-F1).", kOn),
+    world("hpet.post_delay", "A comparator write reaches the match logic this many ticks later (HP-F2).", kPostedTicks),
+    world("hpet.first_periodic_ignored",
+          "The first value of a periodic timer is ignored until the counter wraps, unless written while it is halted "
+          "(HP-F3).",
+          kOn),
+    world("hpet.not_ready",
+          "Every register of the HPET reads all ones for this long after power-on or reset (HP-F9); at 0s to be there "
+          "at boot.",
+          kNotReady),
+    world("hpet.dead_counter", "The HPET's counter does not move (HP-F10).", kOn),
+    world("hpet.drift", "The HPET's counter runs too fast (HP-F11).", kHpetPpm),
+    world("hpet.stale_comparator", "The first read of a comparator after a write to it returns the old value (HP-F13).",
+          kOn),
+    world("hpet.glitch_read", "The next reads of the HPET's counter have one bit flipped (TC-F7).", kReads),
 };
-static_assert(std::size(kVerbs) == static_cast<std::size_t>(MachineVerb::kTscUnorderedRead) + 1);
+static_assert(std::size(kVerbs) == static_cast<std::size_t>(MachineVerb::kHpetGlitchRead) + 1);
 
 }  // namespace
 

@@ -104,7 +104,11 @@ void Cpu::interrupt_wait(Time at) {
     engine_.arm(source_, std::max({at, clock_.now(), not_before_, held_until_, engine_.now()}));
 }
 
-void Cpu::interrupt_ready(Time at) { interrupt_wait(at); }
+void Cpu::interrupt_ready(Time at) {
+    // Who waits with interrupts disabled and is not asleep goes on waiting; only an NMI would end that.
+    if (irqs_enabled_ || activity_ == CpuActivity::kIdle)
+        interrupt_wait(at);
+}
 
 void Cpu::nmi(Time at, Cause cause) {
     if (!nmi_pending_) {
@@ -128,7 +132,7 @@ void Cpu::monitor_written(Time at, const Cause& by) {
 }
 
 void Cpu::take_interrupts() {
-    while (irqs_enabled_ && interrupt_pending()) {
+    while (interrupt_takeable()) {
         take_turn();
         if (clock_.now() > last_irq_end_)
             irqs_in_a_row_ = 0;
@@ -145,29 +149,30 @@ void Cpu::take_one() {
         nmi_pending_ = false;
         in_nmi_ = true;
         ++counters_.nmis;
-        run_irq(kNmiEntry, kNmiExit, 0, nmi_cause_, prices.nmi_entry, nullptr);
+        run_irq(kNmiEntry, kNmiExit, 0, nmi_cause_, prices.nmi_entry, nullptr, false);
         in_nmi_ = false;
     } else if (!irq_work_.empty()) {
         irq_work_running_.push_back(std::move(irq_work_.front()));
         irq_work_.pop_front();
         const IrqWork& work = irq_work_running_.back();
-        run_irq(kIrqEntry, kIrqExit, 0, work.cause, prices.irq_entry, &work.body);
+        run_irq(kIrqEntry, kIrqExit, 0, work.cause, prices.irq_entry, &work.body, false);
         irq_work_running_.pop_back();
     } else {
         const AcknowledgedInterrupt taken = apic_.acknowledge(clock_.now());
         ++counters_.interrupts;
         ipi_sync_.acquire(*this);
-        run_irq(kIrqEntry, kIrqExit, taken.vector, taken.cause, prices.irq_entry, nullptr);
+        run_irq(kIrqEntry, kIrqExit, taken.vector, taken.cause, prices.irq_entry, nullptr, taken.spurious);
     }
 }
 
 void Cpu::run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t vector, const Cause& cause,
-                  const Price& entry_price, const Thread::Body* body) {
+                  const Price& entry_price, const Thread::Body* body, bool spurious) {
     Thread& thread = *current_;
     const Cause outer_cause = thread.cause_;
     ChoiceContext* const outer_context = context_;
     const Time began = clock_.now();
     const bool is_nmi = &entry == &kNmiEntry;
+    const bool were_enabled = irqs_enabled_;
 
     irqs_enabled_ = false;
     if (irq_depth_ == irq_contexts_.size()) {
@@ -192,6 +197,8 @@ void Cpu::run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t 
             (*body)(*this);
         else if (is_nmi)
             machine_.kernel().nmi(*this);
+        else if (spurious)
+            machine_.kernel().spurious_interrupt(*this, vector);
         else
             machine_.kernel().interrupt(*this, vector);
         irqs_enabled_ = false;
@@ -204,7 +211,8 @@ void Cpu::run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t 
     --irq_depth_;
     thread.cause_ = outer_cause;
     context_ = outer_context;
-    irqs_enabled_ = true;
+    irqs_enabled_ = were_enabled;
+    apic_.fence();  // IRET serialises
     if (irq_depth_ == 0)
         counters_.irq_time += clock_.now() - began;
     // IRET is a window: whatever arrived meanwhile is taken by the caller's loop, in order.
@@ -242,8 +250,7 @@ void Cpu::hold(const Site& site, Time until) {
     activity_ = before;
     clock_.move_to(engine_.now());
     record(kHoldEnd, name);
-    if (irqs_enabled_ && interrupt_pending())
-        take_interrupts();
+    open_window();
 }
 
 void Cpu::release_hold(Time at) {
@@ -313,7 +320,8 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
         not_before_ = decided + state.entry_latency;
         const bool stops_timer = apic_.stops_in_c1() || (state.deep && !machine_.config().arat);
         const bool stops_tsc = state.deep && tsc_.stops_in_deep_idle();
-        if (stops_timer || stops_tsc || machine_.site_watcher()) {
+        const bool stops_hpet = machine_.deepest_stops_hpet(c_state);
+        if (stops_timer || stops_tsc || stops_hpet || machine_.site_watcher()) {
             // What arrives before the commit wakes after it (MA 9.2), so the way to the commit is not interruptible.
             wait(not_before_, false);
             clock_.move_to(engine_.now());
@@ -321,6 +329,8 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
                 tsc_.enter_deep_idle(clock_.now(), cause());
             if (stops_timer)
                 apic_.freeze(clock_.now());
+            if (stops_hpet)
+                machine_.enter_package_idle(clock_.now());
             at(sites::kIdleCommit);
         }
         if (!wake_reason())
@@ -331,6 +341,8 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
             tsc_.exit_deep_idle(clock_.now(), cause());
         if (stops_timer)
             apic_.thaw(clock_.now());
+        if (stops_hpet)
+            machine_.exit_package_idle(clock_.now());
         ++counters_.wakeups;
         counters_.residency[c_state] += clock_.now() - decided;
         idle_since_ = kNever;
@@ -348,11 +360,9 @@ WakeReason Cpu::sleep(unsigned c_state, bool break_on_interrupt) {
         monitored_->remove_monitor(*this);
         monitored_ = nullptr;
     }
-    if (!break_on_interrupt) {
+    if (!break_on_interrupt)
         irqs_enabled_ = true;
-        if (interrupt_pending())
-            take_interrupts();
-    }
+    open_window();
     return *reason;
 }
 

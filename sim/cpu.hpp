@@ -95,8 +95,7 @@ public:
         if (stalls_) [[unlikely]]
             inject_stall();
         take_turn();
-        if (irqs_enabled_ && interrupt_pending())
-            take_interrupts();
+        open_window();
     }
 
     bool irqs_enabled() const { return irqs_enabled_; }
@@ -130,6 +129,8 @@ public:
     void send_nmi(CpuId target);
     /// Reads the TSC in program order (as rdtscp or lfence; rdtsc would).
     std::uint64_t read_tsc();
+    /// The same as a plain read would, which may be done earlier (TC-F6).
+    std::uint64_t read_tsc_unordered();
     /// HPET register access over MMIO. [point]
     std::uint64_t hpet_read(std::uint32_t offset, unsigned bytes = 4);
     void hpet_write(std::uint32_t offset, std::uint64_t value, unsigned bytes = 4);
@@ -223,8 +224,12 @@ private:
     void init(Time at) override;
     void start_up(Time at, std::uint8_t vector, Cause cause) override;
 
-    /// An interrupt that this CPU would take now if it could.
+    /// An interrupt that this CPU would take now if interrupts were enabled; it also ends a sleep.
     bool interrupt_pending() const { return apic_.deliverable() || (nmi_pending_ && !in_nmi_) || !irq_work_.empty(); }
+    /// An interrupt that this CPU takes now: an NMI does not ask whether interrupts are enabled (MA 2.5).
+    bool interrupt_takeable() const {
+        return (nmi_pending_ && !in_nmi_) || (irqs_enabled_ && (apic_.deliverable() || !irq_work_.empty()));
+    }
     /// Pays without an interrupt window: interrupts are off, or the price is part of an access that cannot be
     /// interrupted.
     void pay(const Price& price) {
@@ -266,7 +271,7 @@ private:
     void take_interrupts();
     void take_one();
     void run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t vector, const Cause& cause,
-                 const Price& entry_price, const Thread::Body* body);
+                 const Price& entry_price, const Thread::Body* body, bool spurious);
     WakeReason sleep(unsigned c_state, bool break_on_interrupt);
     RecordId wake_cause(WakeReason reason) const;
     void hold(const Site& site, Time until);
@@ -278,7 +283,7 @@ private:
     Thread* take_runnable(ThreadClass above);
     Thread& next_thread();
     void open_window() {
-        if (irqs_enabled_ && interrupt_pending())
+        if (interrupt_takeable())
             take_interrupts();
     }
     /// All own stores are visible, and no later load returns what is older than now (MA 6.3).

@@ -4,6 +4,7 @@
 #include "ticklab/sim/cpu.hpp"
 #include "ticklab/sim/devices/local_apic_registers.hpp"
 #include "ticklab/sim/machine.hpp"
+#include "ticklab/sim/machine_sites.hpp"
 
 namespace ticklab::sim {
 namespace {
@@ -103,6 +104,13 @@ void Cpu::send_init_start_up(CpuId target) {
 std::uint64_t Cpu::read_tsc() {
     spend(machine_.prices().tsc_read);
     return tsc_.read(clock_.now());
+}
+
+std::uint64_t Cpu::read_tsc_unordered() {
+    spend(machine_.prices().tsc_read);
+    if (!tsc_.reads_early()) [[likely]]
+        return tsc_.read(clock_.now());
+    return tsc_.read_unordered(clock_.now(), [this](std::uint64_t bound) { return draw(sites::kEarlyTscRead, bound); });
 }
 
 void Cpu::pay_hpet() {

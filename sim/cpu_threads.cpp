@@ -61,11 +61,15 @@ void Cpu::thread_entry(void* argument) {
 void Cpu::power_on(Time at) {
     waiting_for_start_up_ = false;
     clock_.move_to(at);
-    if (activity_ == CpuActivity::kOffline)
+    if (activity_ == CpuActivity::kOffline) {
         offline_ += clock_.now() - offline_since_;
+        if (machine_.config().hpet_stops_in_deep_idle)
+            machine_.exit_package_idle(clock_.now());
+    }
     // Whatever it was doing when INIT came, it does no more.
     shift_on_stall_ = false;
     store_buffer_.drain(clock_.now());
+    nmi_pending_ = in_nmi_ = false;
     current_ = idle_thread_;
     idle_thread_->state_ = ThreadState::kRunning;
     idle_thread_->frame_count_ = 0;
@@ -122,6 +126,8 @@ void Cpu::play_dead() {
     machine_.hotplug().depart(*this);
     activity_ = CpuActivity::kOffline;
     offline_since_ = clock_.now();
+    if (machine_.config().hpet_stops_in_deep_idle)
+        machine_.enter_package_idle(clock_.now());
     // Only a start-up IPI ends this; power_on() starts the idle thread anew.
     wait(kNever, false);
 }

@@ -60,6 +60,9 @@ public:
     virtual void cpu_start(Cpu& cpu) = 0;
     /// A vector was taken: interrupts off, cost of entry paid. Must end with cpu.apic_eoi() for fixed interrupts.
     virtual void interrupt(Cpu& cpu, std::uint8_t vector) = 0;
+    /// A spurious interrupt was taken: nothing is in service, so it must not write EOI (LA 4.3). Interrupts off.
+    virtual void spurious_interrupt(Cpu& cpu, std::uint8_t vector) { (void)cpu, (void)vector; }
+    /// An NMI was taken, whatever the CPU was doing: interrupts off, perhaps with locks held or in an interrupt.
     virtual void nmi(Cpu& cpu) = 0;
     /// Outermost return towards user mode or an ordinary thread: interrupts on, no lock held. Softirqs run here.
     virtual void exit_to_user(Cpu& cpu) = 0;

@@ -86,13 +86,12 @@ void SpinLock::wait(Cpu& cpu) {
     machine_.check_deadlock(cpu, cpu);
     while (!waiter.granted) {
         cpu.waiter_ = &waiter;
-        cpu.wait(machine_.soft_lockup_at(began), cpu.irqs_enabled_);
+        cpu.wait(machine_.soft_lockup_at(began), true);
         cpu.waiter_ = nullptr;
         cpu.clock_.move_to(machine_.now());
         if (waiter.granted)
             break;
-        if (cpu.irqs_enabled_ && cpu.interrupt_pending())
-            cpu.take_interrupts();
+        cpu.open_window();
         if (!waiter.granted && cpu.local_time() - began >= machine_.config().soft_lockup)
             cpu.fail(checks::kSoftLockup, fmt::format("waiting for {} since {} ns", name(), ns_floor(began)));
     }

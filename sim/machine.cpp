@@ -113,6 +113,13 @@ ApicParameters apic_parameters(const MachineConfig& config) {
 
 HpetParams hpet_params(const MachineConfig& config) {
     HpetParams p(config.hpet_timer_count);
+    const unsigned plain =
+        p.timers.size() > config.hpet_fsb_timers ? static_cast<unsigned>(p.timers.size()) - config.hpet_fsb_timers : 0;
+    for (unsigned i = 0; i < plain; ++i)
+        p.timers[i].fsb_capable = false;
+    p.legacy_capable = config.hpet_legacy;
+    p.period_model = static_cast<HpetPeriodModel>(config.hpet_period_writes);
+    p.irq_at_wrap = config.hpet_irq_at_wrap;
     p.period_fs = config.hpet_period_fs;
     p.counter_bits = config.hpet_counter_bits;
     p.counter_start = config.hpet_counter_start;
@@ -147,10 +154,12 @@ Machine::Machine(const MachineConfig& config, Kernel& kernel)
       prices_(resolve_prices(config)),
       apic_bus_(engine_, records_, apic_parameters(config), nodes_of_cpus(config)),
       io_apic_(apic_bus_),
+      bus_wiring_(*this),
       hpet_wiring_(io_apic_, apic_bus_),
       hpet_(engine_, records_, hpet_wiring_, hpet_params(config)),
       rcu_(*this),
-      busy_until_(config.cpu_count, kBoot) {
+      busy_until_(config.cpu_count, kBoot),
+      in_package_idle_(config.cpu_count) {
     for (const CState& state : config_.c_states)
         c_state_names_.push_back(intern(state.name));
     for (const std::string_view reason : {"interrupt", "monitor", "work"})
@@ -184,6 +193,43 @@ void Machine::HpetWiring::pulse(Time at, unsigned, unsigned pin, Cause cause) { 
 
 void Machine::HpetWiring::send_message(Time at, std::uint64_t address, std::uint32_t data, Cause cause) {
     bus_.send_message(at, address, data, cause);
+}
+
+void Machine::HpetWiring::retarget_message(Time at, std::uint64_t old_address, std::uint32_t old_data) {
+    bus_.retarget_message(at, old_address, old_data);
+}
+
+Machine::BusWiring::BusWiring(Machine& machine) : machine_(machine) {
+    machine.apic_bus_.set_queue_watcher(this);
+    if (machine.config_.flight_jitter == Duration::zero())
+        return;
+    for (CpuId c = 0; c < machine.cpu_count(); ++c)
+        flights_.emplace_back(mix(name_hash("flight"), c));
+    machine.apic_bus_.set_flight_jitter(this);
+}
+
+Duration Machine::BusWiring::extra(Time, CpuId target, MessageSource source, const Cause& cause) {
+    ChoiceContext& context = flights_[target];
+    context.begin(mix(cause.root, static_cast<std::uint64_t>(source)));
+    const auto most = static_cast<std::uint64_t>(machine_.config_.flight_jitter.count());
+    return Duration{static_cast<std::int64_t>(machine_.choices_.draw(sites::kFlight, context, most + 1))};
+}
+
+void Machine::BusWiring::queue_full(CpuId target, const Cause& cause) {
+    machine_.fail(checks::kQueueFull,
+                  fmt::format("{} interrupt messages are in flight to CPU {}, one more was lost",
+                              machine_.apic_bus_.in_flight(target), target),
+                  target, cause.record);
+}
+
+void Machine::enter_package_idle(Time at) {
+    if (++in_package_idle_ == config_.cpu_count)
+        hpet_.freeze(std::max(at, engine_.now()));
+}
+
+void Machine::exit_package_idle(Time at) {
+    if (in_package_idle_-- == config_.cpu_count)
+        hpet_.thaw(std::max(at, engine_.now()));
 }
 
 // The machine has neither PIT nor RTC that legacy replacement could cut off.
@@ -231,7 +277,7 @@ void Machine::make_runnable(Thread& thread, const Cause& cause) {
 void Machine::run_in_irq(CpuId id, Cause cause, Thread::Body work) {
     Cpu& cpu = cpus_[id];
     cpu.irq_work_.push_back(Cpu::IrqWork{cause, std::move(work)});
-    cpu.interrupt_wait(engine_.now());
+    cpu.interrupt_ready(engine_.now());
 }
 
 void Machine::run_in_control_thread(CpuId id, Cause cause, Thread::Body work) {
@@ -249,6 +295,7 @@ void Machine::stop_machine(Cpu& control, Cpu& on, FunctionRef<void(Cpu&)> body) 
 }
 
 void Machine::stall(CpuId id, Time until) { cpus_[id].stall(until); }
+void Machine::raise_nmi(CpuId id, Cause cause) { cpus_[id].nmi(engine_.now(), cause); }
 void Machine::release(CpuId id) { cpus_[id].release_hold(engine_.now()); }
 
 void Machine::set_busy(CpuId id, Time until) {

@@ -111,6 +111,8 @@ public:
 
     /// A stall of the CPU until `until` (SMI, stolen time): nothing runs on it, interrupts wait. From outside the CPUs.
     void stall(CpuId cpu, Time until);
+    /// An NMI from outside the CPUs (a watchdog, a button).
+    void raise_nmi(CpuId cpu, Cause cause);
     /// Ends a hold at a site.
     void release(CpuId cpu);
     /// Sets what CPU `cpu` does when its kernel is idle: user mode until `until` (kNever: for ever, kBoot: idle).
@@ -149,11 +151,24 @@ private:
         void set_line(Time at, unsigned timer, unsigned pin, bool asserted, Cause cause) override;
         void pulse(Time at, unsigned timer, unsigned pin, Cause cause) override;
         void send_message(Time at, std::uint64_t address, std::uint32_t data, Cause cause) override;
+        void retarget_message(Time at, std::uint64_t old_address, std::uint32_t old_data) override;
         void set_legacy_routing(Time at, bool on, Cause cause) override;
 
     private:
         IoApic& io_apic_;
         ApicBus& bus_;
+    };
+
+    /// What the message bus asks of the machine: extra flight times by choice, and a verdict when a queue is full.
+    class BusWiring final : public FlightJitter, public QueueWatcher {
+    public:
+        explicit BusWiring(Machine& machine);
+        Duration extra(Time at, CpuId target, MessageSource source, const Cause& cause) override;
+        void queue_full(CpuId target, const Cause& cause) override;
+
+    private:
+        Machine& machine_;
+        std::vector<ChoiceContext> flights_;  // a target
     };
 
     /// Armed just behind the end of a run: a CPU that is alone waits there as well.
@@ -163,6 +178,14 @@ private:
 
     void make_runnable(Thread& thread, const Cause& cause);
     HotplugController& hotplug() { return *hotplug_; }
+    /// Whether a sleep in this C-state counts for HPET-08.
+    bool deepest_stops_hpet(unsigned c_state) const {
+        return config_.hpet_stops_in_deep_idle && c_state + 1 == config_.c_states.size() &&
+               config_.c_states[c_state].deep;
+    }
+    /// A CPU commits to the deepest C-state, goes off-line, or comes back: with the last one the HPET stops.
+    void enter_package_idle(Time at);
+    void exit_package_idle(Time at);
     /// Performs activities until `from` is to go on: on a CPU's fiber until that CPU's source came due, on the host's
     /// until the run ends.
     void dispatch(Fiber& from);
@@ -185,6 +208,7 @@ private:
     MachinePrices prices_;
     ApicBus apic_bus_;
     IoApic io_apic_;
+    BusWiring bus_wiring_;
     HpetWiring hpet_wiring_;
     Hpet hpet_;
     std::deque<Cpu> cpus_;
@@ -202,6 +226,7 @@ private:
     RunFence run_fence_;
     SourceIndex run_fence_source_ = kNoSource;
     Time hpet_free_at_ = kBoot;
+    CpuId in_package_idle_;
     std::deque<CellHistory> cell_histories_;
     Time run_until_ = kBoot;
     std::uint64_t step_limit_ = 0;

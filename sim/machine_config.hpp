@@ -43,11 +43,20 @@ struct MachineConfig {
     Duration msi_fly = std::chrono::nanoseconds{400};
     Duration ioapic_fly = std::chrono::nanoseconds{700};
     Duration timer_fly = std::chrono::nanoseconds{20};
+    /// An IPI or a device's message takes up to this much longer, by choice (LA 7).
+    Duration flight_jitter{};
 
     std::uint64_t hpet_period_fs = 69'841'279;
     unsigned hpet_counter_bits = 64;
     unsigned hpet_timer_count = 8;
     std::uint64_t hpet_counter_start = 0;
+    /// Timers that can send messages (FSB): the last ones of the block. More than there are means all.
+    unsigned hpet_fsb_timers = 32;
+    bool hpet_legacy = true;          ///< the block has legacy replacement routing
+    unsigned hpet_period_writes = 0;  ///< HpetPeriodModel (HP 4.3)
+    bool hpet_irq_at_wrap = false;    ///< HP 4.2
+    bool hpet_stops_in_deep_idle =
+        false;  ///< the block stands still while every CPU is in the deepest C-state (HPET-08)
 
     std::vector<CState> c_states;
     std::uint64_t active_power_mw = 0;  ///< of one CPU that runs

@@ -183,6 +183,7 @@ void full_barrier(Cpu& cpu) {
     cpu.sync();
     cpu.pay(cpu.machine().prices().memory_barrier);
     cpu.drain_stores();
+    cpu.apic_.fence();
 }
 
 void spin_until(Cpu& cpu, CacheLine& line, FunctionRef<bool()> until, const Cpu* waiting_for) {
@@ -206,11 +207,10 @@ void spin_until(Cpu& cpu, CacheLine& line, FunctionRef<bool()> until, const Cpu*
                 next_look = std::min(next_look, settled);
         }
         line.add_poller(cpu);
-        cpu.wait(next_look, cpu.irqs_enabled_);
+        cpu.wait(next_look, true);
         line.remove_poller(cpu);
         cpu.clock_.move_to(cpu.machine().now());
-        if (cpu.irqs_enabled_ && cpu.interrupt_pending())
-            cpu.take_interrupts();
+        cpu.open_window();
         line.access(cpu, false);
         if (cpu.local_time() - began >= cpu.machine().config().soft_lockup && !until())
             cpu.fail(checks::kSoftLockup, fmt::format("polling since {} ns", ns_floor(began)));

@@ -92,6 +92,8 @@ public:
     std::uint64_t read(Time at) const { return clock_.read(at); }
     /// A plain read: may be older by up to the slack of fault TC-F6, but not older than the last change.
     std::uint64_t read_unordered(Time at, const SlackDraw& draw) const;
+    /// Whether read_unordered() may differ from read().
+    bool reads_early() const { return fault(TscFault::kUnorderedRead) != 0; }
     /// TSC_ADJUST.
     std::uint64_t read_adjust() const { return adjust_; }
 

@@ -35,8 +35,6 @@ void XenKernel::boot(sim::Machine& machine) {
 void XenKernel::cpu_start(Cpu& cpu) { core_->reprogrammer.set_up(cpu); }
 
 void XenKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
-    if (vector == kSpuriousVector)
-        return;
     cpu.apic_eoi();
     // The event-check IPI has done its work by coming: softirqs are looked at on the way out.
     if (vector == kTimerVector)

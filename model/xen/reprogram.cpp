@@ -25,6 +25,9 @@ void Reprogrammer::set_up(sim::Cpu& cpu) const {
     cpu.apic_write(apic::kDivideConfiguration, kDivideByOne);
     cpu.apic_write(apic::kLvtTimer,
                    kTimerVector | (source_ == TickSource::kTscDeadline ? apic::kLvtTimerDeadlineBit : 0u));
+    // The mode is written by MMIO and the deadline by MSR: without a fence the second may overtake the first (LA 3.4).
+    if (source_ == TickSource::kTscDeadline && cpu.apic().mode() == sim::LocalApic::Mode::kXapic)
+        sim::full_barrier(cpu);
 }
 
 void Reprogrammer::mask(sim::Cpu& cpu) const {

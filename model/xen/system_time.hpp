@@ -24,8 +24,8 @@ public:
           inverse_(scale_.reciprocal()),
           stamps_(cpu_count) {}
 
-    /// The present, as this CPU computes it. [window]
-    Stime now(sim::Cpu& cpu) const { return from_tsc(cpu.id(), cpu.read_tsc()); }
+    /// The present, as this CPU computes it from a plain read of the TSC. [window]
+    Stime now(sim::Cpu& cpu) const { return from_tsc(cpu.id(), cpu.read_tsc_unordered()); }
     /// The same for oracles, at no cost.
     Stime peek(sim::Cpu& cpu) const { return from_tsc(cpu.id(), cpu.tsc().read(cpu.local_time())); }
 

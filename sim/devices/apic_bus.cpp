@@ -84,6 +84,8 @@ void ApicBus::attach(LocalApic& local_apic) {
 void ApicBus::overflow(Lane& lane, const ApicMessage& message) {
     overflowed_ = lane.local_apic->cpu();
     lane.local_apic->lose(engine_.now(), message.vector, LostReason::kQueueFull, message.cause);
+    if (queue_watcher_)
+        queue_watcher_->queue_full(overflowed_, message.cause);
 }
 
 void ApicBus::disturb(Lane& lane, ApicMessage message) {

@@ -34,6 +34,13 @@ public:
     virtual Duration extra(Time at, CpuId target, MessageSource source, const Cause& cause) = 0;
 };
 
+/// Told of a message that was lost because too many were in flight (MA 3.5).
+class QueueWatcher {
+public:
+    virtual ~QueueWatcher() = default;
+    virtual void queue_full(CpuId target, const Cause& cause) = 0;
+};
+
 /// What one ICR write asks for.
 struct IpiRequest {
     ApicDestination destination;
@@ -101,6 +108,7 @@ public:
         lanes_[cpu].late_by = by;
     }
     void set_flight_jitter(FlightJitter* jitter) { jitter_ = jitter; }
+    void set_queue_watcher(QueueWatcher* watcher) { queue_watcher_ = watcher; }
 
     /// Index of the name of a delivery mode, a reason, a mode or a fault, for records.
     std::uint64_t name(DeliveryMode mode) const { return mode_names_[static_cast<unsigned>(mode)]; }
@@ -169,6 +177,7 @@ private:
     std::vector<IoApic*> io_apics_;
     Emitter emitter_;
     FlightJitter* jitter_ = nullptr;
+    QueueWatcher* queue_watcher_ = nullptr;
     bool lost_edge_at_retarget_ = false;
     CpuId overflowed_ = kNoCpu;
     std::uint64_t no_target_ = 0;

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::uint64_t kAllLanes = ~std::uint64_t{0};
 constexpr std::uint64_t kLowHalf = 0xffff'ffff;
+/// The bit that a glitch flips: seconds at 14.3 MHz (TC-F7).
+constexpr std::uint64_t kGlitch = std::uint64_t{1} << 27;
 constexpr std::uint32_t kTimerBase = 0x100;
 constexpr std::uint32_t kTimerStride = 0x20;
 
@@ -106,6 +108,15 @@ void Hpet::write(Time at, std::uint32_t offset, std::uint64_t value, unsigned by
     (this->*reg->write)(access);
 }
 
+std::uint64_t Hpet::read_counter(const Access& a) {
+    std::int64_t& glitches = faults_[static_cast<std::size_t>(HpetFault::kGlitchRead)];
+    const std::uint64_t value = counter_.read(a.at);
+    if (glitches == 0) [[likely]]
+        return value;
+    --glitches;
+    return value ^ kGlitch;
+}
+
 std::uint64_t Hpet::read_capabilities(const Access&) {
     return params_.period_fs << 32 | std::uint64_t{params_.vendor} << 16 | (params_.legacy_capable ? 1u << 15 : 0) |
            (params_.counter_bits == 64 ? 1u << 13 : 0) | std::uint64_t{timer_count() - 1} << 8 | params_.revision;
@@ -173,7 +184,10 @@ void Hpet::write_fsb(const Access& a) {
         diagnose(a, HpetDiagnostic::kNotCapable);
         return;
     }
+    const std::uint64_t old = a.slot->timer.fsb();
     a.slot->timer.write_fsb(a.value, a.lanes);
+    if (a.slot->timer.fsb() != old)
+        sink_.retarget_message(a.at, old >> 32, static_cast<std::uint32_t>(old));
 }
 
 void Hpet::reset(Time at, Cause cause) {
@@ -191,6 +205,18 @@ void Hpet::reset(Time at, Cause cause) {
     update_lines(at, caused(record, cause));
     if (legacy)
         sink_.set_legacy_routing(at, false, caused(record, cause));
+}
+
+void Hpet::freeze(Time at) {
+    settle(at);
+    frozen_ = true;
+    run_or_halt(at);
+}
+
+void Hpet::thaw(Time at) {
+    settle(at);
+    frozen_ = false;
+    run_or_halt(at);
 }
 
 void Hpet::set_fault(Time at, HpetFault f, std::int64_t value, Cause cause) {

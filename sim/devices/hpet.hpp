@@ -37,6 +37,8 @@ public:
     virtual void pulse(Time at, unsigned timer, unsigned pin, Cause cause) = 0;
     /// A message written to the bus (FSB delivery, LA 8).
     virtual void send_message(Time at, std::uint64_t address, std::uint32_t data, Cause cause) = 0;
+    /// A timer that sends messages will write elsewhere from now on.
+    virtual void retarget_message(Time at, std::uint64_t old_address, std::uint32_t old_data) = 0;
     /// Legacy replacement went on or off: while on, the PIT is cut off pin 2 and the RTC off pin 8.
     virtual void set_legacy_routing(Time at, bool on, Cause cause) = 0;
 };
@@ -63,6 +65,10 @@ public:
 
     /// Sets a fault to a value in the range of its declaration, else throws std::invalid_argument; 0 takes it back.
     void set_fault(Time at, HpetFault fault, std::int64_t value, Cause cause);
+
+    /// The package went into, or comes out of, a state that stops the block (HPET-08): the counter stands still.
+    void freeze(Time at);
+    void thaw(Time at);
 
     const HpetParams& params() const { return params_; }
     unsigned timer_count() const { return static_cast<unsigned>(slots_.size()); }
@@ -118,7 +124,7 @@ private:
     std::uint64_t read_capabilities(const Access&);
     std::uint64_t read_config(const Access&) { return config_; }
     std::uint64_t read_status(const Access&) { return status_; }
-    std::uint64_t read_counter(const Access& a) { return counter_.read(a.at); }
+    std::uint64_t read_counter(const Access& a);
     std::uint64_t read_timer_config(const Access& a) { return a.slot->timer.config(); }
     std::uint64_t read_comparator(const Access& a) { return a.slot->timer.read_comparator(); }
     std::uint64_t read_fsb(const Access& a) { return a.slot->timer.fsb(); }
@@ -130,6 +136,8 @@ private:
     void write_fsb(const Access& a);
 
     bool readable(Time at) const { return at - reset_at_ >= Duration{fault(HpetFault::kNotReady)}; }
+    /// Whether the counter stands still although it is enabled.
+    bool stopped() const { return frozen_ || fault(HpetFault::kDeadCounter) != 0; }
     std::int64_t fault(HpetFault f) const { return faults_[static_cast<std::size_t>(f)]; }
     void settle(Time at);
     void perform(Slot& slot, Time at);
@@ -154,6 +162,7 @@ private:
     std::uint64_t config_ = 0;
     std::uint64_t status_ = 0;
     Time reset_at_ = kBoot;
+    bool frozen_ = false;
     Time last_at_ = kBoot;  ///< instant of the last operation or match
     std::deque<Slot> slots_;
     Emitter emitter_;

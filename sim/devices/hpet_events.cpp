@@ -1,6 +1,7 @@
 // What happens in an HPET without an access: matches, and what they raise (HP 4, HP 5).
 #include <cassert>
 
+#include "ticklab/sim/choices.hpp"
 #include "ticklab/sim/devices/hpet.hpp"
 #include "ticklab/sim/devices/hpet_records.hpp"
 
@@ -42,7 +43,7 @@ void Hpet::rearm_all(Time at) {
 }
 
 void Hpet::run_or_halt(Time at) {
-    const bool run = enabled() && fault(HpetFault::kDeadCounter) == 0;
+    const bool run = enabled() && !stopped();
     if (run && !counter_.running()) {
         counter_.restart_phase(at);
         for (Slot& slot : slots_)
@@ -75,6 +76,8 @@ void Hpet::deliver(Slot& slot, Time at, std::uint64_t compared) {
     const RecordId record = records_.emit(emitter_, at, kHpetMatch, slot.armed_by.record, slot.index, counter_.read(at),
                                           compared, timer.active(), delivery);
     const Cause cause = caused(record, slot.armed_by);
+    // The next match is a root operation of its own (MA 7.1).
+    slot.armed_by.root = mix(slot.armed_by.root, slot.index);
     if (timer.level())
         status_ |= std::uint64_t{1} << slot.index;
     if (!timer.int_enabled())
@@ -134,7 +137,7 @@ std::string Hpet::check_invariants() const {
         if (!slot.timer.level() && (status_ >> slot.index & 1) != 0)
             return where + "a status bit is set in edge mode (HP-D3)";
     }
-    if (enabled() && !counter_.running() && fault(HpetFault::kDeadCounter) == 0)
+    if (enabled() && !counter_.running() && !stopped())
         return "hpet: enabled, but the counter stands still (HP 2.2)";
     if (!enabled() && counter_.running())
         return "hpet: halted, but the counter runs (HP 2.2)";

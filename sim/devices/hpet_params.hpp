@@ -59,6 +59,7 @@ enum class HpetFault : std::uint8_t {
     kDeadCounter,
     kDrift,
     kStaleComparator,
+    kGlitchRead,
 };
 
 struct HpetFaultInfo {
@@ -71,7 +72,7 @@ struct HpetFaultInfo {
     std::string_view help;
 };
 
-inline constexpr std::array<HpetFaultInfo, 7> kHpetFaults{{
+inline constexpr std::array<HpetFaultInfo, 8> kHpetFaults{{
     {HpetFault::kLenientMatch, "HP-F1", "hpet.lenient_match", ValueType::kBool, 0, 1,
      "a comparator written at or behind the counter matches one tick later instead of after a wrap"},
     {HpetFault::kPostDelay, "HP-F2", "hpet.post_delay", ValueType::kInteger, 0, 1'000'000,
@@ -85,6 +86,8 @@ inline constexpr std::array<HpetFaultInfo, 7> kHpetFaults{{
      "the counter runs this many parts per million too fast"},
     {HpetFault::kStaleComparator, "HP-F13", "hpet.stale_comparator", ValueType::kBool, 0, 1,
      "the first read of a comparator after a write to it returns the old value"},
+    {HpetFault::kGlitchRead, "TC-F7", "hpet.glitch_read", ValueType::kInteger, 0, 1'000'000,
+     "the next reads of the counter, this many, show one bit flipped: seconds wrong"},
 }};
 
 /// The fault of that name; nothing if there is none.

@@ -29,6 +29,7 @@ struct HpetOutput {
 
 struct HpetOutputs : HpetSink {
     std::vector<HpetOutput> seen;
+    std::vector<HpetOutput> retargets;
     Cause last_cause;
 
     void set_line(Time at, unsigned timer, unsigned pin, bool asserted, Cause cause) override {
@@ -42,6 +43,9 @@ struct HpetOutputs : HpetSink {
     void send_message(Time at, std::uint64_t address, std::uint32_t data, Cause cause) override {
         seen.push_back({at, "message", address, 0, data});
         last_cause = cause;
+    }
+    void retarget_message(Time at, std::uint64_t old_address, std::uint32_t old_data) override {
+        retargets.push_back({at, "retarget", old_address, 0, old_data});
     }
     void set_legacy_routing(Time at, bool on, Cause cause) override {
         seen.push_back({at, on ? "legacy on" : "legacy off", 0, 0, 0});
