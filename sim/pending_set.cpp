@@ -8,7 +8,7 @@
 
 namespace ticklab::sim {
 
-PendingSet::PendingSet() : front_(1, kAboveAll) {
+PendingSet::PendingSet() : front_slots_(2, kAboveAll), front_(front_slots_.data()) {
     for (unsigned i = 0; i < buckets_.size(); ++i) {
         buckets_[i] = {kEnd | i, kEnd | i};
     }
@@ -29,8 +29,10 @@ SourceIndex PendingSet::add(std::uint32_t rank) {
     Node n;
     n.rank = rank;
     nodes_.push_back(n);
-    // Room for every source, so that no insertion has to ask.
-    front_.push_back(kAboveAll);
+    // Room for every source above the highest sentinel, so that no insertion at the back has to ask.
+    const auto sentinel = front_ - front_slots_.data();
+    front_slots_.resize(2 * nodes_.size() + 2, kAboveAll);
+    front_ = front_slots_.data() + sentinel;
     return s;
 }
 
@@ -75,10 +77,31 @@ std::uint64_t PendingSet::bucket_start(unsigned level, unsigned digit) const {
     return above | std::uint64_t{digit} << shift;
 }
 
+// CPUs that do the same at the same time go on together from one instant to the next: the later group is kept in the
+// front from its first member on, behind the rest of the earlier one, and never sees the wheel. Called with an instant
+// behind the front's end; moves the end if nothing in the wheel comes before.
+bool PendingSet::extend_front(Time at) {
+    const Time last = time_of(front_[1]);
+    if (front_count_ == 0 || (last != at && last != last_popped_)) {
+        return false;
+    }
+    if (wheel_count_ != 0) {
+        const auto level = static_cast<unsigned>(std::countr_zero(wheel_levels_));
+        const auto digit = static_cast<unsigned>(std::countr_zero(bitmaps_[level]));
+        if (bucket_start(level, digit) <= raw(at)) {
+            return false;
+        }
+    }
+    front_end_ = Entry{raw(at) + 1} << 64;
+    return true;
+}
+
 // Visits a list that is not empty from both ends at once: its nodes are anywhere in memory, and two chains of loads
-// take half the time of one. The visit may relink the source.
-template <class Visit>
-void PendingSet::walk(Bucket list, Visit visit) {
+// take half the time of one. The visits, of the first half in its order and of the second in the opposite one, may
+// relink the source; a list linked last by the former and first by the latter is the old one turned round at its
+// middle.
+template <class Visit, class VisitBackwards>
+void PendingSet::walk(Bucket list, Visit visit, VisitBackwards visit_backwards) {
     SourceIndex a = list.first;
     SourceIndex b = list.last;
     for (;;) {
@@ -88,7 +111,7 @@ void PendingSet::walk(Bucket list, Visit visit) {
         if (a == b) {
             return;
         }
-        visit(b);
+        visit_backwards(b);
         if (after_a == b) {
             return;
         }
@@ -152,6 +175,38 @@ void PendingSet::sort_run(const Entry* run, std::uint32_t count, Entry* last) {
     }
 }
 
+// Makes room before the front, for as many entries as there are sources.
+void PendingSet::front_go_home() {
+    Entry* const home = front_home();
+    std::memmove(home, front_, (std::size_t{front_count_} + 1) * sizeof(Entry));
+    front_ = home;
+}
+
+// Inserts into a long front, not near its back; shifts what lies on the shorter side. When that is no few, the later
+// part goes to the wheel: a front extended for one instant may have drawn in what is armed for many.
+void PendingSet::front_insert_far(Entry e) {
+    if (front_ == front_slots_.data()) {
+        front_go_home();
+    }
+    Entry* const position = front_position(e);
+    const auto before = static_cast<std::uint32_t>(position - (front_ + 1));
+    const std::uint32_t after = front_count_ - before;
+    if (before < after) {
+        std::memmove(front_, front_ + 1, before * sizeof(Entry));
+        *--front_ = kAboveAll;
+        front_[1 + before] = e;
+    } else {
+        std::memmove(position + 1, position, after * sizeof(Entry));
+        *position = e;
+    }
+    ++front_count_;
+    if (before > kFrontGrowth && raw_time(e) >= wheel_base_) {
+        move_to_wheel(before + 1);
+    } else if (front_count_ > front_limit_) {
+        spill();
+    }
+}
+
 // Copies the entries of `bucket` to `run`, in any order; leaves the bucket as it is and returns `limit` + 1 if it holds
 // more than `limit`.
 std::uint32_t PendingSet::copy_bucket(unsigned bucket, Entry* run, std::uint32_t limit) {
@@ -165,15 +220,32 @@ std::uint32_t PendingSet::copy_bucket(unsigned bucket, Entry* run, std::uint32_t
     return length;
 }
 
-// Whether all entries of `bucket`, which is not empty, are of one instant.
-bool PendingSet::one_instant(unsigned bucket) const {
+// Copies all entries of `bucket`, which is not empty, to `run` and returns their number; 0 if they are not all of one
+// instant.
+std::uint32_t PendingSet::copy_one_instant(unsigned bucket, Entry* run) {
     const Time at = nodes_[buckets_[bucket].first].at;
+    std::uint32_t length = 0;
     for (SourceIndex s = buckets_[bucket].first; (s & kEnd) == 0; s = nodes_[s].next) {
         if (nodes_[s].at != at) {
-            return false;
+            return 0;
         }
+        run[length++] = entry_of(s);
     }
-    return true;
+    return length;
+}
+
+// Sorts a run of one instant, descending. CPUs that do the same at the same time are armed in the order of their ranks,
+// and a list has the last armed first; splitting a bucket may have turned it round at some place (walk()).
+void PendingSet::sort_one_instant(Entry* first, Entry* last) {
+    Entry* const turn = std::is_sorted_until(first, last, std::greater<>{});
+    if (turn == last) {
+        return;
+    }
+    if (*first < last[-1] && std::is_sorted(turn, last, std::greater<>{})) {
+        std::rotate(first, turn, last);
+    } else {
+        std::sort(first, last, std::greater<>{});
+    }
 }
 
 // The front is empty: moves the wheel's earliest buckets to it.
@@ -183,6 +255,8 @@ void PendingSet::refill() {
     std::uint32_t run_count = 0;
     std::uint32_t count = 0;
     std::uint64_t end = 0;
+    front_ = front_home();
+    *front_ = kAboveAll;
     while (wheel_levels_ != 0 && count < kMinRefill) {
         const auto level = static_cast<unsigned>(std::countr_zero(wheel_levels_));
         const auto digit = static_cast<unsigned>(std::countr_zero(bitmaps_[level]));
@@ -196,25 +270,22 @@ void PendingSet::refill() {
             starts[++run_count] = count;
         } else if (count != 0) {
             break;
-        } else if (one_instant(bucket)) {
+        } else if (const std::uint32_t alike = copy_one_instant(bucket, front_ + 1); alike != 0) {
             // Cannot be split.
             wheel_base_ = raw(nodes_[buckets_[bucket].first].at);
             end = wheel_base_ + 1;
-            count = copy_bucket(bucket, front_.data() + 1, kMaxSources);
+            count = alike;
             detach_bucket(bucket);
-            // CPUs that do the same thing at the same time are armed in the order of their ranks.
-            if (std::is_sorted(front_.begin() + 1, front_.begin() + 1 + count))
-                std::reverse(front_.begin() + 1, front_.begin() + 1 + count);
-            else
-                std::sort(front_.begin() + 1, front_.begin() + 1 + count, std::greater<>{});
+            sort_one_instant(front_ + 1, front_ + 1 + count);
             break;
         } else {
             wheel_base_ = bucket_start(level, digit);
-            walk(detach_bucket(bucket), [this](SourceIndex s) { link(s); });
+            walk(
+                detach_bucket(bucket), [this](SourceIndex s) { link_last(s); }, [this](SourceIndex s) { link(s); });
         }
     }
     for (std::uint32_t r = 0; r < run_count; ++r) {
-        sort_run(runs.data() + starts[r], starts[r + 1] - starts[r], front_.data() + count - starts[r]);
+        sort_run(runs.data() + starts[r], starts[r + 1] - starts[r], front_ + count - starts[r]);
     }
     for (std::uint32_t i = 1; i <= count; ++i) {
         nodes_[source_of(front_[i])].place = kFront;
@@ -223,6 +294,7 @@ void PendingSet::refill() {
     wheel_count_ -= count;
     // An open end behind thousands of one instant would have every later arming shift them.
     front_end_ = wheel_count_ == 0 && count <= kMaxRun ? kAboveAll : Entry{end} << 64;
+    front_alike_ = count > 1 && raw_time(front_[1]) == raw_time(front_[count]);
     refill_count_ = count;
     front_limit_ = std::max(count, kMaxRun) + kFrontGrowth;
 }
@@ -245,15 +317,23 @@ void PendingSet::spill() {
     if (lowers) {
         lower_base(raw_time(first_moved));
     }
-    front_end_ = first_moved;
+    move_to_wheel(moved);
+}
+
+// Moves the front's first `moved` entries, none of them earlier than the wheel's base.
+void PendingSet::move_to_wheel(std::uint32_t moved) {
+    front_end_ = front_[moved];
     for (std::uint32_t i = 1; i <= moved; ++i) {
         link(source_of(front_[i]));
     }
     wheel_count_ += moved;
-    std::copy(front_.begin() + 1 + moved, front_.begin() + 1 + front_count_, front_.begin() + 1);
-    front_count_ = kMaxRun;
-    refill_count_ = kMaxRun;
-    front_limit_ = kMaxRun + kFrontGrowth;
+    front_count_ -= moved;
+    const Entry* const kept = front_ + 1 + moved;
+    front_ = front_home();
+    std::memmove(front_ + 1, kept, front_count_ * sizeof(Entry));
+    *front_ = kAboveAll;
+    refill_count_ = front_count_;
+    front_limit_ = std::max(front_count_, kMaxRun) + kFrontGrowth;
 }
 
 // Entries above the highest level where the old and the new base differ stay where they are; those at that level too:
@@ -267,7 +347,8 @@ void PendingSet::lower_base(std::uint64_t at_ps) {
             break;
         }
         const auto digit = static_cast<unsigned>(std::countr_zero(bitmaps_[level]));
-        walk(detach_bucket(level * kBuckets + digit), [&moved](SourceIndex s) { moved.push_back(s); });
+        const auto collect = [&moved](SourceIndex s) { moved.push_back(s); };
+        walk(detach_bucket(level * kBuckets + digit), collect, collect);
     }
     wheel_base_ = at_ps;
     for (const SourceIndex s : moved) {

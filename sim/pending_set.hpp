@@ -9,7 +9,8 @@
 //  - The order of pops depends on keys alone, never on the order or history of calls.
 //
 // How it works: three parts, every armed source in exactly one of them.
-//  - The front: the earliest keys, a small array sorted descending, so that the earliest is at its back.
+//  - The front: the earliest keys, a small array sorted descending, so that the earliest is at its back. It has room
+//    at both ends: when many CPUs do the same at the same time, each goes from its back to before its first.
 //  - The wheel: every key not below `front_end_`. A radix heap: a source is at the level of the highest 6-bit digit in
 //    which its time differs from `wheel_base_`, in the bucket of that digit; 64 buckets and one bitmap a level. So the
 //    first bucket of the lowest level in use holds the earliest sources, exactly to the picosecond.
@@ -149,19 +150,28 @@ private:
     Entry* front_position(Entry e);
     Entry* front_find(Entry e);
     void front_insert(Entry e);
+    void front_insert_far(Entry e);
+    void front_go_home();
+    // With the sentinel no higher there is room for all sources above it.
+    Entry* front_home() { return front_slots_.data() + nodes_.size(); }
     void front_erase(Entry e);
     void front_move(Entry from, Entry to);
-    bool one_instant(unsigned bucket) const;
+    std::uint32_t copy_one_instant(unsigned bucket, Entry* run);
+    static void sort_one_instant(Entry* first, Entry* last);
     void refill();
     void spill();
+    void move_to_wheel(std::uint32_t moved);
     std::uint32_t copy_bucket(unsigned bucket, Entry* run, std::uint32_t limit);
     static void sort_run(const Entry* run, std::uint32_t count, Entry* last);
 
     unsigned level_of(std::uint64_t at_ps) const;
+    unsigned bucket_for(Node& n);
     void link(SourceIndex s);
+    void link_last(SourceIndex s);
     void unlink(SourceIndex s);
-    template <class Visit>
-    void walk(Bucket list, Visit visit);
+    template <class Visit, class VisitBackwards>
+    void walk(Bucket list, Visit visit, VisitBackwards visit_backwards);
+    bool extend_front(Time at);
     Bucket detach_bucket(unsigned bucket);
     void lower_base(std::uint64_t at_ps);
     std::uint64_t bucket_start(unsigned level, unsigned digit) const;
@@ -185,7 +195,10 @@ private:
     std::uint32_t wheel_count_ = 0;
     Time last_popped_ = kBoot;
     Entry front_end_ = kAboveAll;
-    std::vector<Entry> front_;  // [0] is a sentinel that is never earliest, [front_count_] the earliest
+    bool front_alike_ = false;  // was refilled with sources of one instant
+    // Holds the front anywhere within: twice as many slots as sources, and a sentinel.
+    std::vector<Entry> front_slots_;
+    Entry* front_ = nullptr;  // [0] is a sentinel that is never earliest, [front_count_] the earliest
     std::vector<Node> nodes_;
 
     std::uint64_t wheel_base_ = 0;
@@ -220,7 +233,7 @@ inline void PendingSet::refresh_earliest() {
 
 // The first front entry that is not above `e`, the slot after the last if all are.
 inline PendingSet::Entry* PendingSet::front_position(Entry e) {
-    Entry* first = front_.data() + 1;
+    Entry* first = front_ + 1;
     std::uint32_t length = front_count_;
     while (length > 1) {
         const std::uint32_t half = length / 2;
@@ -234,7 +247,7 @@ inline PendingSet::Entry* PendingSet::front_find(Entry e) {
     if (front_count_ > kSearchFromBack) {
         return front_position(e);
     }
-    Entry* slot = front_.data() + front_count_;
+    Entry* slot = front_ + front_count_;
     while (source_of(*slot) != source_of(e)) {
         --slot;
     }
@@ -243,18 +256,22 @@ inline PendingSet::Entry* PendingSet::front_find(Entry e) {
 
 inline void PendingSet::front_insert(Entry e) {
     nodes_[source_of(e)].place = kFront;
-    Entry* slot = front_.data() + front_count_ + 1;
-    Entry* const enough = front_count_ > kSearchFromBack ? slot - kMaxRun : front_.data();
-    while (slot[-1] < e && slot != enough) {
-        *slot = slot[-1];
-        --slot;
+    if (front_count_ != 0 && e > front_[1]) {
+        if (front_ == front_slots_.data()) [[unlikely]] {
+            front_go_home();
+        }
+        front_[0] = e;
+        *--front_ = kAboveAll;
+    } else if (front_count_ > kSearchFromBack && e > front_[front_count_ - kMaxRun]) [[unlikely]] {
+        front_insert_far(e);
+        return;
+    } else {
+        Entry* slot = front_ + front_count_ + 1;
+        for (; slot[-1] < e; --slot) {
+            *slot = slot[-1];
+        }
+        *slot = e;
     }
-    if (slot == enough) [[unlikely]] {
-        Entry* const position = front_position(e);
-        std::memmove(position + 1, position, static_cast<std::size_t>(slot - position) * sizeof(Entry));
-        slot = position;
-    }
-    *slot = e;
     if (++front_count_ > front_limit_) [[unlikely]] {
         spill();
     }
@@ -262,7 +279,7 @@ inline void PendingSet::front_insert(Entry e) {
 
 inline void PendingSet::front_erase(Entry e) {
     Entry* const slot = front_find(e);
-    const auto after = static_cast<std::size_t>(front_.data() + front_count_ - slot);
+    const auto after = static_cast<std::size_t>(front_ + front_count_ - slot);
     std::memmove(slot, slot + 1, after * sizeof(Entry));
     --front_count_;
 }
@@ -274,7 +291,7 @@ inline void PendingSet::front_move(Entry from, Entry to) {
         *slot = slot[-1];
         --slot;
     }
-    for (const Entry* const back = front_.data() + front_count_; slot != back && slot[1] > to; ++slot) {
+    for (const Entry* const back = front_ + front_count_; slot != back && slot[1] > to; ++slot) {
         *slot = slot[1];
     }
     *slot = to;
@@ -284,13 +301,20 @@ inline unsigned PendingSet::level_of(std::uint64_t at_ps) const {
     return static_cast<unsigned>(std::bit_width((at_ps ^ wheel_base_) | 1) - 1) / kDigitBits;
 }
 
-inline void PendingSet::link(SourceIndex s) {
-    Node& n = nodes_[s];
+// The bucket where `s` belongs, marked as in use.
+inline unsigned PendingSet::bucket_for(Node& n) {
     const unsigned level = level_of(raw(n.at));
     const unsigned digit = static_cast<unsigned>(raw(n.at) >> (level * kDigitBits)) % kBuckets;
-    const unsigned index = level * kBuckets + digit;
-    Bucket& bucket = buckets_[index];
     n.place = kWheel;
+    bitmaps_[level] |= std::uint64_t{1} << digit;
+    wheel_levels_ |= 1U << level;
+    return level * kBuckets + digit;
+}
+
+inline void PendingSet::link(SourceIndex s) {
+    Node& n = nodes_[s];
+    const unsigned index = bucket_for(n);
+    Bucket& bucket = buckets_[index];
     n.next = bucket.first;
     n.prev = kEnd | index;
     if ((n.next & kEnd) == 0) {
@@ -299,8 +323,20 @@ inline void PendingSet::link(SourceIndex s) {
         bucket.last = s;
     }
     bucket.first = s;
-    bitmaps_[level] |= std::uint64_t{1} << digit;
-    wheel_levels_ |= 1U << level;
+}
+
+inline void PendingSet::link_last(SourceIndex s) {
+    Node& n = nodes_[s];
+    const unsigned index = bucket_for(n);
+    Bucket& bucket = buckets_[index];
+    n.prev = bucket.last;
+    n.next = kEnd | index;
+    if ((n.prev & kEnd) == 0) {
+        nodes_[n.prev].next = s;
+    } else {
+        bucket.first = s;
+    }
+    bucket.last = s;
 }
 
 inline void PendingSet::unlink(SourceIndex s) {
@@ -333,7 +369,7 @@ inline PendingSet::Bucket PendingSet::detach_bucket(unsigned bucket) {
 inline void PendingSet::place(SourceIndex s, Time at) {
     Node& n = nodes_[s];
     const Entry e = entry(at, n.rank, s);
-    const bool to_front = e < front_end_;
+    const bool to_front = e < front_end_ || (front_alike_ && extend_front(at));
     if (n.place == kFront) {
         const Entry old = entry_of(s);
         if (to_front) {
