@@ -2,15 +2,15 @@
 # Runs PHOLD and ticks (bench/load.hpp) on ticklab, ns-3 and SystemC in turn and prints what each reached, with ticklab's
 # engine as a multiple of it. Takes the best of several rounds: the rounds alternate, so a busy spell hits all alike.
 #
-# usage: bench/peers.sh BUILD_DIR [ROUNDS]      (configure with -DTICKLAB_BENCH=ON -DTICKLAB_BENCH_PEERS=ON)
+# usage: bench/peers.sh PROGRAMS_DIR [ROUNDS]      (configure with -DTICKLAB_BENCH=ON -DTICKLAB_BENCH_PEERS=ON)
 # Exit code 1 if a program fails or two disagree about the events of a load.
 set -eu
 
-if [ $# -lt 1 ] || [ ! -x "$1/bench/ticklab_load" ]; then
-    echo "usage: $0 BUILD_DIR [ROUNDS]: BUILD_DIR/bench/ticklab_load is not there" >&2
+if [ $# -lt 1 ] || [ ! -x "$1/ticklab_load" ]; then
+    echo "usage: $0 PROGRAMS_DIR [ROUNDS]: PROGRAMS_DIR/ticklab_load is not there" >&2
     exit 2
 fi
-programs=$1/bench
+programs=$1
 rounds=${2:-3}
 export SYSTEMC_DISABLE_COPYRIGHT_MESSAGE=1
 
@@ -66,11 +66,11 @@ function field(name,    rest) {
     }
     if (field("events_per_second") + 0 > rate[row] + 0) {
         rate[row] = field("events_per_second") + 0
-        virtual[row] = field("virtual_per_wall") + 0
+        virtual[row] = field("virtual_per_second") + 0
     }
 }
 END {
-    printf "%-12s %-24s %12s %16s %14s\n", "load", "on", "M events/s", "virtual s/wall s", "engine is"
+    printf "%-12s %-24s %12s %16s %14s\n", "load", "on", "M events/s", "virtual s/s", "engine is"
     for (l = 1; l <= load_count; l++) {
         for (r = 1; r <= row_count; r++) {
             split(rows[r], part, SUBSEP)
