@@ -327,6 +327,30 @@ TEST_CASE("MA 3.4: what is armed at the popped instant still fires at that insta
     }
 }
 
+TEST_CASE("MA 3.4: sources that go on together from instant to instant keep their order, whatever is armed between") {
+    // `strays` of 1000 armings leave the group for somewhere before, between or behind its instants.
+    for (const std::uint32_t count : {20U, 500U})
+        for (const std::uint32_t strays : {0U, 3U, 200U}) {
+            CAPTURE(count);
+            CAPTURE(strays);
+            Pair pair(count);
+            Draws draw{count + strays};
+            for (SourceIndex s = 0; s < count; ++s)
+                pair.arm(s, at_ps(1'000));
+            for (std::uint32_t i = 0; i < 30 * count; ++i) {
+                const SourceIndex popped = pair.pop();
+                const std::int64_t together = (ps(pair.now()) / 1'000 + 1) * 1'000;
+                const bool strays_now = draw(1000) < strays;
+                pair.arm(popped,
+                         strays_now ? pair.now() + Duration{static_cast<std::int64_t>(draw(3'000))} : at_ps(together));
+                if (i % 64 == 0)
+                    pair.check_all(count);
+            }
+            while (!pair.empty())
+                pair.pop();
+        }
+}
+
 TEST_CASE("after a gap was jumped, what is armed within it comes first") {
     Pair pair(2100);
     for (SourceIndex s = 100; s < 2100; ++s) {
