@@ -194,7 +194,7 @@ TEST_CASE("more messages in flight to a CPU than a queue holds are the verdict m
     CHECK(check->name == "machine.queue_full");
 }
 
-TEST_CASE("messages take up to flight_jitter longer, by choice; the timer's own do not (LA 7, MA 7)") {
+TEST_CASE("messages take up to flight_jitter longer, by choice, the timer's own do not (LA 7, MA 7)") {
     const auto flights = [](Duration jitter, std::uint64_t seed) {
         MachineConfig config = round_config(2);
         config.flight_jitter = jitter;
