@@ -188,20 +188,23 @@ std::optional<Finding> Obligations::fired(TimerIndex timer, CpuId cpu, Time at, 
             if (due(a.promise, at))
                 a.owed = false;
     const bool moving = t.moves_under_way != 0;
-    firing = Firing{timer, cpu, at, {}, {}, moving ? at : t.moved_at, {}};
+    firing = Firing{timer, cpu, at, {}, {}, {}, moving ? at : t.moved_at, {}};
     if (ghost != t.ghosts.end()) {
         firing.not_before = ghost->promise.not_before;
         firing.not_after = ghost->promise.not_after;
+        firing.early_by = ghost->promise.early_by;
         firing.answerable_from = std::max(firing.answerable_from, std::min(at, ghost->end));
         t.ghosts.erase(ghost);
     } else {
         firing.not_before = used->promise.not_before;
         firing.not_after = used->promise.not_after;
+        firing.early_by = used->promise.early_by;
         firing.answerable_from = std::max(firing.answerable_from, std::min(at, used->end));
         used->owed = false;
         if (--used->may_fire == 0)
             t.armings.erase(t.armings.begin() + (used - t.armings.data()));
     }
+    counters_.early += at < firing.not_before + firing.early_by;
     t.past = Past::kFired;
     t.past_at = at;
     return std::nullopt;
