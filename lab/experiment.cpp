@@ -100,13 +100,13 @@ void Experiment::timer_fired(Cpu& cpu, TimerIndex timer) {
 
 void Experiment::note(const Firing& firing) {
     TimerFigures& f = figures_[firing.timer];
-    const Duration late = firing.at - firing.not_before;
+    const Duration late = firing.at - firing.not_before - firing.early_by;
     ++f.fired;
     f.last_cpu = firing.cpu;
     f.first_fired = std::min(f.first_fired, firing.at);
     f.late_min = std::min(f.late_min, late);
     f.late_max = std::max(f.late_max, late);
-    lateness_.add(static_cast<std::uint64_t>(late.count()));
+    lateness_.add(static_cast<std::uint64_t>(std::max(late, Duration::zero()).count()));
     if (judge_)
         judge_->fired(firing);
 }

@@ -169,12 +169,13 @@ std::optional<Finding> Obligations::fired(TimerIndex timer, CpuId cpu, Time at, 
     Timer& t = timers_[timer];
     t.running.push_back(cpu);
     const bool moving = t.moves_under_way != 0;
-    firing = Firing{timer, cpu, at, sim::kNever, sim::kBoot, moving ? at : t.moved_at, {}};
+    firing = Firing{timer, cpu, at, sim::kNever, sim::kBoot, {}, moving ? at : t.moved_at, {}};
     std::size_t possible = 0;
     // Which of several it stands for cannot be told, so it is held to the most lenient of their bounds.
     const auto may_stand_for = [&](const sim::TimerPromise& promise, Time in_force) {
         ++possible;
         firing.not_before = std::min(firing.not_before, promise.not_before);
+        firing.early_by = std::max(firing.early_by, promise.early_by);
         firing.not_after = std::max(firing.not_after, promise.not_after);
         firing.answerable_from = std::max(firing.answerable_from, std::min(at, in_force));
     };
@@ -199,6 +200,7 @@ std::optional<Finding> Obligations::fired(TimerIndex timer, CpuId cpu, Time at, 
         if (--used->may_fire == 0)
             t.armings.erase(used);
     }
+    counters_.early += at < firing.not_before + firing.early_by;
     t.past = Past::kFired;
     t.past_at = at;
     return std::nullopt;

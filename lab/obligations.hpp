@@ -49,6 +49,8 @@ struct Firing {
     sim::Time at = sim::kBoot;
     sim::Time not_before = sim::kBoot;
     sim::Time not_after = sim::kNever;
+    /// How far `not_before` lies before the instant that was asked for.
+    sim::Duration early_by{};
     /// The CPU can be held to the bound from here on: the arming was in force and the timer was not being moved.
     sim::Time answerable_from = sim::kBoot;
     sim::RecordId record{};
@@ -68,7 +70,7 @@ struct TimerCounters {
     std::uint64_t fired = 0;
     std::uint64_t cancelled = 0;   ///< armings that a cancel ended
     std::uint64_t superseded = 0;  ///< armings that another arming ended
-    std::uint64_t early = 0;
+    std::uint64_t early = 0;       ///< started before the instant that was asked for
     std::uint64_t lost = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -110,6 +111,15 @@ struct VerdictExpectation {
 
 using Expectation = std::variant<TimerExpectation, StateExpectation, VerdictExpectation>;
 
+/// "museum": the scenario shows what a change of the kernel is for. As it stands the run is fine; with the change left
+/// out it fails as foretold.
+struct MuseumEntry {
+    std::string change;
+    std::string expect;  ///< the check that fails, or kExpectationFails
+    /// An expectation of the scenario is not met, and no check fails.
+    static constexpr std::string_view kExpectationFails = "expectation";
+};
+
 struct Scenario {
     std::string name;
     std::string about;
@@ -126,6 +136,7 @@ struct Scenario {
     std::vector<Step> script;  ///< "script" and then "faults", each in file order
     std::vector<Load> load;
     std::vector<Expectation> expect;
+    std::optional<MuseumEntry> museum;
 };
 
 }  // namespace ticklab::lab

@@ -55,6 +55,9 @@ void ScenarioReader::read_kernel() {
     settings.without = kernel.value("without", std::vector<std::string>());
     settings.with = kernel.value("with", std::vector<std::string>());
     check_changes(kernel);
+    const Json& root = source_.root();
+    if (root.contains("museum"))
+        scenario_.museum = MuseumEntry{root["museum"]["change"], root["museum"]["expect"]};
 }
 
 void ScenarioReader::check_changes(const Json& kernel) {

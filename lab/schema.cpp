@@ -8,6 +8,7 @@
 #include "ticklab/lab/load_decls.hpp"
 #include "ticklab/lab/machine_options.hpp"
 #include "ticklab/lab/machine_verbs.hpp"
+#include "ticklab/lab/scenario.hpp"
 #include "ticklab/sim/machine_costs.hpp"
 
 namespace ticklab::lab {
@@ -290,14 +291,19 @@ Json load_schema() {
             {"allOf", std::move(cases)}};
 }
 
+Json change_ids(const KernelDecl& kernel) {
+    Json ids = Json::array();
+    for (const sim::ChangeDecl& change : kernel.changes)
+        ids.push_back(change.id);
+    return ids;
+}
+
 Json kernel_schema(const KernelDecl& kernel) {
     Json properties;
     properties["type"] = {{"const", kernel.name}};
     properties["version"] = {
         {"title", "a version of this kernel"}, {"enum", kernel.versions}, {"default", kernel.versions.back()}};
-    Json ids = Json::array();
-    for (const sim::ChangeDecl& change : kernel.changes)
-        ids.push_back(change.id);
+    const Json ids = change_ids(kernel);
     for (const std::string_view list : {"without", "with"}) {
         Json item = ids.empty() ? Json{{"type", "string"}} : Json{{"title", "the id of a change"}, {"enum", ids}};
         properties[std::string(list)] = array_of(std::move(item));
@@ -339,11 +345,29 @@ Json timer_plan_schema(std::string_view call) {
                      {"name"});
 }
 
-Json expectation_schema(const Registry& registry, const KernelDecl& kernel) {
+Json check_names(const Registry& registry, const KernelDecl& kernel) {
     Json names = Json::array();
     for (const Registry::OwnedCheck& owned : registry.checks())
         if (owned.kernel == nullptr || owned.kernel == &kernel)
             names.push_back(owned.check->name);
+    return names;
+}
+
+Json museum_schema(const Registry& registry, const KernelDecl& kernel) {
+    Json outcomes = check_names(registry, kernel);
+    outcomes.push_back(MuseumEntry::kExpectationFails);
+    return object_of(
+        {{"change",
+          {{"title", "the id of a change"}, {"enum", change_ids(kernel)}, {"description", "What is left out."}}},
+         {"expect",
+          {{"title", "a check, or \"expectation\""},
+           {"enum", std::move(outcomes)},
+           {"description", "The check that fails then, or that an expectation does."}}}},
+        {"change", "expect"});
+}
+
+Json expectation_schema(const Registry& registry, const KernelDecl& kernel) {
+    Json names = check_names(registry, kernel);
     Json late = range_of(reference("duration"), "object", R"({"min": DURATION, "max": DURATION})");
     late["type"] = "object";
     Json schema = object_of(
@@ -387,7 +411,8 @@ Json top_properties() {
         {"script", described(array_of(Json::object()), "What happens, step by step.")},
         {"faults", described(array_of(Json::object()), "What goes wrong.")},
         {"load", described(array_of(reference("load")), "Random load.")},
-        {"expect", described(array_of(Json::object()), "What must come of it.")}};
+        {"expect", described(array_of(Json::object()), "What must come of it.")},
+        {"museum", described(Json{{"type", "object"}}, "A change of the kernel, and what fails without it.")}};
 }
 
 Json with_header(const Json& schema, std::string_view title) {
@@ -426,6 +451,7 @@ Json scenario_schema(const Registry& registry) {
         definitions[own("fault")] = verb_choice(fault_words(), Around::kStep, own("when"));
         definitions[own("call")] = verb_choice(callback_words(*kernel), Around::kCall, {});
         definitions[own("timer")] = timer_plan_schema(own("call"));
+        definitions[own("museum")] = museum_schema(registry, *kernel);
         definitions[own("expectation")] = expectation_schema(registry, *kernel);
         kernels.push_back(kernel->name);
         cases.push_back(if_then(
@@ -438,7 +464,8 @@ Json scenario_schema(const Registry& registry) {
                {"timers", {{"items", reference(own("timer"))}}},
                {"script", {{"items", reference(own("step"))}}},
                {"faults", {{"items", reference(own("fault"))}}},
-               {"expect", {{"items", reference(own("expectation"))}}}}}}));
+               {"expect", {{"items", reference(own("expectation"))}}},
+               {"museum", reference(own("museum"))}}}}));
     }
     Json schema = object_of(top_properties(), {"name", "kernel", "duration"});
     schema["properties"]["kernel"] = {

@@ -37,6 +37,8 @@ struct TimerPromise {
     Time not_before;  ///< the callback starts strictly later than this or at it, see `strict`
     Time not_after;
     bool strict = false;
+    /// How far `not_before` lies before the instant that was asked for; lateness counts from the latter.
+    Duration early_by{};
 };
 
 /// Tells a structure oracle what a kernel's structures hold, without giving it the code that maintains them.

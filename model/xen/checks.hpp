@@ -17,14 +17,20 @@ inline constexpr CheckDecl kKillFromCallback{"xen.timer.kill_from_callback",
                                              "A timer was killed from its own callback, which would wait for ever."};
 inline constexpr CheckDecl kKilledUsed{"xen.timer.killed_used", "A killed timer was killed again or migrated."};
 inline constexpr CheckDecl kNoBase{"xen.timer.no_base",
-                                   "A timer was given to a CPU whose timer base was never set up."};
+                                   "A timer was given to a CPU that has no timer base."};
 inline constexpr CheckDecl kBadStatus{"xen.timer.bad_status",
                                       "A queue operation met a timer whose status does not allow it."};
 inline constexpr CheckDecl kAlignZero{"xen.timer.align_zero", "A first instant below 1 ns was aligned."};
 inline constexpr CheckDecl kNestedSoftirq{"xen.softirq.nested", "The timer softirq was entered again from a callback."};
 inline constexpr CheckDecl kSoftirqStorm{"xen.softirq.storm", "A CPU did not get out of its softirqs."};
 inline constexpr CheckDecl kEndlessPass{"xen.pass.endless",
-                                        "One pass of the timer softirq ran more callbacks than its budget."};
+                                        "One pass of the timer softirq did not end within its budget."};
+inline constexpr CheckDecl kWrongCallback{
+    "xen.timer.wrong_callback", "The callback that was called is not the one that the timer had when it expired."};
+inline constexpr CheckDecl kForeignBase{
+    "xen.timer.foreign_base", "A timer was about to be unlinked under the lock of a CPU that has not got it."};
+inline constexpr CheckDecl kDrainTarget{"xen.drain.target",
+                                        "Timers were to be drained to a CPU that is off-line, or to the victim."};
 inline constexpr CheckDecl kMembership{"xen.structure.membership",
                                        "A timer is not linked where its status and its owner say (XT-I1, I4, I5)."};
 inline constexpr CheckDecl kHeap{"xen.structure.heap", "A heap is out of order or an index is wrong (XT-I2)."};
@@ -37,14 +43,15 @@ inline constexpr CheckDecl kLostDeadline{"xen.deadline.lost",
 inline constexpr CheckDecl kConservation{
     "xen.structure.conservation", "The timers in all structures are not those initialised and not killed (XT-I8)."};
 inline constexpr CheckDecl kGroup{"xen.deadline.group",
-                                  "A member of the group cannot run in the published deadline range (XT-I9)."};
+                                  "A member of the group cannot run in the published deadline range (XT-I9, I12)."};
 inline constexpr CheckDecl kForeignDeadline{"xen.deadline.foreign",
                                             "A published deadline changed outside its CPU's timer softirq (XT-I10)."};
 inline constexpr CheckDecl kDrainLeft{"xen.drain.left", "A drained CPU still owns a timer (XT-I11)."};
 
 inline constexpr std::array kXenChecks{
-    kDoubleInit,    kInitRace,     kNotInitialised,  kKillFromCallback, kKilledUsed, kNoBase, kBadStatus, kAlignZero,
-    kNestedSoftirq, kSoftirqStorm, kEndlessPass,     kMembership,       kHeap,       kList,   kRunning,   kLostDeadline,
-    kConservation,  kGroup,        kForeignDeadline, kDrainLeft};
+    kDoubleInit,      kInitRace,      kNotInitialised, kKillFromCallback, kKilledUsed,    kNoBase,       kBadStatus,
+    kAlignZero,       kNestedSoftirq, kSoftirqStorm,   kEndlessPass,      kWrongCallback, kForeignBase,  kDrainTarget,
+    kMembership,      kHeap,          kList,           kRunning,          kLostDeadline,  kConservation, kGroup,
+    kForeignDeadline, kDrainLeft};
 
 }  // namespace ticklab::xen::checks

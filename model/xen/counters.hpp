@@ -35,6 +35,7 @@ struct TimerCounters {
     std::uint64_t overflows = 0;
     std::uint64_t growths = 0;
     std::uint64_t growth_failures = 0;
+    std::uint64_t heap_leaked = 0;      ///< bytes of arrays that were neither kept nor freed (XT-F10)
     std::uint64_t drained = 0;          ///< timers that left this CPU by drain
     sim::Duration kill_wait{};          ///< time spent by kills on this CPU in waiting for callbacks
     PowerHistogram group_sizes;         ///< V1, V2

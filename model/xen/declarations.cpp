@@ -22,7 +22,6 @@ using sim::ValueType;
 using sim::VerbContext;
 
 constexpr std::array<std::string_view, 2> kTickSources{"one-shot", "tsc-deadline"};
-constexpr std::array<std::string_view, 1> kOfflineStages{"dead"};
 constexpr std::array<std::string_view, 3> kCheckEfforts{"never", "amortised", "always"};
 
 /// An option with its place in the configuration.
@@ -40,7 +39,8 @@ std::size_t index_of(const std::array<std::string_view, N>& words, const sim::Va
 }
 
 constexpr std::array kOptions{
-    XenOption{{"variant", ValueType::kWord, "era of the timer core: V2 is June 2010", false, "V2", 0, 0, kVariantNames},
+    XenOption{{"variant", ValueType::kWord, "era of the timer core, in place of the version's; VR was only proposed",
+               false, "", 0, 0, kVariantNames},
               [](const sim::Value& v, XenConfig& c) { c.timers.policy = find_variant(std::get<std::string>(v)); }},
     XenOption{{"timer_slop", ValueType::kDuration, "how much later than asked for a timer may run, in whole ns", false,
                "50us"},
@@ -68,11 +68,11 @@ constexpr std::array kOptions{
         [](const sim::Value& v, XenConfig& c) {
             c.timers.pass_budget = static_cast<std::uint64_t>(std::get<std::int64_t>(v));
         }},
-    XenOption{{"offline_stage", ValueType::kWord, "when the timers of a CPU that goes off-line move to CPU 0", false,
-               "dead", 0, 0, kOfflineStages},
-              [](const sim::Value& v, XenConfig& c) {
-                  c.hotplug.stage = static_cast<OfflineStage>(index_of(kOfflineStages, v));
-              }},
+    XenOption{{"park_offline_cpus", ValueType::kBool, "CPUs that go off-line are parked: their memory is kept", false,
+               "false"},
+              [](const sim::Value& v, XenConfig& c) { c.hotplug.park = std::get<bool>(v); }},
+    XenOption{{"boot_cpu_removable", ValueType::kBool, "CPU 0 may go off-line", false, "false"},
+              [](const sim::Value& v, XenConfig& c) { c.hotplug.boot_cpu_removable = std::get<bool>(v); }},
     XenOption{{"offline_irq_window", ValueType::kDuration,
                "how long a dying CPU enables interrupts once more to take what is pending", false, "1ms"},
               [](const sim::Value& v, XenConfig& c) { c.hotplug.irq_window = std::get<Duration>(v); }},
@@ -153,6 +153,8 @@ std::unique_ptr<sim::Kernel> make(const sim::KernelDecl::Settings& settings, sim
 XenConfig XenConfig::from(const sim::KernelDecl::Settings& settings) {
     XenConfig config;
     config.timers.changes = sim::flags_in_force(kXenChanges, kXenVersions, settings);
+    config.timers.policy = &variant_of(
+        settings.version.empty() ? kXenVersions.back() : std::string_view(settings.version), config.timers.changes);
     for (std::size_t i = 0; i < kOptions.size() && i < settings.options.size(); ++i) {
         const ParameterDecl& decl = kOptions[i].decl;
         if (!settings.options[i])

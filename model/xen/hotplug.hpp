@@ -4,7 +4,7 @@
 //  (1) timers:prepare is the first state on the way up and the last on the way down: clients that prepare or die with
 //  the
 //      CPU find its base.
-//  (2) The table is made for one stage of draining; where the drain happens is all that differs between them (XT 10.4).
+//  (2) The table is made for one design of draining (XT 10.4), which the changes in force decide: XEN-22 and XEN-23.
 #pragma once
 
 #include <string_view>
@@ -15,13 +15,11 @@
 
 namespace ticklab::xen {
 
-/// Where the timers of a CPU that goes down move away (XT 10.4).
-enum class OfflineStage : std::uint8_t {
-    kDead,  ///< after it is dead, on the controlling CPU (C2010)
-};
-
 struct HotplugParameters {
-    OfflineStage stage = OfflineStage::kDead;
+    /// CPUs that go off-line are parked: their memory is kept (XT 10.6).
+    bool park = false;
+    /// CPU 0 may go off-line.
+    bool boot_cpu_removable = false;
     /// How long a dying CPU enables interrupts once more, its local APIC masked (XT 10.2).
     sim::Duration irq_window = std::chrono::milliseconds{1};
 };

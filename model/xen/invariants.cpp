@@ -50,9 +50,31 @@ std::optional<Broken> check_heap(const Timers& timers, const TimerBase& base) {
     return std::nullopt;
 }
 
+// Whether `t` may run anywhere in the published range, as a member of the group.
+std::optional<Broken> check_member(const Timers& timers, const TimerBase& base, const Timer& t) {
+    // A start of 0 is published as 1 (XT-D6).
+    if (t.expires <= base.deadline_start.peek() && std::max(t.expires_end, stime_at(1)) >= base.deadline_end.peek())
+        return std::nullopt;
+    return Broken{&checks::kGroup, fmt::format("CPU {}: timer {} may run in {} .. {} ns, published is {} .. {} ns",
+                                               base.cpu, name_of(timers, t), ns(t.expires), ns(t.expires_end),
+                                               ns(base.deadline_start.peek()), ns(base.deadline_end.peek()))};
+}
+
+std::optional<Broken> check_ready(const Timers& timers, const TimerBase& base) {
+    for (const Timer& t : base.ready) {
+        if (auto broken = misplaced(timers, base, t, TimerStatus::kInReady))
+            return broken;
+        if (!base.in_pass)
+            if (auto broken = check_member(timers, base, t))
+                return broken;
+    }
+    return std::nullopt;
+}
+
 std::optional<Broken> check_list(const Timers& timers, const TimerBase& base) {
     const Timer* before = nullptr;
-    const bool group = !base.overflow.peek() && !base.in_pass;
+    const bool group =
+        timers.parameters().policy->group == GroupPlace::kOverflowList && !base.overflow.peek() && !base.in_pass;
     for (const Timer& t : base.list) {
         if (auto broken = misplaced(timers, base, t, TimerStatus::kInList))
             return broken;
@@ -61,13 +83,9 @@ std::optional<Broken> check_list(const Timers& timers, const TimerBase& base) {
                                                       base.cpu, name_of(timers, *before), ns(before->expires),
                                                       name_of(timers, t), ns(t.expires))};
         before = &t;
-        // A start of 0 is published as 1 (XT-D6).
-        if (group &&
-            (t.expires > base.deadline_start.peek() || std::max(t.expires_end, stime_at(1)) < base.deadline_end.peek()))
-            return Broken{&checks::kGroup,
-                          fmt::format("CPU {}: timer {} may run in {} .. {} ns, published is {} .. {} ns", base.cpu,
-                                      name_of(timers, t), ns(t.expires), ns(t.expires_end),
-                                      ns(base.deadline_start.peek()), ns(base.deadline_end.peek()))};
+        if (group)
+            if (auto broken = check_member(timers, base, t))
+                return broken;
     }
     return std::nullopt;
 }
@@ -81,21 +99,15 @@ std::optional<Broken> check_deadline(const Timers& timers, const TimerBase& base
     if (!timers.machine().cpu(base.cpu).online() || base.in_pass || base.raise_owed ||
         timers.softirqs().will_run(base.cpu, SoftirqNumber::kTimer))
         return std::nullopt;
-    const Timer* first = nullptr;
-    const auto consider = [&first](const Timer& t) {
-        if (!first || t.expires_end < first->expires_end)
-            first = &t;
-    };
-    for (std::uint32_t i = 1; i <= base.heap.size(); ++i)
-        consider(base.heap.at(i));
-    for (const Timer& t : base.list)
-        consider(t);
-    if (!first || (base.armed_for != kNoDeadline && base.armed_for <= std::max(first->expires_end, stime_at(1))))
+    if (base.heap.empty() && base.list.empty() && base.ready.empty())
+        return std::nullopt;
+    const TimerParameters& p = timers.parameters();
+    const Stime wanted_by = std::max(p.policy->wanted_by(base, p.slop), stime_at(1));
+    if (base.armed_for != kNoDeadline && base.armed_for <= wanted_by)
         return std::nullopt;
     return Broken{
         &checks::kLostDeadline,
-        fmt::format("CPU {}: timer {} is wanted by {} ns, the hardware is {}", base.cpu, name_of(timers, *first),
-                    ns(first->expires_end),
+        fmt::format("CPU {}: a timer is wanted by {} ns, the hardware is {}", base.cpu, ns(wanted_by),
                     base.armed_for == kNoDeadline ? "stopped" : fmt::format("armed for {} ns", ns(base.armed_for)))};
 }
 
@@ -105,6 +117,8 @@ std::optional<Broken> check_base(const Timers& timers, const TimerBase& base) {
     if (auto broken = check_heap(timers, base))
         return broken;
     if (auto broken = check_list(timers, base))
+        return broken;
+    if (auto broken = check_ready(timers, base))
         return broken;
     for (const Timer& t : base.inactive)
         if (auto broken = misplaced(timers, base, t, TimerStatus::kInactive))
@@ -121,8 +135,10 @@ std::optional<Broken> check_quiet(const Timers& timers) {
         const TimerBase& base = timers.base(c);
         if (auto broken = check_base(timers, base))
             return broken;
-        linked += static_cast<std::int64_t>(base.heap.size() + base.list.size() + base.inactive.size());
+        linked +=
+            static_cast<std::int64_t>(base.heap.size() + base.list.size() + base.ready.size() + base.inactive.size());
     }
+    linked += timers.unlisted_timers();
     if (linked != timers.live_timers())
         return Broken{&checks::kConservation, fmt::format("{} timers are linked, {} were initialised and not killed",
                                                           linked, timers.live_timers())};
@@ -130,10 +146,11 @@ std::optional<Broken> check_quiet(const Timers& timers) {
 }
 
 std::optional<Broken> check_drained(const TimerBase& victim) {
-    if (victim.heap.empty() && victim.list.empty() && victim.inactive.empty())
+    if (victim.heap.empty() && victim.list.empty() && victim.ready.empty() && victim.inactive.empty())
         return std::nullopt;
-    return Broken{&checks::kDrainLeft, fmt::format("CPU {}: {} in the heap, {} on the list, {} inactive", victim.cpu,
-                                                   victim.heap.size(), victim.list.size(), victim.inactive.size())};
+    return Broken{&checks::kDrainLeft,
+                  fmt::format("CPU {}: {} in the heap, {} on the list, {} ready, {} inactive", victim.cpu,
+                              victim.heap.size(), victim.list.size(), victim.ready.size(), victim.inactive.size())};
 }
 
 }  // namespace ticklab::xen

@@ -28,7 +28,7 @@ struct Broken {
     std::string message;
 };
 
-/// XT-I1 to I4, I6, I7, I9 and I10 of one base.
+/// XT-I1 to I4, I6, I7, I9, I10 and I12 of one base.
 std::optional<Broken> check_base(const Timers& timers, const TimerBase& base);
 /// check_base() of all bases, and XT-I8.
 std::optional<Broken> check_quiet(const Timers& timers);

@@ -28,7 +28,7 @@ void XenKernel::boot(sim::Machine& machine) {
     machine_ = &machine;
     core_ = std::make_unique<Core>(machine, config_);
     for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
-        core_->timers.prepare_base(core_->timers.base(c));
+        core_->timers.prepare_base_at_boot(core_->timers.base(c));
     hotplug_states_ = make_hotplug_states(core_->timers, core_->reprogrammer, config_.hotplug);
 }
 
@@ -81,17 +81,16 @@ void XenKernel::kick(Cpu& from, Cpu& target) { from.send_ipi(target.id(), kEvent
 
 Timer& XenKernel::scenario_timer(TimerIndex index) {
     while (scenario_timers_.size() <= index) {
-        ScenarioTimer& t = scenario_timers_.emplace_back();
-        t.kernel = this;
-        t.timer.number = static_cast<std::uint32_t>(scenario_timers_.size() - 1);
+        const auto number = static_cast<std::uint32_t>(scenario_timers_.size());
+        scenario_timers_.emplace_back().number = number;
     }
-    return scenario_timers_[index].timer;
+    return scenario_timers_[index];
 }
 
 void XenKernel::init_timer(Cpu& cpu, TimerIndex index, CpuId owner) {
     Timer& t = scenario_timer(index);
     t.object = machine_->intern(client_.timer_name(index));
-    core_->timers.init(cpu, t, &XenKernel::scenario_timer_fired, &scenario_timers_[index], owner);
+    core_->timers.init(cpu, t, &XenKernel::scenario_timer_fired, &lives_.emplace_back(TimerLife{this, index}), owner);
 }
 
 Timer& XenKernel::usable_timer(Cpu& cpu, const VerbCall& call) {
@@ -103,8 +102,8 @@ Timer& XenKernel::usable_timer(Cpu& cpu, const VerbCall& call) {
 }
 
 void XenKernel::scenario_timer_fired(Cpu& cpu, void* argument) {
-    const ScenarioTimer& t = *static_cast<ScenarioTimer*>(argument);
-    t.kernel->client_.timer_fired(cpu, t.timer.number);
+    const TimerLife& life = *static_cast<TimerLife*>(argument);
+    life.kernel->client_.timer_fired(cpu, life.index);
 }
 
 void XenKernel::verb_init(Cpu& cpu, const VerbCall& call) {
@@ -137,13 +136,15 @@ void XenKernel::perform_outside(const VerbCall&) {
 sim::TimerPromise XenKernel::promise(const VerbCall& call, sim::Time now) const {
     // A set on a killed timer has no effect, which is no arming at all.
     const auto index = static_cast<std::size_t>(call.get<std::int64_t>(0));
-    if (index < scenario_timers_.size() && scenario_timers_[index].timer.status == TimerStatus::kKilled)
+    if (index < scenario_timers_.size() && scenario_timers_[index].status == TimerStatus::kKilled)
         return {sim::kNever, sim::kNever, false};
     const TimerParameters& p = config_.timers;
     const Stime when = stime_not_before(call.get<sim::Time>(1));
     const Stime latest = p.policy->latest(when, stime_not_before(now), p.slop);
-    return {core_->time.first_after(when),
-            sim::saturating_add(core_->time.first_after(latest), core_->reprogrammer.quantum()), false};
+    const sim::Time asked_for = core_->time.first_after(when);
+    const sim::Time earliest = core_->time.first_after(p.policy->earliest(when, p.slop));
+    return {earliest, sim::saturating_add(core_->time.first_after(latest), core_->reprogrammer.quantum()), false,
+            asked_for - earliest};
 }
 
 void XenKernel::visit(sim::StructureVisitor& visitor) const {
@@ -159,6 +160,9 @@ void XenKernel::visit(sim::StructureVisitor& visitor) const {
         std::uint64_t position = 0;
         for (const Timer& t : base.list)
             show(base, t, "list", position++);
+        position = 0;
+        for (const Timer& t : base.ready)
+            show(base, t, "ready", position++);
         position = 0;
         for (const Timer& t : base.inactive)
             show(base, t, "inactive", position++);

@@ -64,9 +64,10 @@ private:
         Reprogrammer reprogrammer;
         Timers timers;
     };
-    struct ScenarioTimer {
+    /// From an init of a scenario's timer to the next: the argument of its callback.
+    struct TimerLife {
         XenKernel* kernel;
-        Timer timer;
+        sim::TimerIndex index;
     };
 
     Timer& usable_timer(sim::Cpu& cpu, const sim::VerbCall& call);
@@ -78,7 +79,8 @@ private:
     sim::TimerClient& client_;
     sim::Machine* machine_ = nullptr;
     // Declared before the bases whose lists link them: these go last.
-    std::deque<ScenarioTimer> scenario_timers_;
+    std::deque<Timer> scenario_timers_;
+    std::deque<TimerLife> lives_;
     std::unique_ptr<Core> core_;
     std::vector<sim::HotplugState> hotplug_states_;
 };

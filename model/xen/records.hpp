@@ -228,6 +228,15 @@ inline constexpr RecordKind kBaseInitRecord{278,
                                             "a CPU's timer base was initialised",
                                             {{"target", OperandType::kCpu}}};
 
+inline constexpr RecordKind kHeapLimitRecord{279,
+                                             "xen",
+                                             "heap_limit",
+                                             "timer",
+                                             TimelineShape::kInstant,
+                                             {},
+                                             "a heap stays as large as it is: the next limit would not fit its field",
+                                             {{"limit", OperandType::kUnsigned}}};
+
 /// Copies, for the registry: kinds are told apart by id.
 inline constexpr std::array kXenRecordKinds{kTimerInitRecord,       kTimerSetRecord,      kTimerStopRecord,
                                             kTimerMigrateRecord,    kTimerKillRecord,     kTimerExpireEntryRecord,
@@ -236,6 +245,6 @@ inline constexpr std::array kXenRecordKinds{kTimerInitRecord,       kTimerSetRec
                                             kHeapInsertRecord,      kHeapRemoveRecord,    kOverflowRecord,
                                             kListRemoveRecord,      kHeapGrowthRecord,    kHeapGrowthFailedRecord,
                                             kGroupMemberRecord,     kDeadlineRecord,      kReprogramRecord,
-                                            kDrainRecord,           kBaseInitRecord};
+                                            kDrainRecord,           kBaseInitRecord,      kHeapLimitRecord};
 
 }  // namespace ticklab::xen

@@ -11,6 +11,12 @@ using sim::Site;
 
 inline constexpr Site kLockTimerAfterRead{"xen.lock_timer.after_read",
                                           "the owner of a timer was read, its base is not locked yet"};
+inline constexpr Site kLockPairBetween{"xen.lock_pair.between", "the first of two base locks is held"};
+inline constexpr Site kMoveAfterStop{"xen.move.after_stop",
+                                     "without XEN-04: the timer is stopped, its owner not overwritten yet"};
+inline constexpr Site kBaseAllocate{"xen.base.allocate", "the memory of a CPU's timer base is allocated"};
+inline constexpr Site kBasePrepared{"xen.base.prepared", "the timer base of a CPU that comes up is ready"};
+inline constexpr Site kStackAllocate{"xen.stack.allocate", "the stack of a CPU that comes up is allocated"};
 inline constexpr Site kSetBeforeLock{"xen.set.before_lock", "set was called, nothing is locked"};
 inline constexpr Site kStopBeforeLock{"xen.stop.before_lock", "stop was called, nothing is locked"};
 inline constexpr Site kMigrateBeforeLock{"xen.migrate.before_lock",
@@ -32,6 +38,7 @@ inline constexpr Site kDrainAfterUnlock{"xen.drain.after_unlock",
                                         "the timers have moved, the target's softirq is not raised yet"};
 
 inline constexpr std::array kXenSites{
+    &kLockPairBetween,       &kMoveAfterStop,        &kBaseAllocate,    &kBasePrepared,      &kStackAllocate,
     &kLockTimerAfterRead,    &kSetBeforeLock,        &kStopBeforeLock,  &kMigrateBeforeLock, &kMigrateAfterLock,
     &kKillBeforeLock,        &kKillBeforeWait,       &kSoftirqEntry,    &kHeapGrow,          &kHeapGrowBeforeLock,
     &kExecuteBeforeCallback, &kExecuteAfterCallback, &kDrainBeforeLock, &kDrainAfterUnlock};

@@ -24,18 +24,30 @@ class Cpu;
 
 namespace ticklab::xen {
 
-enum class TimerStatus : std::uint8_t { kInvalid = 0, kInactive = 1, kKilled = 2, kInHeap = 3, kInList = 4 };
+enum class TimerStatus : std::uint8_t {
+    kInvalid = 0,
+    kInactive = 1,
+    kKilled = 2,
+    kInHeap = 3,
+    kInList = 4,
+    kInReady = 5,  ///< VR only (XT-D8)
+};
 
 constexpr std::string_view status_name(TimerStatus s) {
-    constexpr std::string_view kNames[] = {"invalid", "inactive", "killed", "in_heap", "in_list"};
+    constexpr std::string_view kNames[] = {"invalid", "inactive", "killed", "in_heap", "in_list", "in_ready"};
     return kNames[static_cast<std::uint8_t>(s)];
 }
 
 /// Whether a timer of that status will fire.
-constexpr bool is_queued(TimerStatus s) { return s == TimerStatus::kInHeap || s == TimerStatus::kInList; }
+constexpr bool is_queued(TimerStatus s) {
+    return s == TimerStatus::kInHeap || s == TimerStatus::kInList || s == TimerStatus::kInReady;
+}
 
 /// Runs in softirq context on the owner CPU, interrupts enabled, no base lock held (XT 3.1).
 using TimerFunction = void (*)(sim::Cpu& cpu, void* argument);
+
+/// Owner of a killed timer, in eras that mark it so.
+inline constexpr sim::CpuId kKilledOwner = sim::kNoCpu;
 
 struct Timer {
     Timer() = default;
@@ -44,18 +56,18 @@ struct Timer {
 
     /// Earliest instant at which the callback may run; strictly later, in fact (XT-P1).
     Stime expires{};
-    /// Latest instant at which it is wanted.
+    /// Latest instant at which it is wanted; `expires` in the eras that store no range.
     Stime expires_end{};
     TimerStatus status = TimerStatus::kInvalid;
     /// kInHeap: place in the heap, from 1. Zero: none.
     std::uint32_t heap_index = 0;
-    /// kInList.
+    /// kInList or kInReady.
     boost::intrusive::slist_member_hook<> list_hook;
     /// kInactive.
     boost::intrusive::list_member_hook<> inactive_hook;
     TimerFunction fn = nullptr;
     void* argument = nullptr;
-    /// Owner.
+    /// Owner; kNoCpu where it is killed and the era marks that here (XT 13.2).
     sim::Shared<sim::CpuId> cpu{sim::kNoCpu};
 
     /// The set that is in force: cause of the expiry.
@@ -65,6 +77,8 @@ struct Timer {
     /// Its number in the scenario; kNoNumber for the hypervisor's own.
     std::uint32_t number = kNoNumber;
     static constexpr std::uint32_t kNoNumber = 0xffffffff;
+    /// CPU on whose structures it is linked. For a check: `cpu` is where it should be.
+    sim::CpuId linked_on = sim::kNoCpu;
     /// An init is under way: no other operation may be (XT 2.3).
     bool initialising = false;
     /// An init was ever begun.

@@ -14,12 +14,18 @@
 
 #include "ticklab/model/xen/counters.hpp"
 #include "ticklab/model/xen/inactive_list.hpp"
-#include "ticklab/model/xen/overflow_list.hpp"
 #include "ticklab/model/xen/timer_heap.hpp"
+#include "ticklab/model/xen/timer_list.hpp"
+#include "ticklab/sim/happens_before.hpp"
 #include "ticklab/sim/lock.hpp"
 #include "ticklab/sim/memory.hpp"
 
 namespace ticklab::xen {
+
+/// Stands for the memory of a CPU's base that goes with the CPU: whoever uses the base after that touches it.
+struct TimerArea {
+    sim::LiveMark live;
+};
 
 struct TimerBase {
     TimerBase(sim::Machine& machine, sim::LockClass& lock_class, sim::CpuId owner)
@@ -28,7 +34,10 @@ struct TimerBase {
     const sim::CpuId cpu;
     sim::SpinLock lock;
     TimerHeap heap;
-    OverflowList list;
+    /// Overflow list; in V1 and V2 also the group that the deadline stands for.
+    TimerList list;
+    /// VR: the group that the deadline stands for.
+    TimerList ready;
     InactiveList inactive;
     /// An insertion did not fit the heap since the last pass (V1, V2).
     sim::Shared<bool> overflow{false};
@@ -36,7 +45,9 @@ struct TimerBase {
     sim::Shared<Timer*> running{nullptr};
     sim::Shared<Stime> deadline_start{kNoDeadline};
     sim::Shared<Stime> deadline_end{kStimeMax};
-    /// UP_PREPARE was here: timers may be given to this CPU.
+    /// Allocated in UP_PREPARE. When the CPU is gone it is freed and still pointed to, as by whoever comes too late.
+    TimerArea* area = nullptr;
+    /// From UP_PREPARE until `area` is freed: timers may be given to this CPU.
     bool initialised = false;
 
     /// The softirq's action is under way on the owner.
@@ -48,6 +59,8 @@ struct TimerBase {
     /// What the owner published last. For XT-I10.
     Stime published_start = kNoDeadline;
     Stime published_end = kStimeMax;
+    /// It is known that the heap cannot grow any more.
+    bool limit_noted = false;
     std::uint32_t releases_since_check = 0;
     TimerCounters counters;
 };

@@ -16,6 +16,12 @@ TimerHeap::TimerHeap() : array_(shared_empty_array()) {}
 
 bool TimerHeap::on_shared_array() const { return array_ == &kSharedEmptyArray; }
 
+void* TimerHeap::take() {
+    void* const old = on_shared_array() ? nullptr : array_;
+    forget();
+    return old;
+}
+
 void TimerHeap::forget() { array_ = shared_empty_array(); }
 
 void TimerHeap::sift_up(std::uint32_t i, Timer& moving) {

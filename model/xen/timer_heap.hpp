@@ -54,6 +54,8 @@ public:
     void* replace(void* memory, std::uint32_t limit);
     /// Back to the shared empty array, whatever was held before.
     void forget();
+    /// The same; returns the old array for the caller to free, or null if that was the shared one.
+    void* take();
     /// Still on the shared empty array.
     bool on_shared_array() const;
 

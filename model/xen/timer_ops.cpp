@@ -1,6 +1,7 @@
 // Operations on timers (XT 5).
 #include "ticklab/model/xen/cause_scope.hpp"
 #include "ticklab/model/xen/checks.hpp"
+#include "ticklab/model/xen/owner_read_section.hpp"
 #include "ticklab/model/xen/records.hpp"
 #include "ticklab/model/xen/sites.hpp"
 #include "ticklab/model/xen/timers.hpp"
@@ -12,6 +13,15 @@ using sim::Cpu;
 using sim::CpuId;
 using sim::Frame;
 
+namespace {
+
+OfflineDesign offline_design_of(const XenChanges& changes) {
+    const bool grace_period = changes.owner_read_under_rcu;
+    return {changes.drain_when_dying && !grace_period, grace_period};
+}
+
+}  // namespace
+
 Timers::Timers(sim::Machine& machine, const TimerParameters& parameters, SystemTime& time, Softirqs& softirqs,
                const Reprogrammer& reprogrammer)
     : machine_(machine),
@@ -19,7 +29,9 @@ Timers::Timers(sim::Machine& machine, const TimerParameters& parameters, SystemT
       time_(time),
       softirqs_(softirqs),
       reprogrammer_(reprogrammer),
-      prices_(machine) {
+      prices_(machine),
+      inactive_(parameters.changes.track_inactive ? kInactiveTracked : kInactiveNowhere),
+      offline_(offline_design_of(parameters.changes)) {
     sim::LockClass& lock_class = machine.lock_class("timer base");
     for (CpuId c = 0; c < machine.cpu_count(); ++c)
         bases_.emplace_back(machine, lock_class, c);
@@ -31,8 +43,13 @@ void Timers::init(Cpu& cpu, Timer& t, TimerFunction fn, void* argument, CpuId ow
     const Frame frame(cpu, "timer init");
     if (t.initialising)
         fail(cpu, checks::kInitRace, t, "initialised while init is under way");
-    if (t.initialised && t.status != TimerStatus::kKilled)
+    if (t.initialised && t.status == TimerStatus::kInactive && !inactive_.complete) {
+        // Nothing is linked that this could break.
+        --unlisted_timers_;
+        --live_timers_;
+    } else if (t.initialised && t.status != TimerStatus::kKilled) {
         fail(cpu, checks::kDoubleInit, t, "initialised again");
+    }
     if (!bases_[owner].initialised)
         fail(cpu, checks::kNoBase, t, "its new owner has no timer base");
     t.initialised = true;
@@ -46,7 +63,7 @@ void Timers::init(Cpu& cpu, Timer& t, TimerFunction fn, void* argument, CpuId ow
     t.cpu.write_once(cpu, owner);
 
     const bool irqs_were_enabled = cpu.irq_save();
-    TimerBase& base = lock_timer(cpu, t);
+    TimerBase& base = *lock_timer(cpu, t);
     link_inactive(cpu, base, t);
     ++live_timers_;
     t.initialising = false;
@@ -61,10 +78,16 @@ void Timers::set(Cpu& cpu, Timer& t, Stime when) {
     cpu.spend(prices_.timer_op);
     cpu.at(sites::kSetBeforeLock);
     const bool irqs_were_enabled = cpu.irq_save();
-    TimerBase& base = lock_timer(cpu, t);
+    const Stime end = parameters_.policy->range_end(when, parameters_.slop);
+    TimerBase* const locked = lock_timer(cpu, t);
+    if (!locked) {
+        cpu.record(kTimerSetRecord, t.object, kKilledOwner, ns(when), ns(end), false);
+        cpu.irq_restore(irqs_were_enabled);
+        return;
+    }
+    TimerBase& base = *locked;
     require_usable(cpu, t);
     {
-        const Stime end = parameters_.policy->range_end(when, parameters_.slop);
         const bool effective = t.status != TimerStatus::kKilled;
         const Cause set_by{cpu.record(kTimerSetRecord, t.object, base.cpu, ns(when), ns(end), effective),
                            cpu.cause().root};
@@ -89,7 +112,12 @@ void Timers::stop(Cpu& cpu, Timer& t) {
     cpu.spend(prices_.timer_op);
     cpu.at(sites::kStopBeforeLock);
     const bool irqs_were_enabled = cpu.irq_save();
-    TimerBase& base = lock_timer(cpu, t);
+    TimerBase* const locked = lock_timer(cpu, t);
+    if (!locked) {
+        cpu.irq_restore(irqs_were_enabled);
+        return;
+    }
+    TimerBase& base = *locked;
     require_usable(cpu, t);
     {
         const bool was_active = is_queued(t.status);
@@ -106,12 +134,15 @@ void Timers::migrate(Cpu& cpu, Timer& t, CpuId new_cpu) {
     require_usable(cpu, t);
     if (!bases_[new_cpu].initialised)
         fail(cpu, checks::kNoBase, t, "its new owner has no timer base");
+    if (!parameters_.changes.owner_by_protocol)
+        return move_without_protocol(cpu, t, new_cpu);
     cpu.spend(prices_.timer_op);
     bool irqs_were_enabled = false;
     CpuId old_cpu = 0;
     for (;;) {
+        const OwnerReadSection section(cpu, machine_, offline_);
         old_cpu = t.cpu.read_once(cpu);
-        if (old_cpu == new_cpu)
+        if (old_cpu == new_cpu || old_cpu == kKilledOwner)
             return;
         cpu.at(sites::kMigrateBeforeLock);
         irqs_were_enabled = cpu.irq_save();
@@ -143,6 +174,17 @@ void Timers::migrate(Cpu& cpu, Timer& t, CpuId new_cpu) {
     cpu.irq_restore(irqs_were_enabled);
 }
 
+// Clients stopped the timer, wrote its owner and set it again. Whoever sets it in between queues it where it was.
+void Timers::move_without_protocol(Cpu& cpu, Timer& t, CpuId new_cpu) {
+    const bool was_active = active(cpu, t);
+    const Stime expires = t.expires;
+    stop(cpu, t);
+    cpu.at(sites::kMoveAfterStop);
+    t.cpu.write_once(cpu, new_cpu);
+    if (was_active)
+        set(cpu, t, expires);
+}
+
 void Timers::kill(Cpu& cpu, Timer& t) {
     const Frame frame(cpu, "timer kill");
     require_usable(cpu, t);
@@ -151,7 +193,12 @@ void Timers::kill(Cpu& cpu, Timer& t) {
         fail(cpu, checks::kKillFromCallback, t, "killed while its callback runs on this CPU");
     cpu.at(sites::kKillBeforeLock);
     const bool irqs_were_enabled = cpu.irq_save();
-    TimerBase& base = lock_timer(cpu, t);
+    TimerBase* const locked = lock_timer(cpu, t);
+    if (!locked) {
+        cpu.irq_restore(irqs_were_enabled);
+        return;
+    }
+    TimerBase& base = *locked;
     require_usable(cpu, t);
     if (t.status == TimerStatus::kKilled)
         fail(cpu, checks::kKilledUsed, t, "killed a second time");
@@ -162,12 +209,19 @@ void Timers::kill(Cpu& cpu, Timer& t) {
             deactivate(cpu, base, t);
         unlink_inactive(cpu, base, t);
         t.status = TimerStatus::kKilled;
+        if (parameters_.changes.killed_owner_marked)
+            t.cpu.write_once(cpu, kKilledOwner);
         --live_timers_;
     }
     unlock(cpu, base);
     cpu.irq_restore(irqs_were_enabled);
 
     cpu.at(sites::kKillBeforeWait);
+    if (parameters_.changes.kill_waits)
+        wait_for_callback(cpu, t);
+}
+
+void Timers::wait_for_callback(Cpu& cpu, Timer& t) {
     // The online map is sampled as the loop goes: no callback can be in progress on a CPU that has left it.
     const sim::Time began = cpu.local_time();
     for (CpuId c = 0; c < cpu_count(); ++c) {
@@ -191,9 +245,11 @@ bool Timers::expires_before(Cpu& cpu, Timer& t, Stime x) {
     require_usable(cpu, t);
     cpu.spend(prices_.timer_op);
     const bool irqs_were_enabled = cpu.irq_save();
-    TimerBase& base = lock_timer(cpu, t);
-    const bool result = is_queued(t.status) && t.expires <= x;
-    unlock(cpu, base);
+    bool result = false;
+    if (TimerBase* const base = lock_timer(cpu, t)) {
+        result = is_queued(t.status) && t.expires <= x;
+        unlock(cpu, *base);
+    }
     cpu.irq_restore(irqs_were_enabled);
     return result;
 }

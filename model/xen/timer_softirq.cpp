@@ -15,6 +15,19 @@ using sim::Cause;
 using sim::Cpu;
 using sim::Frame;
 
+namespace {
+
+struct Callback {
+    TimerFunction fn;
+    void* argument;
+    friend bool operator==(const Callback&, const Callback&) = default;
+};
+
+// As in 2003, when the lock was dropped first.
+Callback callback_read_late(const Timer& t) { return {t.fn, t.argument}; }
+
+}  // namespace
+
 void Timers::timer_interrupt(Cpu& cpu) {
     TimerBase& base = bases_[cpu.id()];
     ++base.counters.timer_interrupts;
@@ -68,10 +81,10 @@ void Timers::program(Pass& pass, const Deadline& deadline) {
     const std::uint64_t root = sim::mix(deadline.cause.record ? deadline.cause.root : outer.root, 2);
     Cause cause{cpu.record_caused(by, kDeadlineRecord, deadline.size, ns(deadline.start), ns(deadline.end)), root};
     const CauseScope scope(cpu, cause);
-    const Reprogrammed done = reprogrammer_.reprogram(cpu, deadline.start);
-    cpu.record(kReprogramRecord, ns(deadline.start), done.value, done.ok);
+    const Reprogrammed done = reprogrammer_.reprogram(cpu, deadline.hardware);
+    cpu.record(kReprogramRecord, ns(deadline.hardware), done.value, done.ok);
     ++pass.base.counters.reprograms;
-    pass.base.armed_for = done.ok ? deadline.start : kNoDeadline;
+    pass.base.armed_for = done.ok ? deadline.hardware : kNoDeadline;
     if (!done.ok) {
         ++pass.base.counters.reprogram_failures;
         raise(cpu, cpu.id());
@@ -83,8 +96,7 @@ void Timers::execute(Pass& pass, Timer& t) {
     TimerBase& base = pass.base;
     if (++pass.executed > parameters_.pass_budget)
         fail(cpu, checks::kEndlessPass, t, "one callback more than the budget of a pass");
-    const TimerFunction fn = t.fn;
-    void* const argument = t.argument;
+    const Callback at_expiry{t.fn, t.argument};
     const std::uint64_t object = t.object;
     const Stime expires = t.expires;
     const Cause armed_by = t.armed_by;
@@ -94,6 +106,10 @@ void Timers::execute(Pass& pass, Timer& t) {
     unlock(cpu, base);
     cpu.irq_enable();
     cpu.at(sites::kExecuteBeforeCallback);
+    const Callback call = parameters_.changes.callback_copied ? at_expiry : callback_read_late(t);
+    if (call != at_expiry)
+        cpu.fail(checks::kWrongCallback,
+                 fmt::format("timer {} was initialised anew meanwhile", machine_.records().name(object)));
 
     // From here on `t` may be killed, freed or set elsewhere.
     const std::int64_t late = ns(time_.peek(cpu)) - ns(expires);
@@ -108,7 +124,7 @@ void Timers::execute(Pass& pass, Timer& t) {
         cpu.choice_context().begin(root);
         const Frame frame(cpu, "timer callback");
         cpu.spend(prices_.callback_call);
-        fn(cpu, argument);
+        call.fn(cpu, call.argument);
         pass.last_exit = cpu.record(kTimerExpireExitRecord, object);
         (void)cpu.set_cause(outer);
         cpu.choice_context().begin(sim::mix(outer.root, pass.executed));
@@ -121,11 +137,23 @@ void Timers::execute(Pass& pass, Timer& t) {
     base.running.write_once(cpu, nullptr);
 }
 
+// As before October 2008: under the lock, with interrupts off, where the allocator must not be used (XT-F2).
+void Timers::allocate_in_insertion(Cpu& cpu, TimerBase& base) {
+    const std::uint32_t wanted = (base.heap.limit() + 1) * parameters_.heap_growth_factor - 1;
+    (void)machine_.arena().allocate(cpu, TimerHeap::bytes_for(wanted), sites::kHeapGrow);
+}
+
 void Timers::grow_heap(Cpu& cpu, TimerBase& base) {
-    // The limit is stored in 16 bits, but the array is allocated in full: at the largest limit each overflow pays for a
-    // new array of no more use (XT-F9).
     const std::uint32_t old_limit = base.heap.limit();
     const std::uint32_t wanted = (old_limit + 1) * parameters_.heap_growth_factor - 1;
+    if (wanted > parameters_.heap_limit_max && parameters_.changes.heap_limit_respected) {
+        if (!base.limit_noted)
+            cpu.record(kHeapLimitRecord, old_limit);
+        base.limit_noted = true;
+        return;
+    }
+    // Without that the limit is cut to its field, and the array allocated in full: at the largest limit each overflow
+    // pays for a new array of no more use (XT-F9).
     const std::uint32_t limit = std::min(wanted, parameters_.heap_limit_max);
     const std::size_t bytes = TimerHeap::bytes_for(wanted);
     cpu.spend(prices_.memory_allocate);

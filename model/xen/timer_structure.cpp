@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "ticklab/model/xen/checks.hpp"
+#include "ticklab/model/xen/owner_read_section.hpp"
 #include "ticklab/model/xen/records.hpp"
 #include "ticklab/model/xen/sites.hpp"
 #include "ticklab/model/xen/timers.hpp"
@@ -25,7 +26,7 @@ void Timers::require_usable(Cpu& cpu, const Timer& t) {
 }
 
 void Timers::unlock(Cpu& cpu, TimerBase& base) {
-    const auto members = base.heap.size() + base.list.size() + base.inactive.size();
+    const auto members = base.heap.size() + base.list.size() + base.ready.size() + base.inactive.size();
     const bool look =
         parameters_.check_effort == CheckEffort::kAlways ||
         (parameters_.check_effort == CheckEffort::kAmortised && ++base.releases_since_check * 4 >= members);
@@ -37,24 +38,38 @@ void Timers::unlock(Cpu& cpu, TimerBase& base) {
     base.lock.release(cpu);
 }
 
-TimerBase& Timers::lock_timer(Cpu& cpu, Timer& t) {
+void Timers::lock(Cpu& cpu, TimerBase& base, unsigned subclass) {
+    const TimerArea* const area = base.area;
+    area->live.require_live(cpu);
+    if (subclass == 0)
+        base.lock.acquire(cpu);
+    else
+        base.lock.acquire_nested(cpu, subclass);
+    // It may have gone while this CPU waited.
+    area->live.require_live(cpu);
+}
+
+TimerBase* Timers::lock_timer(Cpu& cpu, Timer& t) {
     // Each turn of the loop means that somebody completed a migration.
     for (;;) {
+        const OwnerReadSection section(cpu, machine_, offline_);
         const CpuId owner = t.cpu.read_once(cpu);
+        if (owner == kKilledOwner)
+            return nullptr;
         cpu.at(sites::kLockTimerAfterRead);
         TimerBase& base = bases_[owner];
         lock(cpu, base);
-        if (t.cpu.read_once(cpu) == owner)
-            return base;
+        if (!parameters_.changes.owner_checked_again || t.cpu.read_once(cpu) == owner)
+            return &base;
         unlock(cpu, base);
     }
 }
 
 void Timers::lock_pair(Cpu& cpu, TimerBase& a, TimerBase& b) {
-    TimerBase& first = a.cpu < b.cpu ? a : b;
-    TimerBase& second = a.cpu < b.cpu ? b : a;
-    first.lock.acquire(cpu);
-    second.lock.acquire_nested(cpu, 1);
+    const bool swapped = parameters_.changes.bases_in_cpu_order && b.cpu < a.cpu;
+    lock(cpu, swapped ? b : a);
+    cpu.at(sites::kLockPairBetween);
+    lock(cpu, swapped ? a : b, 1);
 }
 
 void Timers::unlock_pair(Cpu& cpu, TimerBase& a, TimerBase& b) {
@@ -74,6 +89,9 @@ bool Timers::enqueue(Cpu& cpu, TimerBase& base, Timer& t) {
     if (t.status != TimerStatus::kInvalid)
         fail(cpu, checks::kBadStatus, t, "enqueued");
     t.status = TimerStatus::kInHeap;
+    t.linked_on = base.cpu;
+    if (base.heap.full() && !parameters_.changes.growth_in_softirq)
+        allocate_in_insertion(cpu, base);
     const bool heap_head = base.heap.insert(t);
     if (t.heap_index != 0) {
         const std::uint32_t steps = base.heap.take_steps();
@@ -96,6 +114,8 @@ bool Timers::enqueue(Cpu& cpu, TimerBase& base, Timer& t) {
 
 bool Timers::dequeue(Cpu& cpu, TimerBase& base, Timer& t) {
     sim::require_lock_held(cpu, base.lock);
+    if (is_queued(t.status) && t.linked_on != base.cpu)
+        fail(cpu, checks::kForeignBase, t, fmt::format("CPU {} dequeues what CPU {} has", base.cpu, t.linked_on));
     bool was_head = false;
     switch (t.status) {
         case TimerStatus::kInHeap: {
@@ -113,6 +133,16 @@ bool Timers::dequeue(Cpu& cpu, TimerBase& base, Timer& t) {
             spend_times(cpu, prices_.list_scan_step, steps + 1);
             base.counters.list_scan_steps += steps;
             cpu.record(kListRemoveRecord, t.object, base.cpu, base.list.size());
+            break;
+        }
+        case TimerStatus::kInReady: {
+            // The range of the rest is wider at most: the deadline comes early or in vain, which costs a pass and loses
+            // nothing (XT 4.5).
+            (void)base.ready.remove(t);
+            const std::uint32_t steps = base.ready.take_steps();
+            spend_times(cpu, prices_.list_scan_step, steps + 1);
+            base.counters.list_scan_steps += steps;
+            cpu.record(kListRemoveRecord, t.object, base.cpu, base.ready.size());
             break;
         }
         case TimerStatus::kInvalid:
@@ -139,14 +169,19 @@ Timer& Timers::take_list_head(Cpu& cpu, TimerBase& base) {
 void Timers::link_inactive(Cpu& cpu, TimerBase& base, Timer& t) {
     sim::require_lock_held(cpu, base.lock);
     t.status = TimerStatus::kInactive;
-    base.inactive.push_front(t);
+    t.linked_on = base.cpu;
+    inactive_.link(base.inactive, t);
+    unlisted_timers_ += !inactive_.complete;
 }
 
 void Timers::unlink_inactive(Cpu& cpu, TimerBase& base, Timer& t) {
     sim::require_lock_held(cpu, base.lock);
     if (t.status != TimerStatus::kInactive)
         fail(cpu, checks::kBadStatus, t, "taken off the inactive list");
-    base.inactive.erase(base.inactive.iterator_to(t));
+    if (inactive_.complete && t.linked_on != base.cpu)
+        fail(cpu, checks::kForeignBase, t, fmt::format("CPU {} unlinks what CPU {} has", base.cpu, t.linked_on));
+    inactive_.unlink(base.inactive, t);
+    unlisted_timers_ -= !inactive_.complete;
     t.status = TimerStatus::kInvalid;
 }
 

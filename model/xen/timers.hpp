@@ -29,7 +29,7 @@
 namespace ticklab::xen {
 
 struct TimerParameters {
-    const VariantPolicy* policy = &kVariantV2;
+    const VariantPolicy* policy = &kVariantV4;
     StimeSpan slop{50'000};
     /// A heap's next limit is (limit + 1) * growth_factor - 1 (XT 1.4).
     std::uint32_t heap_growth_factor = 16;
@@ -39,6 +39,14 @@ struct TimerParameters {
     std::uint64_t pass_budget = 200'000;
     CheckEffort check_effort = CheckEffort::kAmortised;
     XenChanges changes;
+};
+
+/// Where the timers of a CPU that goes away are drained, and when its base may vanish (XT 10.4).
+struct OfflineDesign {
+    /// On the victim, while all others stand still; else after it is dead, on the controlling CPU.
+    bool drain_when_dying;
+    /// The memory of the base is freed after a grace period, and owners are read in read sections (XT 13.1).
+    bool grace_period;
 };
 
 class Timers {
@@ -74,10 +82,16 @@ public:
     /// The local APIC timer's interrupt, EOI done (XT 8.3).
     void timer_interrupt(sim::Cpu& cpu);
 
-    /// UP_PREPARE: sets up the base of a CPU that comes up, on the controlling CPU, or at boot on none (XT 10.1).
-    void prepare_base(TimerBase& base);
-    /// Moves all timers of `victim` to `target`, which is online (XT 10.3).
-    void drain(sim::Cpu& cpu, sim::CpuId victim, sim::CpuId target);
+    /// Sets up a base before virtual time starts (XT 10.1).
+    void prepare_base_at_boot(TimerBase& base);
+    /// UP_PREPARE: sets up the base of a CPU that comes up, on the controlling CPU. False where memory lacks.
+    bool prepare_base(sim::Cpu& cpu, TimerBase& base);
+    /// Moves all timers of `victim` to another CPU (XT 10.3).
+    void drain(sim::Cpu& cpu, sim::CpuId victim);
+    /// The CPU of `base` is gone and its base drained. A parked CPU keeps its memory (XT 10.6).
+    void release_base(sim::Cpu& cpu, TimerBase& base, bool parked);
+    /// How CPUs go away in this era (XT 10.4).
+    const OfflineDesign& offline_design() const { return offline_; }
 
     TimerBase& base(sim::CpuId cpu) { return bases_[cpu]; }
     const TimerBase& base(sim::CpuId cpu) const { return bases_[cpu]; }
@@ -88,12 +102,15 @@ public:
     sim::Machine& machine() const { return machine_; }
     /// Timers initialised and not killed since (XT-I8).
     std::int64_t live_timers() const { return live_timers_; }
+    /// Of them, those that are inactive and on no list, because none is kept.
+    std::int64_t unlisted_timers() const { return unlisted_timers_; }
 
     /// Runs one due timer, which was taken out of its queue (XT 6.1). Lock held; dropped meanwhile.
     void execute(Pass& pass, Timer& t);
     /// Puts `t`, of status invalid, on its owner's heap or list. True if it became the head there (XT 4.5). Lock held.
     bool enqueue(sim::Cpu& cpu, TimerBase& base, Timer& t);
-    /// Takes `t` out of heap or list and leaves it invalid. True if it was the head there (XT 4.5). Lock held.
+    /// Takes `t` out of heap, list or ready list and leaves it invalid. True if it was the head there (XT 4.5). Lock
+    /// held.
     bool dequeue(sim::Cpu& cpu, TimerBase& base, Timer& t);
     /// dequeue() of the heap's top, for a pass that goes on with it.
     Timer& take_top(sim::Cpu& cpu, TimerBase& base);
@@ -102,9 +119,10 @@ public:
     const XenPrices& prices() const { return prices_; }
 
 private:
-    void lock(sim::Cpu& cpu, TimerBase& base) { base.lock.acquire(cpu); }
+    void lock(sim::Cpu& cpu, TimerBase& base, unsigned subclass = 0);
     void unlock(sim::Cpu& cpu, TimerBase& base);
-    TimerBase& lock_timer(sim::Cpu& cpu, Timer& t);
+    /// Locks the base of the owner of `t`; null if `t` is marked as killed (XT 3.2, 13.2).
+    TimerBase* lock_timer(sim::Cpu& cpu, Timer& t);
     void lock_pair(sim::Cpu& cpu, TimerBase& a, TimerBase& b);
     void unlock_pair(sim::Cpu& cpu, TimerBase& a, TimerBase& b);
     void activate(sim::Cpu& cpu, TimerBase& base, Timer& t);
@@ -112,7 +130,11 @@ private:
     void link_inactive(sim::Cpu& cpu, TimerBase& base, Timer& t);
     void unlink_inactive(sim::Cpu& cpu, TimerBase& base, Timer& t);
     void raise(sim::Cpu& cpu, sim::CpuId target);
+    void move_without_protocol(sim::Cpu& cpu, Timer& t, sim::CpuId new_cpu);
+    void wait_for_callback(sim::Cpu& cpu, Timer& t);
     void grow_heap(sim::Cpu& cpu, TimerBase& base);
+    void allocate_in_insertion(sim::Cpu& cpu, TimerBase& base);
+    void start_base(TimerBase& base, void* area);
     void publish(Pass& pass, const Deadline& deadline);
     void program(Pass& pass, const Deadline& deadline);
     void require_usable(sim::Cpu& cpu, const Timer& t);
@@ -125,7 +147,10 @@ private:
     const Reprogrammer& reprogrammer_;
     XenPrices prices_;
     std::deque<TimerBase> bases_;
+    const InactiveTracking& inactive_;
+    OfflineDesign offline_;
     std::int64_t live_timers_ = 0;
+    std::int64_t unlisted_timers_ = 0;
 };
 
 }  // namespace ticklab::xen

@@ -76,6 +76,8 @@ refused|determinism.sh|sim/a.cpp|auto t = std::chrono::high_resolution_clock::no
 refused|determinism.sh|sim/a.cpp|clock_gettime(CLOCK_MONOTONIC, &t);
 refused|determinism.sh|sim/a.cpp|const char* built = __DATE__;
 passes|tidy.sh|lab/a.cpp|int todo_count;
+passes|changes.sh|model/xen/changes.hpp|int no_flags;
+refused|changes.sh|model/xen/changes.hpp|struct XenChanges {\n    bool never_used = true;\n};
 ROWS
 
 # The marks are put together here so that this file may stand in the tree.
@@ -94,6 +96,20 @@ truncate -s 1048576 "$work/tree/docs/a.bin"
 expect passes tidy.sh docs/a.bin
 truncate -s 1048577 "$work/tree/docs/a.bin"
 expect refused tidy.sh docs/a.bin
+
+# A flag of a change has one place of use: none and two are refused, and names that only look like it do not count.
+# outcome | what a.cpp says
+while IFS='|' read -r outcome content; do
+    plant model/xen/changes.hpp 'struct XenChanges {\n    bool waits = true;\n};\nint table = &XenChanges::waits;'
+    printf '%b\n' "$content" >"$work/tree/model/xen/a.cpp"
+    expect "$outcome" changes.sh model/xen/changes.hpp
+done <<'ROWS'
+passes|if (changes.waits) wait();
+passes|if (p.changes.waits) wait();\nbool waits = other.waits_long;\n// changes.waits is the flag
+refused|if (changes.waits_long) wait();
+refused|if (changes.waits || changes.waits) wait();
+refused|if (changes.waits) wait();\nif (old.changes.waits) go();
+ROWS
 
 # fake_build NAME SCRIPT: a build whose ticklab is SCRIPT.
 fake_build() {

@@ -132,7 +132,7 @@ TEST_CASE("the declaration is coherent: ids, names, words, prices, states") {
 
 TEST_CASE("options have defaults, and words that are not listed are refused with those that are") {
     const XenConfig d = XenConfig::from(defaults());
-    CHECK(d.timers.policy == &kVariantV2);
+    CHECK(d.timers.policy == &kVariantV4);
     CHECK(d.timers.slop == 50us);
     CHECK(d.timers.heap_growth_factor == 16);
     CHECK(d.tick_source == TickSource::kOneShot);
@@ -140,26 +140,28 @@ TEST_CASE("options have defaults, and words that are not listed are refused with
 
     // The default texts say the same.
     sim::KernelDecl::Settings s = defaults();
-    s.options[option("variant")] = std::string("V2");
+    s.options[option("variant")] = std::string("VR");
     s.options[option("timer_slop")] = sim::Duration{20us};
     s.options[option("tick_source")] = std::string("tsc-deadline");
     s.options[option("heap_growth_factor")] = std::int64_t{2};
     s.options[option("heap_limit_max")] = std::int64_t{7};
     s.options[option("pass_budget")] = std::int64_t{9};
-    s.options[option("offline_stage")] = std::string("dead");
+    s.options[option("park_offline_cpus")] = true;
     s.options[option("offline_irq_window")] = sim::Duration{5us};
     s.options[option("check_structures")] = std::string("always");
     const XenConfig c = XenConfig::from(s);
+    CHECK(c.timers.policy == &kVariantVR);
     CHECK(c.timers.slop == 20us);
     CHECK(c.tick_source == TickSource::kTscDeadline);
     CHECK(c.timers.heap_growth_factor == 2);
     CHECK(c.timers.heap_limit_max == 7);
     CHECK(c.timers.pass_budget == 9);
+    CHECK(c.hotplug.park);
     CHECK(c.hotplug.irq_window == 5us);
     CHECK(c.timers.check_effort == CheckEffort::kAlways);
 
-    s.options[option("variant")] = std::string("V4");
-    CHECK_THROWS_WITH(XenConfig::from(s), "kernel.variant is \"V4\", expected \"V2\"");
+    s.options[option("variant")] = std::string("V5");
+    CHECK_THROWS_WITH(XenConfig::from(s), R"(kernel.variant is "V5", expected "V0", "VR", "V1", "V2", "V3", "V4")");
     s.options[option("variant")] = std::string("V2");
     s.options[option("tick_source")] = std::string("pit");
     CHECK_THROWS_WITH(XenConfig::from(s), "kernel.tick_source is \"pit\", expected \"one-shot\", \"tsc-deadline\"");

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "ticklab/model/xen/inactive_list.hpp"
-#include "ticklab/model/xen/overflow_list.hpp"
 #include "ticklab/model/xen/timer_heap.hpp"
+#include "ticklab/model/xen/timer_list.hpp"
 
 using namespace ticklab::xen;
 
@@ -35,7 +35,7 @@ struct HeapUnderTest {
     }
 };
 
-std::vector<std::int64_t> keys(const OverflowList& list) {
+std::vector<std::int64_t> keys(const TimerList& list) {
     std::vector<std::int64_t> out;
     for (const Timer& t : list)
         out.push_back(ns(t.expires));
@@ -168,7 +168,7 @@ TEST_CASE("replace gives the old array back, but never the shared one (XT 1.4)")
 
 TEST_CASE("the overflow list is sorted and first in first out among equals (XT 1.5, XT-I3)") {
     CHECK(rc::check([] {
-        OverflowList list;
+        TimerList list;
         std::deque<Timer> timers(25);
         std::list<Timer*> model;
         const auto steps = *rc::gen::inRange(0, 120);
@@ -201,7 +201,7 @@ TEST_CASE("the overflow list is sorted and first in first out among equals (XT 1
 }
 
 TEST_CASE("a whole list can be taken over, and appended to at its tail (XT 6 step 5, XT 7.2)") {
-    OverflowList a, b;
+    TimerList a, b;
     std::deque<Timer> t(3);
     for (std::size_t i = 0; i < t.size(); ++i) {
         t[i].expires = stime_at(static_cast<std::int64_t>(i));

@@ -46,11 +46,20 @@ inline sim::MachineConfig round_config(CpuId cpu_count) {
 
 inline constexpr Time at_ns(std::int64_t t) { return kBoot + std::chrono::nanoseconds{t}; }
 
+/// As of 2 June 2010, the changeset that the tests start from: V2 with inactive timers tracked.
+inline XenConfig c2010() {
+    sim::KernelDecl::Settings s;
+    s.options.resize(xen_kernel_decl().options.size());
+    s.version = "4.0";
+    s.with = {"XEN-19"};
+    return XenConfig::from(s);
+}
+
 /// One run. Set `config` and `xen` first; the machine is built at the first use of it. What runs on a CPU may CHECK and
 /// must not REQUIRE: nothing may throw through a fiber.
 class Bench final : private sim::TimerClient, private sim::ActivityHandler, private sim::SiteWatcher {
 public:
-    explicit Bench(CpuId cpu_count = 2) : config(round_config(cpu_count)) {
+    explicit Bench(CpuId cpu_count = 2) : config(round_config(cpu_count)), xen(c2010()) {
         xen.timers.check_effort = CheckEffort::kAlways;
     }
 

@@ -1,7 +1,9 @@
-// The overflow list of a CPU, which is also the holding area of the group that its deadline stands for (XT 1.5, 7.2).
+// A singly linked list of timers: a CPU's overflow list, which V1 and V2 also use to hold the group that the deadline
+// stands for (XT 1.5, 7.2), and the ready list of VR (XT 7.3).
 //
 // Rules
-//  (1) Sorted by `expires`, first in first out among equals (XT-I3).
+//  (1) The overflow list is sorted by `expires`, first in first out among equals (XT-I3): insert() and append(). The
+//      ready list takes new members at the front.
 //  (2) Insertion and removal scan from the head; the scan steps are counted, since they are paid for.
 #pragma once
 
@@ -12,7 +14,7 @@
 
 namespace ticklab::xen {
 
-class OverflowList {
+class TimerList {
     using Chain =
         boost::intrusive::slist<Timer,
                                 boost::intrusive::member_hook<Timer, decltype(Timer::list_hook), &Timer::list_hook>,
@@ -56,8 +58,10 @@ public:
     }
     /// At the tail, unseen: `t` expires no earlier than the last member.
     void append(Timer& t) { chain_.push_back(t); }
+    /// At the head.
+    void push_front(Timer& t) { chain_.push_front(t); }
     /// Takes over all members of `other`; this list is empty.
-    void take_all(OverflowList& other) { chain_.swap(other.chain_); }
+    void take_all(TimerList& other) { chain_.swap(other.chain_); }
 
     /// Members passed over in scans since the last call.
     std::uint32_t take_steps() {
