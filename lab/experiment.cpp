@@ -53,10 +53,16 @@ Experiment::Experiment(const Scenario& scenario, const ExperimentOptions& option
             const sim::CpuCounters& counters = machine_->cpu(cpu).counters();
             return counters.wakeups + static_cast<std::uint64_t>(counters.user_time.count());
         });
+        watch_ = std::make_unique<FiringWatch>(*machine_, options.log_capacity);
+        machine_->records().add_consumer(*watch_);
+        watch_->add(worst_);
         if (options.checks) {
-            judge_ = std::make_unique<Judge>(*machine_, *obligations_, *this, offline, online);
+            judge_ = std::make_unique<Judge>(*machine_, *obligations_, watch_->log(), *this, offline, online);
             machine_->records().add_consumer(*judge_);
+            watch_->add(*judge_);
         }
+        for (FiringObserver* observer : options.firing_observers)
+            watch_->add(*observer);
         performer_->observe(obligations_.get(), judge_.get());
     }
     for (sim::RecordConsumer* consumer : options.consumers)
@@ -107,8 +113,7 @@ void Experiment::note(const Firing& firing) {
     f.late_min = std::min(f.late_min, late);
     f.late_max = std::max(f.late_max, late);
     lateness_.add(static_cast<std::uint64_t>(std::max(late, Duration::zero()).count()));
-    if (judge_)
-        judge_->fired(firing);
+    watch_->fired(firing);
 }
 
 void Experiment::run_callback(Cpu& cpu, TimerIndex timer) {

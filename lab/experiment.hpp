@@ -23,6 +23,7 @@
 #include "ticklab/lab/performer.hpp"
 #include "ticklab/lab/scenario.hpp"
 #include "ticklab/lab/script.hpp"
+#include "ticklab/lab/why/firing_watch.hpp"
 #include "ticklab/sim/machine.hpp"
 
 namespace ticklab::lab {
@@ -41,6 +42,10 @@ struct ExperimentOptions {
     unsigned looks = 64;
     /// Further consumers of the records (exporters, progress); must outlive the experiment.
     std::vector<sim::RecordConsumer*> consumers{};
+    /// Told of each callback, unless the run is not observed; must outlive the experiment.
+    std::vector<FiringObserver*> firing_observers{};
+    /// What the activity log keeps.
+    std::size_t log_capacity = ActivityLog::kDefaultCapacity;
 };
 
 /// What is known of one timer after a run.
@@ -54,6 +59,8 @@ struct TimerFigures {
 
 class Experiment final : public sim::TimerClient {
 public:
+    static constexpr std::size_t kWorstTimers = 10;
+
     /// Throws std::invalid_argument with the message of machine or kernel if they do not accept the configuration.
     Experiment(const Scenario& scenario, const ExperimentOptions& options);
     ~Experiment() override;
@@ -79,6 +86,10 @@ public:
     const Obligations* obligations() const { return obligations_.get(); }
     const Histogram& lateness_ps() const { return lateness_; }
     const std::vector<TimerFigures>& timers() const { return figures_; }
+    /// How the lateness of a timer is made up, at its worst; null if it is none of the kWorstTimers latest.
+    const LatenessSplit* worst_split(sim::TimerIndex timer) const { return worst_.find(timer); }
+    /// Null if the run was not observed.
+    const ActivityLog* log() const { return watch_ ? &watch_->log() : nullptr; }
     std::string_view timer_name(sim::TimerIndex timer) const override;
 
 private:
@@ -98,6 +109,8 @@ private:
     std::unique_ptr<sim::Machine> machine_;
     std::unique_ptr<Performer> performer_;
     std::unique_ptr<Obligations> obligations_;
+    std::unique_ptr<FiringWatch> watch_;
+    WorstTimers worst_{kWorstTimers};
     std::unique_ptr<Judge> judge_;
     std::unique_ptr<Script> script_;
     std::unique_ptr<LoadContext> load_context_;

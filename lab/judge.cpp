@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "ticklab/lab/check_decls.hpp"
 #include "ticklab/lab/scenario_records.hpp"
@@ -16,25 +17,31 @@ Duration hardware_allowance(const sim::MachineConfig& config) {
     Duration idle{};
     for (const sim::CState& state : config.c_states)
         idle = std::max(idle, state.entry_latency + state.exit_latency);
+    return 2 * idle + clock_allowance(config);
+}
+
+Duration clock_allowance(const sim::MachineConfig& config) {
     // The slowest setting of the APIC timer's divider (LA 3.1), rounded up.
     constexpr std::uint64_t kSlowestDivider = 128;
     const Duration apic_tick{static_cast<std::int64_t>(kSlowestDivider * 1'000'000'000'000 / config.apic_bus_hz + 1)};
     const Duration hpet_tick{static_cast<std::int64_t>(config.hpet_period_fs / 1000 + 1)};
     const Duration flights = config.timer_fly + config.msi_fly + config.ioapic_fly + config.ipi_fly +
                              config.ipi_fly_remote + 4 * config.flight_jitter;
-    return 2 * idle + apic_tick + 2 * hpet_tick + flights + config.quantum;
+    return apic_tick + 2 * hpet_tick + flights + config.quantum;
 }
 
-Judge::Judge(sim::Machine& machine, Obligations& obligations, const sim::TimerClient& names, std::uint64_t offline_name,
-             std::uint64_t online_name)
+Judge::Judge(sim::Machine& machine, Obligations& obligations, const ActivityLog& log, const sim::TimerClient& names,
+             std::uint64_t offline_name, std::uint64_t online_name)
     : machine_(machine),
       obligations_(obligations),
+      log_(log),
       names_(names),
       offline_name_(offline_name),
       online_name_(online_name),
       allowance_(hardware_allowance(machine.config())),
-      quiet_(machine.cpu_count()),
-      firings_(machine.cpu_count()) {}
+      clock_allowance_(clock_allowance(machine.config())),
+      longest_step_(kLongestStep + kLongestStep * machine.config().jitter_per_1024 / 1024),
+      quiet_(machine.cpu_count()) {}
 
 void Judge::consume(std::span<const sim::Record> batch) {
     for (const sim::Record& record : batch) {
@@ -50,44 +57,68 @@ void Judge::consume(std::span<const sim::Record> batch) {
                 --hotplug_under_way_;
                 hotplug_over_ = record.at;
             }
-        } else if (kind == kCallbackBeginRecord.id) {
-            std::deque<Firing>& waiting = firings_[record.cpu];
-            if (!waiting.empty() && waiting.front().record == record.id) {
-                judge(waiting.front());
-                waiting.pop_front();
-            }
         }
     }
 }
 
-void Judge::judge(const Firing& firing) {
-    if (hotplug_under_way_ != 0 || firing.at <= firing.not_after || failed_)
+Duration Judge::unexcused(const LatenessPiece& piece) const {
+    const Duration length = piece.to - piece.from;
+    if (info(piece.part).excuse != Excuse::kSteps)
+        return info(piece.part).excuse == Excuse::kNever ? length : Duration::zero();
+    Duration total{};
+    Time end = piece.to;
+    const auto step_from = [&](Time begin) {
+        total += std::max(end - begin - longest_step_, Duration::zero());
+        end = begin;
+    };
+    log_.records().backwards([&](const KeptRecord& record) {
+        if (record.cpu == piece.cpu && record.at < end && record.at > piece.from)
+            step_from(record.at);
+        return record.at > piece.from;
+    });
+    step_from(piece.from);
+    return total;
+}
+
+void Judge::fired(const Firing& firing, std::uint64_t timer, const ActivityLog& log) {
+    const Time from = std::max(firing.not_after, firing.answerable_from);
+    if (failed_ || firing.at - from <= clock_allowance_ || !log.records().reaches(from))
         return;
-    const Time from = std::max({firing.not_after, firing.answerable_from, hotplug_over_});
-    if (firing.at - firing.not_after <= allowance_ || firing.at <= from)
-        return;
-    const Duration quiet = quiet_.quiet(firing.cpu, from, firing.at);
-    if (quiet <= allowance_)
+    Duration total{};
+    std::string unexplained;
+    for (LatenessPiece piece : split_lateness(log, firing, timer).pieces) {
+        piece.from = std::max(piece.from, from);
+        const Duration length = piece.from < piece.to ? unexcused(piece) : Duration::zero();
+        if (length == Duration::zero())
+            continue;
+        total += length;
+        fmt::format_to(std::back_inserter(unexplained), "{}{} {} on CPU {}", unexplained.empty() ? "" : ", ",
+                       info(piece.part).word, show(length), piece.cpu);
+    }
+    if (total <= clock_allowance_)
         return;
     failed_ = true;
-    machine_.fail(
-        checks::kTimerLate,
-        fmt::format("timer {}: the callback started at {}, {} after the latest instant promised ({}); CPU {} was "
-                    "idle or in user mode for {} of that, and hardware explains {}",
-                    names_.timer_name(firing.timer), show(firing.at), show(firing.at - firing.not_after),
-                    show(firing.not_after), firing.cpu, show(quiet), show(allowance_)),
-        firing.cpu, firing.record);
+    machine_.fail(checks::kTimerLate,
+                  fmt::format("timer {}: the callback started at {}, {} after the latest instant promised ({}); of "
+                              "that, {} has no excuse: {}; clocks explain {}",
+                              names_.timer_name(firing.timer), show(firing.at), show(firing.at - firing.not_after),
+                              show(firing.not_after), show(total), unexplained, show(clock_allowance_)),
+                  firing.cpu, firing.record);
 }
 
 std::optional<Finding> Judge::lost(const Owed& owed, Time now, bool last) const {
-    if (hotplug_under_way_ != 0 || owed.not_after >= now)
-        return std::nullopt;
-    const Time from = std::max({owed.not_after, owed.answerable_from, hotplug_over_});
-    if (from >= now)
+    if (owed.not_after >= now)
         return std::nullopt;
     const StructureOracle::Entry* const entry = structures_.find(owed.timer);
     const sim::CpuId owner = entry ? entry->owner : owed.armed_on;
     const bool online = machine_.cpu(owner).online();
+    const std::span<const Placement> placed = log_.placements(machine_.intern(names_.timer_name(owed.timer)));
+    const bool surely_there = entry && online && !placed.empty() && placed.back().cpu == owner;
+    if (!surely_there && hotplug_under_way_ != 0)
+        return std::nullopt;
+    const Time from = std::max({owed.not_after, owed.answerable_from, surely_there ? placed.back().at : hotplug_over_});
+    if (from >= now)
+        return std::nullopt;
     const Duration quiet = online ? quiet_.quiet(owner, from, now) : now - from;
     if (quiet <= allowance_ + (last ? Duration::zero() : kLostGrace))
         return std::nullopt;

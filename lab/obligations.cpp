@@ -169,11 +169,12 @@ std::optional<Finding> Obligations::fired(TimerIndex timer, CpuId cpu, Time at, 
     Timer& t = timers_[timer];
     t.running.push_back(cpu);
     const bool moving = t.moves_under_way != 0;
-    firing = Firing{timer, cpu, at, sim::kNever, sim::kBoot, {}, moving ? at : t.moved_at, {}};
+    firing = Firing{timer, cpu, at, sim::kNever, sim::kBoot, {}, sim::kNever, moving ? at : t.moved_at, {}};
     std::size_t possible = 0;
     // Which of several it stands for cannot be told, so it is held to the most lenient of their bounds.
-    const auto may_stand_for = [&](const sim::TimerPromise& promise, Time in_force) {
+    const auto may_stand_for = [&](const sim::TimerPromise& promise, Time begin, Time in_force) {
         ++possible;
+        firing.armed_at = std::min(firing.armed_at, begin);
         firing.not_before = std::min(firing.not_before, promise.not_before);
         firing.early_by = std::max(firing.early_by, promise.early_by);
         firing.not_after = std::max(firing.not_after, promise.not_after);
@@ -182,10 +183,10 @@ std::optional<Finding> Obligations::fired(TimerIndex timer, CpuId cpu, Time at, 
     const auto is_possible = [&](const Ghost& g) { return due(g.promise, at) && g.marks[cpu] == quiet_mark_(cpu); };
     for (const Ghost& g : t.ghosts)
         if (is_possible(g))
-            may_stand_for(g.promise, g.end);
+            may_stand_for(g.promise, g.begin, g.end);
     for (const Arming& a : t.armings)
         if (due(a.promise, at))
-            may_stand_for(a.promise, a.end);
+            may_stand_for(a.promise, a.begin, a.end);
     if (possible == 0)
         return unexpected(t, cpu, at);
     ++counters_.fired;

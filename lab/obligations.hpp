@@ -51,9 +51,14 @@ struct Firing {
     sim::Time not_after = sim::kNever;
     /// How far `not_before` lies before the instant that was asked for.
     sim::Duration early_by{};
+    /// Its operation began; the arming was in force a little later.
+    sim::Time armed_at = sim::kBoot;
     /// The CPU can be held to the bound from here on: the arming was in force and the timer was not being moved.
     sim::Time answerable_from = sim::kBoot;
     sim::RecordId record{};
+
+    /// The instant from which it counts as late.
+    sim::Time requested() const { return saturating_add(not_before, early_by); }
 };
 
 /// A timer that is certainly armed.

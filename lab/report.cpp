@@ -29,7 +29,8 @@ Json timers_json(const RunReport& r) {
                          {"fired", t.figures.fired},
                          {"late_min_ns", ns(t.figures.late_min)},
                          {"late_max_ns", ns(t.figures.late_max)},
-                         {"last_cpu", t.figures.last_cpu}});
+                         {"last_cpu", t.figures.last_cpu},
+                         {"late_max_parts", parts_json(t.parts)}});
     Json lateness = nullptr;
     if (h.count() != 0)
         lateness = {{"min", h.min() / 1000}, {"p50", p(5000)},  {"p90", p(9000)},
@@ -153,7 +154,9 @@ RunReport report_of(Experiment& experiment, std::uint64_t wall_ns, std::string r
         });
         fired.resize(std::min(fired.size(), RunReport::kWorstTimers));
         for (const sim::TimerIndex t : fired)
-            r.worst.push_back({std::string(experiment.timer_name(t)), experiment.timers()[t]});
+            r.worst.push_back({std::string(experiment.timer_name(t)), experiment.timers()[t],
+                               experiment.worst_split(t) ? tell_parts(*experiment.worst_split(t), machine.records())
+                                                         : std::vector<ToldPart>{}});
     }
     for (const sim::CState& state : machine.config().c_states)
         r.c_states.push_back(state.name);

@@ -8,6 +8,7 @@
 
 #include "ticklab/lab/exit_code.hpp"
 #include "ticklab/lab/experiment.hpp"
+#include "ticklab/lab/why/tell.hpp"
 #include "ticklab/sim/record_stream.hpp"
 
 namespace ticklab::lab {
@@ -17,6 +18,7 @@ struct RunReport {
     struct Timer {
         std::string name;
         TimerFigures figures;
+        std::vector<ToldPart> parts;  ///< of its worst lateness
     };
     struct Lock {
         std::string name;
@@ -46,11 +48,14 @@ struct RunReport {
     std::vector<ExpectationResult> expectations;
     std::string replay;  ///< a command line that does the same again
 
-    static constexpr std::size_t kWorstTimers = 10;
+    static constexpr std::size_t kWorstTimers = Experiment::kWorstTimers;
 };
 
 /// Gathers it. `replay` are the arguments after `ticklab run` that are not default.
 RunReport report_of(Experiment& experiment, std::uint64_t wall_ns, std::string replay);
+
+/// A span in at most eight columns: three digits after the point at most, rounded down.
+std::string brief(sim::Duration d);
 
 /// Ends with a line break. At most 100 columns, but for names and messages.
 std::string text_report(const RunReport& report, bool colour);

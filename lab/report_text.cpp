@@ -14,23 +14,7 @@ using sim::Duration;
 constexpr std::size_t kMaxCpuRows = 16;
 constexpr std::size_t kMaxLockRows = 5;
 constexpr std::size_t kMaxTimerRows = RunReport::kWorstTimers;
-
-/// A span in at most eight columns: three digits after the point at most, rounded down.
-std::string brief(Duration d) {
-    std::string text = show(d);
-    const std::size_t point = text.find('.');
-    const std::size_t blank = text.find(' ');
-    if (point != std::string::npos && blank - point > 3) {
-        text.erase(point + 3, blank - point - 3);
-        // No zeros at the end.
-        std::size_t last = text.find(' ');
-        while (text[last - 1] == '0')
-            text.erase(--last, 1);
-        if (text[last - 1] == '.')
-            text.erase(last - 1, 1);
-    }
-    return text;
-}
+constexpr std::size_t kMaxParts = 3;
 
 std::string brief_ps(std::uint64_t ps) { return brief(Duration{static_cast<std::int64_t>(ps)}); }
 
@@ -79,6 +63,8 @@ void timers(Text& t, const RunReport& r) {
         t.line("{:<10}{:<{}}  fired {:>6}, last on CPU {:>3}, late by {} to {}", i == 0 ? "worst" : "", timer.name,
                width, timer.figures.fired, timer.figures.last_cpu, brief(timer.figures.late_min),
                brief(timer.figures.late_max));
+        if (!timer.parts.empty())
+            t.line("{:<10}{:<{}}    most: {}", "", "", width, short_parts(timer.parts, kMaxParts));
     }
 }
 
@@ -171,6 +157,22 @@ void expectations(Text& t, const RunReport& r) {
 }
 
 }  // namespace
+
+std::string brief(Duration d) {
+    std::string text = show(d);
+    const std::size_t point = text.find('.');
+    const std::size_t blank = text.find(' ');
+    if (point != std::string::npos && blank - point > 3) {
+        text.erase(point + 3, blank - point - 3);
+        // No zeros at the end.
+        std::size_t last = text.find(' ');
+        while (text[last - 1] == '0')
+            text.erase(--last, 1);
+        if (text[last - 1] == '.')
+            text.erase(last - 1, 1);
+    }
+    return text;
+}
 
 std::string text_report(const RunReport& r, bool colour) {
     Text t(colour);

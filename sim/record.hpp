@@ -94,6 +94,20 @@ enum class TimelineShape : std::uint8_t {
     kHidden,  ///< digest and checkers only
 };
 
+/// What a kind says about the way of a timer from arming to callback, so that `why` can split lateness without knowing
+/// the kernel (lab/why/split.hpp). Operands are found by type: the timer is the first kObject, the CPU the first kCpu,
+/// the instant the first kTimePs or kTimeNs.
+enum class RecordRole : std::uint8_t {
+    kNone,
+    kArmed,          ///< the timer was armed; the CPU is the one that has to run it
+    kQueued,         ///< the timer lies in a queue of the CPU, perhaps another than before
+    kDeadline,       ///< the record's CPU wants to look after its timers at the instant; 0 is never
+    kSoftirqBegin,   ///< operand 0 tells kinds of softirqs apart; the one that runs callbacks is a pass
+    kSoftirqEnd,     ///< likewise
+    kCallbackBegin,  ///< the kernel calls the callback of a timer, its own ones included
+    kCallbackEnd,    ///< it has returned
+};
+
 /// Declaration of one kind of record.
 struct RecordKind {
     std::uint16_t id;           ///< fixed for ever; sim 1..255, xen 256..511, linux 512..1023, users from 32768
@@ -108,6 +122,7 @@ struct RecordKind {
     std::uint8_t operand_count = 0;
     /// printf-like ftrace text after "name: " (TE 3), empty if the kernel has none.
     std::string_view ftrace_format{};
+    RecordRole role = RecordRole::kNone;
 
     constexpr RecordKind(std::uint16_t id_, std::string_view system_, std::string_view name_,
                          std::string_view category_, TimelineShape shape_, std::string_view slice_,
@@ -124,6 +139,13 @@ struct RecordKind {
           ftrace_format(ftrace_format_) {
         for (const Operand& o : operands_)
             operands[operand_count++] = o;
+    }
+
+    /// The same with a role.
+    constexpr RecordKind as(RecordRole role_) const {
+        RecordKind kind = *this;
+        kind.role = role_;
+        return kind;
     }
 };
 

@@ -31,6 +31,7 @@ struct Command {
 std::vector<Command> commands();
 
 Command run_command();
+Command why_command();
 Command hunt_command();
 Command validate_command();
 Command list_command();

@@ -10,9 +10,10 @@
 
 #include "ticklab/lab/cli/command.hpp"
 #include "ticklab/lab/cli/interrupt.hpp"
+#include "ticklab/lab/cli/scenario_options.hpp"
 #include "ticklab/lab/cli/timeline_cuts.hpp"
 #include "ticklab/lab/experiment.hpp"
-#include "ticklab/lab/loader.hpp"
+#include "ticklab/lab/registry.hpp"
 #include "ticklab/lab/report.hpp"
 #include "ticklab/lab/timeline/timeline_writer.hpp"
 #include "ticklab/lab/values.hpp"
@@ -23,9 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 struct Options {
-    std::string file;
-    std::vector<std::string> overrides;
-    std::uint64_t seed = 1;
+    ScenarioOptions scenario;
     std::string until;
     std::string timeline;
     TimelineCuts cuts;
@@ -75,9 +74,7 @@ private:
 
 /// The options that are not default, as they would be typed.
 std::string replay_line(const Options& options, const Scenario& scenario) {
-    std::string line = fmt::format("ticklab run {} --seed {}", shell_quoted(options.file), options.seed);
-    for (const std::string& set : options.overrides)
-        line += " --set " + shell_quoted(set);
+    std::string line = "ticklab run " + options.scenario.command_line();
     if (!options.until.empty())
         line += " --until " + shell_quoted(options.until);
     if (options.no_checks)
@@ -121,15 +118,9 @@ RunReport perform(const Scenario& scenario, const ExperimentOptions& base, const
     return report_of(experiment, static_cast<std::uint64_t>(wall.count()), replay);
 }
 
-ExitCode refuse(const std::string& where, const std::string& message) {
-    const InputError error = file_error(where, message);
-    print_errors({&error, 1});
-    return ExitCode::kBadInput;
-}
-
 ExitCode run(const Options& options) {
     ExperimentOptions base;
-    base.seed = options.seed;
+    base.seed = options.scenario.seed;
     const bool observed = options.observers == "all";
     base.checks = observed && !options.no_checks;
     base.metrics = observed;
@@ -139,12 +130,10 @@ ExitCode run(const Options& options) {
             return refuse("--until", found_expected(in_quotes(options.until), until.expected));
         base.until = sim::kBoot + *until.value;
     }
-    std::vector<InputError> errors;
-    const ScenarioLoader loader(program_registry());
-    const std::optional<Scenario> scenario = loader.load(options.file, options.overrides, errors);
-    print_errors(errors);
+    const std::optional<Scenario> scenario = options.scenario.load();
     if (!scenario)
         return ExitCode::kBadInput;
+    std::vector<InputError> errors;
     const std::string replay = replay_line(options, *scenario);
     TimelineOptions timeline = timeline_options(*scenario, base, replay);
     const sim::Time end = sim::kBoot + scenario->duration;
@@ -155,13 +144,13 @@ ExitCode run(const Options& options) {
         return ExitCode::kBadInput;
     }
 
-    fmt::print(stderr, "ticklab: {}: seed {}\n", scenario->name, options.seed);
+    fmt::print(stderr, "ticklab: {}: seed {}\n", scenario->name, options.scenario.seed);
     std::optional<InterruptWatch> watch(std::in_place);
     std::optional<RunReport> report;
     try {
         report = perform(*scenario, base, replay, options.timeline, timeline);
     } catch (const std::invalid_argument& e) {
-        return refuse(options.file, e.what());
+        return refuse(options.scenario.file, e.what());
     }
     ExitCode code = exit_code_of(*report);
     if (options.repeat_check && report->end != sim::RunEnd::kStopped) {
@@ -188,18 +177,7 @@ Command run_command() {
     const auto options = std::make_shared<Options>();
     return {"run", "Runs a scenario and reports what happened.",
             [options](CLI::App& app) {
-                app.add_option("SCENARIO", options->file, "Scenario file, or - for the standard input")
-                    ->type_name("FILE")
-                    ->required();
-                app.add_option("--seed", options->seed, "Seed of everything that the scenario leaves open")
-                    ->type_name("NUMBER")
-                    ->capture_default_str();
-                app.add_option(
-                       "--set", options->overrides,
-                       "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
-                    ->type_name("PATH=VALUE")
-                    ->take_all()
-                    ->expected(1);
+                options->scenario.add_to(app);
                 CLI::Option* const timeline =
                     app.add_option("--timeline", options->timeline,
                                    "Write a timeline that opens in ui.perfetto.dev; gzipped if the name ends in .gz")

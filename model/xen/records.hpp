@@ -23,18 +23,19 @@ inline constexpr RecordKind kTimerInitRecord{256,
                                              {},
                                              "a timer was initialised",
                                              {{"timer", OperandType::kObject}, {"owner", OperandType::kCpu}}};
-inline constexpr RecordKind kTimerSetRecord{257,
-                                            "xen",
-                                            "timer_set",
-                                            "timer",
-                                            TimelineShape::kInstant,
-                                            {},
-                                            "a timer was set, to no effect if it is killed",
-                                            {{"timer", OperandType::kObject},
-                                             {"owner", OperandType::kCpu},
-                                             {"expires", OperandType::kTimeNs},
-                                             {"expires_end", OperandType::kTimeNs},
-                                             {"effective", OperandType::kBool}}};
+inline constexpr RecordKind kTimerSetRecord = RecordKind{
+    257,
+    "xen",
+    "timer_set",
+    "timer",
+    TimelineShape::kInstant,
+    {},
+    "a timer was set, to no effect if it is killed",
+    {{"timer", OperandType::kObject},
+     {"owner", OperandType::kCpu},
+     {"expires", OperandType::kTimeNs},
+     {"expires_end", OperandType::kTimeNs},
+     {"effective", OperandType::kBool}}}.as(sim::RecordRole::kArmed);
 inline constexpr RecordKind kTimerStopRecord{
     258,
     "xen",
@@ -64,7 +65,7 @@ inline constexpr RecordKind kTimerKillRecord{
     {},
     "a timer was killed; its callback may still run until kill returns",
     {{"timer", OperandType::kObject}, {"owner", OperandType::kCpu}, {"was_active", OperandType::kBool}}};
-inline constexpr RecordKind kTimerExpireEntryRecord{
+inline constexpr RecordKind kTimerExpireEntryRecord = RecordKind{
     261,
     "xen",
     "timer_expire_entry",
@@ -72,16 +73,18 @@ inline constexpr RecordKind kTimerExpireEntryRecord{
     TimelineShape::kSliceBegin,
     "timer expire",
     "a callback starts",
-    {{"timer", OperandType::kObject}, {"expires", OperandType::kTimeNs}}};
-inline constexpr RecordKind kTimerExpireExitRecord{262,
-                                                   "xen",
-                                                   "timer_expire_exit",
-                                                   "timer",
-                                                   TimelineShape::kSliceEnd,
-                                                   "timer expire",
-                                                   "a callback returned",
-                                                   {{"timer", OperandType::kObject}}};
-inline constexpr RecordKind kTimerActivateRecord{
+    {{"timer", OperandType::kObject},
+     {"expires", OperandType::kTimeNs}}}.as(sim::RecordRole::kCallbackBegin);
+inline constexpr RecordKind kTimerExpireExitRecord = RecordKind{
+    262,
+    "xen",
+    "timer_expire_exit",
+    "timer",
+    TimelineShape::kSliceEnd,
+    "timer expire",
+    "a callback returned",
+    {{"timer", OperandType::kObject}}}.as(sim::RecordRole::kCallbackEnd);
+inline constexpr RecordKind kTimerActivateRecord = RecordKind{
     263,
     "xen",
     "timer_activate",
@@ -89,7 +92,9 @@ inline constexpr RecordKind kTimerActivateRecord{
     TimelineShape::kAsyncBegin,
     "timer pending",
     "a timer was queued",
-    {{"timer", OperandType::kObject}, {"owner", OperandType::kCpu}, {"expires", OperandType::kTimeNs}}};
+    {{"timer", OperandType::kObject},
+     {"owner", OperandType::kCpu},
+     {"expires", OperandType::kTimeNs}}}.as(sim::RecordRole::kQueued);
 inline constexpr RecordKind kTimerDeactivateRecord{
     264,
     "xen",
@@ -108,33 +113,36 @@ inline constexpr RecordKind kSoftirqRaiseRecord{
     {},
     "a softirq bit that was clear was set",
     {{"target", OperandType::kCpu}, {"softirq", OperandType::kUnsigned}, {"ipi", OperandType::kBool}}};
-inline constexpr RecordKind kSoftirqEntryRecord{266,
-                                                "xen",
-                                                "softirq_entry",
-                                                "irq",
-                                                TimelineShape::kSliceBegin,
-                                                "softirq",
-                                                "a softirq handler starts",
-                                                {{"softirq", OperandType::kUnsigned}}};
-inline constexpr RecordKind kSoftirqExitRecord{267,
-                                               "xen",
-                                               "softirq_exit",
-                                               "irq",
-                                               TimelineShape::kSliceEnd,
-                                               "softirq",
-                                               "a softirq handler returned",
-                                               {{"softirq", OperandType::kUnsigned}}};
-inline constexpr RecordKind kHeapInsertRecord{268,
-                                              "xen",
-                                              "heap_insert",
-                                              "timer",
-                                              TimelineShape::kHidden,
-                                              {},
-                                              "a timer went into a heap",
-                                              {{"timer", OperandType::kObject},
-                                               {"owner", OperandType::kCpu},
-                                               {"index", OperandType::kUnsigned},
-                                               {"size", OperandType::kUnsigned}}};
+inline constexpr RecordKind kSoftirqEntryRecord = RecordKind{
+    266,
+    "xen",
+    "softirq_entry",
+    "irq",
+    TimelineShape::kSliceBegin,
+    "softirq",
+    "a softirq handler starts",
+    {{"softirq", OperandType::kUnsigned}}}.as(sim::RecordRole::kSoftirqBegin);
+inline constexpr RecordKind kSoftirqExitRecord = RecordKind{
+    267,
+    "xen",
+    "softirq_exit",
+    "irq",
+    TimelineShape::kSliceEnd,
+    "softirq",
+    "a softirq handler returned",
+    {{"softirq", OperandType::kUnsigned}}}.as(sim::RecordRole::kSoftirqEnd);
+inline constexpr RecordKind kHeapInsertRecord = RecordKind{
+    268,
+    "xen",
+    "heap_insert",
+    "timer",
+    TimelineShape::kHidden,
+    {},
+    "a timer went into a heap",
+    {{"timer", OperandType::kObject},
+     {"owner", OperandType::kCpu},
+     {"index", OperandType::kUnsigned},
+     {"size", OperandType::kUnsigned}}}.as(sim::RecordRole::kQueued);
 inline constexpr RecordKind kHeapRemoveRecord{
     269,
     "xen",
@@ -144,17 +152,18 @@ inline constexpr RecordKind kHeapRemoveRecord{
     {},
     "a timer left a heap",
     {{"timer", OperandType::kObject}, {"owner", OperandType::kCpu}, {"size", OperandType::kUnsigned}}};
-inline constexpr RecordKind kOverflowRecord{270,
-                                            "xen",
-                                            "heap_overflow",
-                                            "timer",
-                                            TimelineShape::kInstant,
-                                            {},
-                                            "a heap was full and a timer went on the overflow list",
-                                            {{"timer", OperandType::kObject},
-                                             {"owner", OperandType::kCpu},
-                                             {"limit", OperandType::kUnsigned},
-                                             {"length", OperandType::kUnsigned}}};
+inline constexpr RecordKind kOverflowRecord = RecordKind{
+    270,
+    "xen",
+    "heap_overflow",
+    "timer",
+    TimelineShape::kInstant,
+    {},
+    "a heap was full and a timer went on the overflow list",
+    {{"timer", OperandType::kObject},
+     {"owner", OperandType::kCpu},
+     {"limit", OperandType::kUnsigned},
+     {"length", OperandType::kUnsigned}}}.as(sim::RecordRole::kQueued);
 inline constexpr RecordKind kListRemoveRecord{
     271,
     "xen",
@@ -190,7 +199,7 @@ inline constexpr RecordKind kGroupMemberRecord{274,
                                                {},
                                                "a timer joined the group that the coming deadline stands for",
                                                {{"timer", OperandType::kObject}}};
-inline constexpr RecordKind kDeadlineRecord{
+inline constexpr RecordKind kDeadlineRecord = RecordKind{
     275,
     "xen",
     "deadline",
@@ -198,7 +207,9 @@ inline constexpr RecordKind kDeadlineRecord{
     TimelineShape::kInstant,
     {},
     "a CPU's deadline range was computed and published; start 0 is none",
-    {{"size", OperandType::kUnsigned}, {"start", OperandType::kTimeNs}, {"end", OperandType::kTimeNs}}};
+    {{"size", OperandType::kUnsigned},
+     {"start", OperandType::kTimeNs},
+     {"end", OperandType::kTimeNs}}}.as(sim::RecordRole::kDeadline);
 inline constexpr RecordKind kReprogramRecord{
     276,
     "xen",

@@ -25,6 +25,7 @@ enum class Defect : std::uint8_t {
     kAfterCancel,  ///< a stop leaves the timer queued
     kKillNoWait,   ///< a kill does not wait for a running callback
     kLate,         ///< programs the hardware too late
+    kSlowSoftirq,  ///< is busy with itself before it runs what is due
     kHeapOrder,    ///< appends to the heap without sifting
 };
 
@@ -171,6 +172,8 @@ private:
         if (!base.pending)
             return;
         base.pending = false;
+        if (defect_ == Defect::kSlowSoftirq)
+            cpu.spend_time(300us);
         bool irqs = locks_[cpu.id()].acquire_irqsave(cpu);
         while (!base.heap.empty() &&
                base.heap.front().expires <= cpu.local_time() + (defect_ == Defect::kEarly ? 20us : 0us)) {

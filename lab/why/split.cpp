@@ -1,0 +1,361 @@
+#include "ticklab/lab/why/split.hpp"
+
+#include <algorithm>
+
+#include "ticklab/sim/devices/apic_records.hpp"
+#include "ticklab/sim/devices/hpet_records.hpp"
+#include "ticklab/sim/machine_records.hpp"
+
+namespace ticklab::lab {
+namespace {
+
+using sim::CpuId;
+using sim::Duration;
+using sim::RecordId;
+using sim::Time;
+
+bool is_hardware_event(const KeptRecord& record) {
+    return record.kind->id == sim::kApicTimerEvent.id || record.kind->id == sim::kHpetMatch.id;
+}
+
+bool is_interrupt(const KeptRecord& record) {
+    return record.kind->id == sim::kIrqEntry.id || record.kind->id == sim::kNmiEntry.id;
+}
+
+/// An interrupt on its way to a CPU, with the instant at which it was sent.
+struct Flight {
+    Time sent;
+    Delivery delivery;
+};
+
+class Splitter {
+public:
+    Splitter(const ActivityLog& log, const Firing& firing, std::uint64_t timer)
+        : log_(log), firing_(firing), timer_(timer), flights_(log.cpu_count()) {}
+
+    LatenessSplit split() {
+        LatenessSplit result{firing_, {}, {}};
+        find_own_frames();
+        result.pass = pass_.begin;
+        if (firing_.at <= firing_.requested())
+            return result;
+        place_timer();
+        follow_chain();
+        cut();
+        std::sort(cuts_.begin(), cuts_.end());
+        cuts_.erase(std::unique(cuts_.begin(), cuts_.end()), cuts_.end());
+        for (std::size_t i = 0; i + 1 < cuts_.size(); ++i) {
+            LatenessPiece piece = attribute(cuts_[i]);
+            piece.to = cuts_[i + 1];
+            if (!result.pieces.empty() && continues(result.pieces.back(), piece))
+                result.pieces.back().to = piece.to;
+            else
+                result.pieces.push_back(piece);
+        }
+        return result;
+    }
+
+private:
+    static bool continues(const LatenessPiece& before, const LatenessPiece& piece) {
+        return before.part == piece.part && before.cpu == piece.cpu && before.frame.kind == piece.frame.kind &&
+               before.frame.begin == piece.frame.begin;
+    }
+
+    /// The softirq that runs the callback, and what in it belongs to the callback itself.
+    void find_own_frames() {
+        const std::span<const CpuFrame> frames = log_.frames(firing_.cpu);
+        std::size_t i = frames.size();
+        while (i > 0 && frames[i - 1].kind != FrameKind::kSoftirq)
+            --i;
+        if (i > 0)
+            pass_ = frames[i - 1];
+        for (; i < frames.size(); ++i)
+            if (frames[i].kind == FrameKind::kCallback && frames[i].what == timer_)
+                own_frames_.push_back(frames[i].begin);
+    }
+
+    void place_timer() {
+        const std::span<const Placement> known = log_.placements(timer_);
+        placements_.assign(known.begin(), known.end());
+        // A later arming may have come between taking the timer from its queue and running it.
+        if (placements_.empty() || placements_.front().at > firing_.at)
+            placements_.assign(1, {firing_.armed_at, firing_.cpu});
+        if (placements_.back().cpu != firing_.cpu && pass_.begin)
+            placements_.push_back({pass_begin_at(), firing_.cpu});
+    }
+
+    Time pass_begin_at() const {
+        Time at = firing_.at;
+        log_.records().backwards([&](const KeptRecord& record) {
+            at = record.at;
+            return record.id != pass_.begin && record.at > firing_.requested();
+        });
+        return at;
+    }
+
+    void follow_chain() {
+        // A kernel that calls back straight from the interrupt has no pass.
+        chain_ = chain_of(log_.records(), pass_.begin ? pass_.begin : firing_.record, firing_.requested()).links;
+        std::reverse(chain_.begin(), chain_.end());
+        const auto last_event = std::find_if(chain_.rbegin(), chain_.rend(), is_hardware_event);
+        if (last_event != chain_.rend()) {
+            fired_at_ = last_event->at;
+            if (last_event->cpu != sim::kNoCpu)
+                if (const Segment* const before = segment_at(last_event->cpu, fired_at_ - Duration{1}))
+                    fired_delayed_ = before->delayed;
+            from_event_ = static_cast<std::size_t>(chain_.rend() - last_event) - 1;
+        } else {
+            from_event_ = chain_.size();
+        }
+        for (const KeptRecord& record : chain_)
+            if (is_interrupt(record))
+                own_interrupts_.push_back(record.id);
+        for (CpuId c = 0; c < log_.cpu_count(); ++c)
+            if (concerned(c))
+                find_flights(c);
+    }
+
+    bool concerned(CpuId cpu) const {
+        return std::any_of(placements_.begin(), placements_.end(),
+                           [cpu](const Placement& p) { return p.cpu == cpu; }) ||
+               std::any_of(chain_.begin(), chain_.end(), [cpu](const KeptRecord& r) { return r.cpu == cpu; });
+    }
+
+    void find_flights(CpuId cpu) {
+        const std::deque<Delivery>& all = log_.deliveries(cpu);
+        // One that pends for long has others behind it that were taken, but no more than there are vectors.
+        constexpr unsigned kVectors = 256;
+        unsigned before = 0;
+        for (auto delivery = all.rbegin(); delivery != all.rend() && before < kVectors; ++delivery) {
+            if (delivery->taken >= firing_.requested())
+                flights_[cpu].push_back({delivery->accepted, *delivery});
+            else
+                ++before;
+        }
+        if (flights_[cpu].empty())
+            return;
+        log_.records().backwards([&](const KeptRecord& record) {
+            for (Flight& flight : flights_[cpu])
+                if (flight.delivery.sent_by == record.id)
+                    flight.sent = record.at;
+            return record.at >= firing_.requested();
+        });
+    }
+
+    void cut_at(Time at) {
+        if (at > firing_.requested() && at < firing_.at)
+            cuts_.push_back(at);
+    }
+
+    void cut() {
+        cuts_ = {firing_.requested(), firing_.at};
+        cut_at(firing_.not_after);
+        cut_at(firing_.armed_at);
+        for (const Placement& p : placements_)
+            cut_at(p.at);
+        for (const KeptRecord& record : chain_)
+            cut_at(record.at);
+        cut_at(fired_at_ - fired_delayed_);
+        for (CpuId c = 0; c < log_.cpu_count(); ++c)
+            if (concerned(c))
+                cut_for(c);
+    }
+
+    void cut_for(CpuId cpu) {
+        const std::deque<Segment>& segments = log_.segments(cpu);
+        for (auto s = segments.rbegin(); s != segments.rend(); ++s) {
+            cut_at(s->at);
+            cut_at(s->armed_for);
+            if (s->armed_for != sim::kNever)
+                cut_at(s->armed_for - s->delayed);
+            if (s != segments.rbegin() && s->frame.kind == FrameKind::kIdle)
+                cut_at(std::prev(s)->at - log_.exit_latency(s->frame.what));
+            if (s->at < firing_.requested())
+                break;
+        }
+        const auto cut_intervals = [&](const std::deque<Interval>& intervals) {
+            for (const Interval& interval : intervals) {
+                cut_at(interval.from);
+                cut_at(interval.to);
+            }
+        };
+        cut_intervals(log_.stalls(cpu));
+        cut_intervals(log_.losses(cpu));
+        for (const Flight& flight : flights_[cpu]) {
+            cut_at(flight.sent);
+            cut_at(flight.sent + log_.longest_flight());
+            cut_at(flight.delivery.accepted);
+            cut_at(flight.delivery.taken);
+        }
+        const std::deque<PublishedDeadline>& deadlines = log_.deadlines(cpu);
+        for (auto d = deadlines.rbegin(); d != deadlines.rend(); ++d) {
+            cut_at(d->published);
+            cut_at(d->deadline);
+            if (d->published < firing_.requested())
+                break;
+        }
+    }
+
+    const Segment* segment_at(CpuId cpu, Time t) const {
+        const std::deque<Segment>& segments = log_.segments(cpu);
+        const auto next =
+            std::upper_bound(segments.begin(), segments.end(), t, [](Time at, const Segment& s) { return at < s.at; });
+        return next == segments.begin() ? nullptr : &*std::prev(next);
+    }
+
+    static bool in(const std::deque<Interval>& intervals, Time t) {
+        return std::any_of(intervals.begin(), intervals.end(),
+                           [t](const Interval& i) { return i.from <= t && t < i.to; });
+    }
+
+    enum class Way : std::uint8_t { kNone, kSent, kSlow, kPending };
+
+    /// How far an interrupt to the CPU has come at `t`; the farthest of them.
+    Way way_at(CpuId cpu, Time t) const {
+        Way way = Way::kNone;
+        for (const Flight& f : flights_[cpu]) {
+            if (f.delivery.accepted <= t && t < f.delivery.taken)
+                return Way::kPending;
+            if (f.sent <= t && t < f.delivery.accepted)
+                way = t < f.sent + log_.longest_flight() ? Way::kSent : Way::kSlow;
+        }
+        return way;
+    }
+
+    static bool rests(const Segment& s) { return s.frame.kind == FrameKind::kIdle || s.frame.kind == FrameKind::kUser; }
+
+    /// Whether the CPU waits for an instant after `t`, by its own decision (rule 4).
+    bool aims_beyond(const Placement& where, Time t) const {
+        const Segment* const s = segment_at(where.cpu, t);
+        const bool content = s && rests(*s) && way_at(where.cpu, t) == Way::kNone && !in(log_.losses(where.cpu), t);
+        if (!log_.knows_deadlines())
+            return s && s->armed_for != sim::kNever && s->armed_for > t &&
+                   (content || s->frame.kind == FrameKind::kThread);
+        const std::deque<PublishedDeadline>& all = log_.deadlines(where.cpu);
+        const auto next = std::upper_bound(all.begin(), all.end(), t,
+                                           [](Time at, const PublishedDeadline& d) { return at < d.published; });
+        if (next == all.begin())
+            return false;
+        const PublishedDeadline& last = *std::prev(next);
+        return last.deadline != sim::kNever && last.deadline > t && (last.published >= where.at || content);
+    }
+
+    LatenessPiece attribute(Time t) const {
+        const auto piece = [&](LatenessPart part, CpuId cpu, CpuFrame frame = {}) {
+            return LatenessPiece{t, t, part, cpu, frame};
+        };
+        const auto next = std::upper_bound(placements_.begin(), placements_.end(), t,
+                                           [](Time at, const Placement& p) { return at < p.at; });
+        if (next == placements_.begin())
+            return piece(LatenessPart::kSetLate, placements_.front().cpu);
+        const Placement where = *std::prev(next);
+        if (aims_beyond(where, t))
+            return piece(t < firing_.not_after ? LatenessPart::kSlack : LatenessPart::kLateAim, where.cpu);
+        const CpuId cpu = next == placements_.end() ? actor_at(t) : where.cpu;
+        const Segment* const s = segment_at(cpu, t);
+        if (!s)
+            return piece(LatenessPart::kNotKept, cpu);
+        return piece(in(log_.stalls(cpu), t) ? LatenessPart::kFault : part_of(*s, cpu, t), cpu, s->frame);
+    }
+
+    /// The CPU that acts next in the chain from the hardware to the pass (rule 3).
+    CpuId actor_at(Time t) const {
+        if (from_event_ < chain_.size() && t >= fired_at_)
+            for (std::size_t i = from_event_; i < chain_.size(); ++i)
+                if (chain_[i].at > t && chain_[i].cpu != sim::kNoCpu)
+                    return chain_[i].cpu;
+        return firing_.cpu;
+    }
+
+    static bool contains(const std::vector<RecordId>& ids, RecordId id) {
+        return std::find(ids.begin(), ids.end(), id) != ids.end();
+    }
+
+    LatenessPart part_of(const Segment& s, CpuId cpu, Time t) const {
+        switch (s.frame.kind) {
+            case FrameKind::kHeld:
+                return LatenessPart::kFault;
+            case FrameKind::kOffline:
+                return LatenessPart::kMigration;
+            case FrameKind::kLockWait:
+                return LatenessPart::kLockWait;
+            case FrameKind::kInterrupt:
+            case FrameKind::kNmi:
+                return contains(own_interrupts_, s.frame.begin) ? LatenessPart::kInterrupt
+                                                                : LatenessPart::kOtherInterrupts;
+            case FrameKind::kCallback:
+                return contains(own_frames_, s.frame.begin) ? LatenessPart::kKernel : LatenessPart::kCallbacks;
+            case FrameKind::kSoftirq:
+                if (s.frame.what != pass_.what)
+                    return LatenessPart::kOtherSoftirqs;
+                return s.frame.early && s.frame.begin != pass_.begin ? LatenessPart::kHardware : LatenessPart::kKernel;
+            default:
+                return part_of_rest(s, cpu, t);
+        }
+    }
+
+    /// Rules 7 to 9.
+    LatenessPart part_of_rest(const Segment& s, CpuId cpu, Time t) const {
+        const bool asleep = s.frame.kind == FrameKind::kIdle;
+        const Way way = way_at(cpu, t);
+        if (asleep && (way == Way::kPending || wakes_soon(s, cpu, t)))
+            return LatenessPart::kIdleExit;
+        if (way == Way::kPending)
+            return s.frame.kind == FrameKind::kUser ? LatenessPart::kInterrupt : LatenessPart::kInterruptsOff;
+        if (way == Way::kSent)
+            return LatenessPart::kInterrupt;
+        if (way == Way::kSlow || in(log_.losses(cpu), t))
+            return LatenessPart::kFault;
+        if (t < fired_at_ && t >= placements_.back().at)
+            return t < fired_at_ - fired_delayed_ ? LatenessPart::kHardware : LatenessPart::kFault;
+        if (rests(s) && s.armed_for != sim::kNever && s.armed_for > t)
+            return t < s.armed_for - s.delayed ? LatenessPart::kHardware : LatenessPart::kFault;
+        if (rests(s))
+            return LatenessPart::kUnattended;
+        return s.frame.kind == FrameKind::kIdleThread ? LatenessPart::kKernel : LatenessPart::kThreads;
+    }
+
+    bool wakes_soon(const Segment& s, CpuId cpu, Time t) const {
+        const std::deque<Segment>& segments = log_.segments(cpu);
+        auto next = std::upper_bound(segments.begin(), segments.end(), s.at,
+                                     [](Time at, const Segment& other) { return at < other.at; });
+        // The timer hardware may change while the CPU sleeps.
+        while (next != segments.end() && next->frame.kind == FrameKind::kIdle)
+            ++next;
+        return next != segments.end() && t >= next->at - log_.exit_latency(s.frame.what);
+    }
+
+    const ActivityLog& log_;
+    const Firing& firing_;
+    std::uint64_t timer_;
+    CpuFrame pass_;
+    std::vector<RecordId> own_frames_;
+    std::vector<RecordId> own_interrupts_;
+    std::vector<Placement> placements_;
+    std::vector<KeptRecord> chain_;  ///< what led to the pass since the timer was due, ascending
+    std::size_t from_event_ = 0;     ///< index in it of the hardware event, its size if there is none
+    Time fired_at_ = sim::kBoot;     ///< of that event
+    Duration fired_delayed_{};       ///< by which its programming was delayed
+    std::vector<std::vector<Flight>> flights_;
+    std::vector<Time> cuts_;
+};
+
+}  // namespace
+
+LatenessSplit split_lateness(const ActivityLog& log, const Firing& firing, std::uint64_t timer) {
+    return Splitter(log, firing, timer).split();
+}
+
+std::vector<std::pair<LatenessPart, Duration>> LatenessSplit::by_part() const {
+    std::array<Duration, kLatenessPartCount> sums{};
+    for (const LatenessPiece& piece : pieces)
+        sums[static_cast<std::size_t>(piece.part)] += piece.to - piece.from;
+    std::vector<std::pair<LatenessPart, Duration>> parts;
+    for (std::size_t i = 0; i < sums.size(); ++i)
+        if (sums[i] != Duration::zero())
+            parts.emplace_back(static_cast<LatenessPart>(i), sums[i]);
+    std::stable_sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+    return parts;
+}
+
+}  // namespace ticklab::lab
