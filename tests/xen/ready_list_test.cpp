@@ -39,21 +39,22 @@ TEST_CASE("T15, T16: the group waits on the ready list, newest first, and goes b
 
 TEST_CASE("T17: what does not fit the heap again, because it cannot grow, goes on the overflow list") {
     Bench b;
-    b.xen.timers.heap_growth_factor = 2;
     settle(b);
-    b.machine().arena().fail_next(100);
-    // The limit is 3, and heap and ready list hold 3: a fourth and a fifth timer fill the heap.
+    REQUIRE(b.state("cpu1.timers.heap_limit") == 15);
+    b.machine().arena().fail_next(2);
+    // With these the heap holds 14 timers, and two wait on the ready list.
     b.on(1, kBoot + 100us, [&](Cpu& cpu) {
         b.set(cpu, 3, 5'000'000);
-        b.set(cpu, 4, 6'000'000);
+        for (std::int64_t i = 4; i < 16; ++i)
+            b.set(cpu, i, 30'000'000 + i * 1'000'000);
     });
     b.run(kBoot + 200us);
-    CHECK(b.state("cpu1.timers.growth_failures") > 0);
-    CHECK(b.state("cpu1.timers.list") == 2);
-    CHECK(b.state("cpu1.timers.heap") == 3);
+    CHECK(b.state("cpu1.timers.growth_failures") == 1);
+    CHECK(b.state("cpu1.timers.heap") == 15);
+    CHECK(b.state("cpu1.timers.list") == 1);
     CHECK(b.state("cpu1.timers.ready") == 0);
-    b.run(kBoot + 30ms);
-    CHECK(b.firings.size() == 5);
+    b.run(kBoot + 60ms);
+    CHECK(b.firings.size() == 16);
 }
 
 TEST_CASE("T18: stop, set, migrate and kill take a timer from the ready list") {

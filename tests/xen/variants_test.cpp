@@ -231,7 +231,6 @@ TEST_CASE("on one workload the eras differ as promised: early, late and passes (
         CAPTURE(name);
         CHECK((o.early > 0) == (name == "V0"));
         CHECK(o.late_max < 55us);
-        MESSAGE(name << " " << o.early << " " << o.passes << " " << o.failures << " " << o.late_max.count());
     }
     for (const char* const name : {"V2", "V3", "V4"})
         CHECK(of[name].late_max > 45us);
