@@ -78,7 +78,7 @@ TEST_CASE("places count lines and characters, past comments and text of several 
 }
 
 TEST_CASE("nesting is bounded, and brackets without end are refused at once") {
-    CHECK(load(std::string(10'000'000, '[')) ==
+    CHECK(load(std::string(10'000'000, '[')) ==  // NOLINT(bugprone-string-constructor): long on purpose
           "s.json:1:65: found one level more, expected at most 64 levels of nesting");
     CHECK(load(std::string(lab::JsonSource::kMaxBytes + 1, '[')) ==
           "s.json: found more, expected at most 16777216 bytes");
@@ -302,7 +302,7 @@ TEST_CASE("files that are none are refused") {
     const std::string folder_name = folder.string();
     CHECK(message(folder_name) == folder_name + ": found a directory, expected a file");
     CHECK(message(folder_name + "/none") == folder_name + "/none: cannot be opened: No such file or directory");
-    std::ofstream(folder / "empty");
+    const std::ofstream empty_file(folder / "empty");
     CHECK(message(folder_name + "/empty") == folder_name + "/empty: found an empty file, expected a JSON object");
     {
         std::ofstream brackets(folder / "brackets");
