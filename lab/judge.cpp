@@ -81,14 +81,18 @@ Duration Judge::unexcused(const LatenessPiece& piece) const {
 }
 
 void Judge::fired(const Firing& firing, std::uint64_t timer, const ActivityLog& log) {
-    const Time from = std::max(firing.not_after, firing.answerable_from);
-    if (failed_ || firing.at - from <= clock_allowance_ || !log.records().reaches(from))
+    const Time from = std::max(firing.not_before, firing.answerable_from);
+    const Duration promised = std::max(firing.not_after - from, Duration::zero());
+    if (failed_ || firing.at - from <= promised + clock_allowance_ || !log.records().reaches(from))
         return;
-    Duration total{};
+    // What the promise lets the kernel wait, less what it did wait: spent before it is exceeded.
+    Duration total = -promised;
     std::string unexplained;
     for (LatenessPiece piece : split_lateness(log, firing, timer).pieces) {
         piece.from = std::max(piece.from, from);
-        const Duration length = piece.from < piece.to ? unexcused(piece) : Duration::zero();
+        if (piece.from >= piece.to)
+            continue;
+        const Duration length = piece.part == LatenessPart::kSlack ? piece.to - piece.from : unexcused(piece);
         if (length == Duration::zero())
             continue;
         total += length;
@@ -99,10 +103,10 @@ void Judge::fired(const Firing& firing, std::uint64_t timer, const ActivityLog& 
         return;
     failed_ = true;
     machine_.fail(checks::kTimerLate,
-                  fmt::format("timer {}: the callback started at {}, {} after the latest instant promised ({}); of "
-                              "that, {} has no excuse: {}; clocks explain {}",
+                  fmt::format("timer {}: the callback started at {}, {} after the latest instant promised ({}); {} of "
+                              "that has no excuse: {}, less the {} that it may wait; clocks explain {}",
                               names_.timer_name(firing.timer), show(firing.at), show(firing.at - firing.not_after),
-                              show(firing.not_after), show(total), unexplained, show(clock_allowance_)),
+                              show(firing.not_after), show(total), unexplained, show(promised), show(clock_allowance_)),
                   firing.cpu, firing.record);
 }
 

@@ -2,8 +2,10 @@
 //
 // Rules
 //  - A pure observer: emits nothing, spends no time, makes no choices. With or without it the run is the same.
-//  - Lateness (XT-P2: slop + Q + L + W; LW and HR likewise): of the time from not_after to the start of the callback,
-//    split as in lab/why/split.hpp, what no part excuses is at most clock_allowance(). Excused are callbacks in front,
+//  - Lateness (XT-P2: slop + Q + L + W; LW and HR likewise): of the time from not_before to the start of the callback,
+//    split as in lab/why/split.hpp, what no part excuses is at most not_after - not_before, which the promise lets the
+//    kernel wait, and clock_allowance(). So an excuse counts wherever it lies: a pass that was held up and then aims
+//    slop ahead of its end is no late aim (V4, XT 7.4). Excused are callbacks in front,
 //    lock waits, interrupts and their latency, idle exit, interrupts off, threads in the kernel, injected faults, and
 //    that the CPU which had the timer was off-line (XT 10.4). Of the kernel's own work, each step from one record of
 //    the CPU to the next is excused up to kLongestStep. Time before the arming was in force and while the timer was

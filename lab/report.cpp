@@ -160,8 +160,12 @@ RunReport report_of(Experiment& experiment, std::uint64_t wall_ns, std::string r
     }
     for (const sim::CState& state : machine.config().c_states)
         r.c_states.push_back(state.name);
-    for (sim::CpuId c = 0; c < machine.cpu_count(); ++c)
+    for (sim::CpuId c = 0; c < machine.cpu_count(); ++c) {
         r.cpus.push_back(machine.cpu(c).counters());
+        // A sleep that still lasts is in no counter yet.
+        for (std::size_t i = 0; i < r.c_states.size(); ++i)
+            r.cpus.back().residency[i] = machine.cpu(c).residency(i);
+    }
     for (const sim::SpinLock* lock : machine.locks())
         if (lock->counters().acquired != 0)
             r.locks.push_back({std::string(lock->name()), lock->counters()});

@@ -45,7 +45,8 @@ struct Key {
     Time at = kNever;
     std::uint32_t rank = ~std::uint32_t{0};
 
-    friend constexpr auto operator<=>(const Key&, const Key&) = default;
+    // clang-tidy 14 sees the zero of a comparison category in a defaulted comparison.
+    friend constexpr auto operator<=>(const Key&, const Key&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 class PendingSet {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ticklab/lab/scenario.hpp"
@@ -248,7 +249,7 @@ public:
     }
     ScenarioBuilder& step(Trigger trigger, sim::CpuId on, std::size_t verb, sim::TimerIndex timer,
                           std::optional<sim::Value> when = std::nullopt) {
-        s.script.push_back({trigger, on, call(verb, timer, when), false, {}});
+        s.script.push_back({trigger, on, call(verb, timer, std::move(when)), false, {}});
         return *this;
     }
     ScenarioBuilder& set(sim::Duration at, sim::CpuId on, sim::TimerIndex timer, sim::Duration expires) {

@@ -26,7 +26,7 @@ Scenario usual(const sim::KernelDecl& kernel) {
     return b.s;
 }
 
-std::string verdict_of(const Scenario& scenario, ExperimentOptions options = {}) {
+std::string verdict_of(const Scenario& scenario, const ExperimentOptions& options = {}) {
     Experiment experiment(scenario, options);
     experiment.run();
     const auto& verdict = experiment.machine().verdict();

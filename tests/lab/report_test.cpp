@@ -24,7 +24,7 @@ namespace {
 const fs::path kSource = TICKLAB_SOURCE_DIR;
 bool rewriting() { return std::getenv("TICKLAB_REWRITE") != nullptr; }
 
-RunReport run(const Scenario& scenario, ExperimentOptions options = {}) {
+RunReport run(const Scenario& scenario, const ExperimentOptions& options = {}) {
     Experiment experiment(scenario, options);
     experiment.run();
     return report_of(experiment, 0, "ticklab run fake.json --seed 1");

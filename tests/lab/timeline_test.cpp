@@ -412,27 +412,27 @@ TEST_CASE("timeline: operands are shown by their types") {
 
 TEST_CASE("timeline: declarations that make no timeline are refused") {
     constexpr auto kBegin = TimelineShape::kSliceBegin;
-    static constexpr RecordKind nameless{950, "test", "nameless", "irq", kBegin, {}, "", {}};
-    static constexpr RecordKind objectless{951, "test", "objectless", "irq", TimelineShape::kAsyncEnd, "x", "", {}};
-    static constexpr RecordKind twin{900, "test", "twin", "irq", TimelineShape::kInstant, {}, "", {}};
-    static constexpr RecordKind uncountable{
+    static constexpr RecordKind kNameless{950, "test", "nameless", "irq", kBegin, {}, "", {}};
+    static constexpr RecordKind kObjectless{951, "test", "objectless", "irq", TimelineShape::kAsyncEnd, "x", "", {}};
+    static constexpr RecordKind kTwin{900, "test", "twin", "irq", TimelineShape::kInstant, {}, "", {}};
+    static constexpr RecordKind kUncountable{
         952, "test", "uncountable", "irq", TimelineShape::kInstant, {}, "", {{"n", OperandType::kName, "c"}}};
     struct Case {
         const RecordKind* kind;
         const char* message;
     };
     const Case cases[] = {
-        {&nameless, "record kind test:nameless (id 950): a begin or end needs the name of a slice"},
-        {&objectless, "record kind test:objectless (id 951): an async begin or end needs an object as operand 0"},
-        {&twin, "record kind test:twin (id 900): its id is that of test:irq_entry too"},
-        {&uncountable, "record kind test:uncountable (id 952): operand \"n\" has a counter but is no number"},
+        {&kNameless, "record kind test:nameless (id 950): a begin or end needs the name of a slice"},
+        {&kObjectless, "record kind test:objectless (id 951): an async begin or end needs an object as operand 0"},
+        {&kTwin, "record kind test:twin (id 900): its id is that of test:irq_entry too"},
+        {&kUncountable, "record kind test:uncountable (id 952): operand \"n\" has a counter but is no number"},
     };
     for (const Case& c : cases) {
         const std::array kinds{&kIrqIn, c.kind};
         CHECK_THROWS_WITH_AS(TimelineKinds{kinds}, c.message, std::invalid_argument);
     }
     Recorder r(cpus(1));
-    CHECK_THROWS_WITH_AS(r.at(1, nameless, 0, {}), "record kind test:nameless (id 950): it is not in the registry",
+    CHECK_THROWS_WITH_AS(r.at(1, kNameless, 0, {}), "record kind test:nameless (id 950): it is not in the registry",
                          std::invalid_argument);
 }
 

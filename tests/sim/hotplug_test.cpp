@@ -13,7 +13,7 @@ namespace {
 
 /// Two states a section; each notes its name and where it ran.
 struct Bench {
-    explicit Bench(MachineConfig config = round_config(4)) {
+    explicit Bench(const MachineConfig& config = round_config(4)) {
         const auto section = [](HotplugSection s) { return s; };
         for (const auto& [name, where] : {std::pair{"prepare:1", section(HotplugSection::kPrepare)},
                                           {"prepare:2", section(HotplugSection::kPrepare)},

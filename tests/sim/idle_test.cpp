@@ -9,7 +9,7 @@ using namespace ticklab::sim::testing;
 namespace {
 
 struct Bench {
-    explicit Bench(MachineConfig config = round_config(2), unsigned c_state = 0) {
+    explicit Bench(const MachineConfig& config = round_config(2), unsigned c_state = 0) {
         kernel.c_state = c_state;
         machine = std::make_unique<Machine>(config, kernel);
         machine->records().add_consumer(log);

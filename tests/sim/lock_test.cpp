@@ -10,7 +10,7 @@ namespace {
 constexpr std::uint8_t kVector = 0x40;
 
 struct Bench {
-    explicit Bench(CpuId cpus = 2, MachineConfig config = {})
+    explicit Bench(CpuId cpus = 2, const MachineConfig& config = {})
         : machine(config.c_states.empty() ? round_config(cpus) : config, kernel) {
         machine.run(kBoot + 10us, kAllSteps);
     }

@@ -13,7 +13,7 @@ constexpr std::uint8_t kVector = 0x40;
 
 /// A machine whose CPU 0 runs `body` at thread level at 10 us, all alone unless `cpus` says otherwise.
 struct Bench {
-    explicit Bench(MachineConfig config = round_config(1)) : machine(config, kernel) {
+    explicit Bench(const MachineConfig& config = round_config(1)) : machine(config, kernel) {
         machine.records().add_consumer(log);
         machine.run(kBoot + 10us, kAllSteps);
     }

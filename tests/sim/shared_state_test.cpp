@@ -97,13 +97,13 @@ TEST_CASE("races: two accesses without order, one a write, one unmarked, edges m
         bool race;
         std::function<void(BootedMachine&, Plain<int>&, Atomic<int>&)> play;
     };
-    const auto writer = [](Plain<int>& d, std::function<void(Cpu&)> then) {
+    const auto writer = [](Plain<int>& d, const std::function<void(Cpu&)>& then) {
         return [&d, then](Cpu& cpu) {
             d.write(cpu) = 1;
             then(cpu);
         };
     };
-    const auto reader = [](Plain<int>& d, std::function<void(Cpu&)> first) {
+    const auto reader = [](Plain<int>& d, const std::function<void(Cpu&)>& first) {
         return [&d, first](Cpu& cpu) {
             cpu.spend(Cycles{5000});
             first(cpu);

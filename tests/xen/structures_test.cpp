@@ -122,6 +122,7 @@ TEST_CASE("a heap behaves as a sorted multiset under random operations (XT-I2)")
         }
         std::int64_t last = INT64_MIN;
         std::vector<std::int64_t> want;
+        want.reserve(in.size());
         for (Timer* t : in)
             want.push_back(ns(t->expires));
         std::sort(want.begin(), want.end());
