@@ -76,6 +76,18 @@ Experiment::~Experiment() = default;
 
 std::string_view Experiment::timer_name(TimerIndex timer) const { return names_[timer]; }
 
+TimerIndex Experiment::timer_index(std::string_view name) const {
+    const auto at = std::find(names_.begin(), names_.end(), name);
+    return at == names_.end() ? sim::kNoTimer : static_cast<TimerIndex>(at - names_.begin());
+}
+
+std::uint64_t Experiment::timer_operation_begins(Cpu& cpu, TimerIndex timer, sim::TimerRole role,
+                                                 const sim::TimerPromise& promise) {
+    return performer_->begin(cpu, timer, role, promise);
+}
+
+void Experiment::timer_operation_done(Cpu& cpu, std::uint64_t operation) { performer_->end(cpu, operation); }
+
 void Experiment::stop() {
     stopped_ = true;
     machine_->stop();

@@ -91,9 +91,13 @@ public:
     /// Null if the run was not observed.
     const ActivityLog* log() const { return watch_ ? &watch_->log() : nullptr; }
     std::string_view timer_name(sim::TimerIndex timer) const override;
+    sim::TimerIndex timer_index(std::string_view name) const override;
 
 private:
     void timer_fired(sim::Cpu& cpu, sim::TimerIndex timer) override;
+    std::uint64_t timer_operation_begins(sim::Cpu& cpu, sim::TimerIndex timer, sim::TimerRole role,
+                                         const sim::TimerPromise& promise) override;
+    void timer_operation_done(sim::Cpu& cpu, std::uint64_t operation) override;
     void run_callback(sim::Cpu& cpu, sim::TimerIndex timer);
     void rearm(sim::Cpu& cpu, sim::TimerIndex timer, sim::Time expires);
     void note(const Firing& firing);

@@ -88,6 +88,23 @@ void Performer::run(Cpu& cpu, std::size_t slot) {
     free_.push_back(slot);
 }
 
+std::uint64_t Performer::begin(Cpu& cpu, TimerIndex timer, TimerRole role, const sim::TimerPromise& promise) {
+    if (!obligations_)
+        return 0;
+    const std::size_t slot = take_slot({}, false);
+    slots_[slot].operation = obligations_->begin(timer, role, cpu.id(), cpu.local_time(), promise);
+    return slot;
+}
+
+void Performer::end(Cpu& cpu, std::uint64_t operation) {
+    if (!obligations_)
+        return;
+    const Obligations::Operation done = slots_[operation].operation;
+    free_.push_back(operation);
+    if (std::optional<Finding> finding = obligations_->end(done, cpu.local_time()))
+        fail(cpu, done.timer, std::move(*finding));
+}
+
 std::uint64_t Performer::subject_of(const VerbCall& call) {
     for (std::size_t i = 0; i < call.arguments.size(); ++i) {
         if (!call.has(i))

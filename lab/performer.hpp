@@ -37,6 +37,10 @@ public:
     /// A verb of the kernel, here and now: from a callback.
     void perform_here(sim::Cpu& cpu, const sim::VerbCall& call);
 
+    /// An operation of the kernel on its own account begins and has returned (TimerClient::timer_operation_begins).
+    std::uint64_t begin(sim::Cpu& cpu, sim::TimerIndex timer, sim::TimerRole role, const sim::TimerPromise& promise);
+    void end(sim::Cpu& cpu, std::uint64_t operation);
+
     /// Ends the run with the finding, from code that runs on `cpu`.
     [[noreturn]] void fail(sim::Cpu& cpu, sim::TimerIndex timer, Finding finding);
 

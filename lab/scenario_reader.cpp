@@ -123,6 +123,7 @@ void ScenarioReader::read_timers() {
             call.verb = &verb_named(then[k]["do"], false, of_machine);
             call.arguments = reader_.arguments(then[k], pointer_to(pointer + "/then", k), call.verb->parameters,
                                                context(std::nullopt));
+            check_call(call, of_machine, pointer_to(pointer + "/then", k));
             callback.then.push_back(std::move(call));
         }
         scenario_.timers[index].callback = std::move(callback);

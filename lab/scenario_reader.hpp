@@ -37,6 +37,8 @@ private:
     std::optional<Trigger> read_trigger(const Json& entry, const std::string& pointer);
     const sim::VerbDecl& verb_named(const std::string& word, bool fault, bool& of_machine) const;
     void check_step(Step& step);
+    /// What the kernel has to say to a call beyond the types of its parameters.
+    void check_call(const sim::VerbCall& call, bool of_machine, const std::string& pointer);
     void check_stalls();
     void read_load_arguments(const Json& entry, Load& load);
     void read_timer_expectation(const Json& entry, const SourcePlace& place);

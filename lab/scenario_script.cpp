@@ -70,7 +70,28 @@ void ScenarioReader::read_step(const Json& entry, const SourcePlace& place, bool
     step.call.arguments = reader_.arguments(entry, place.pointer, step.call.verb->parameters,
                                             context(at != nullptr ? std::optional(*at) : std::nullopt));
     check_step(step);
+    check_call(step.call, step.of_machine, place.pointer);
     scenario_.script.push_back(std::move(step));
+}
+
+void ScenarioReader::check_call(const sim::VerbCall& call, bool of_machine, const std::string& pointer) {
+    if (of_machine || !scenario_.kernel->refuse)
+        return;
+    std::string_view timer;
+    for (std::size_t i = 0; i < call.arguments.size(); ++i) {
+        const sim::ParameterDecl& parameter = call.verb->parameters[i];
+        // One that could not be read is an error already, or the schema's.
+        if (parameter.required && !call.has(i))
+            return;
+        if (parameter.type == sim::ValueType::kTimer && call.has(i))
+            timer = scenario_.timers[static_cast<std::size_t>(call.get<std::int64_t>(i))].name;
+    }
+    const std::optional<sim::CallRefusal> refusal = scenario_.kernel->refuse(scenario_.settings, call, timer);
+    if (!refusal)
+        return;
+    const std::string at = pointer_to(pointer, call.verb->parameters[refusal->argument].name);
+    const nlohmann::json given = source_.root()[nlohmann::json::json_pointer(at)];
+    reader_.refuse(at, shown(given), refusal->expected);
 }
 
 void ScenarioReader::check_step(Step& step) {

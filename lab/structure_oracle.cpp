@@ -14,6 +14,10 @@ constexpr std::string_view kHeap = "heap";
 constexpr std::string_view kList = "list";
 constexpr std::string_view kInactive = "inactive";
 
+std::string_view name_of(const sim::TimerClient& names, sim::TimerIndex timer) {
+    return timer == sim::kNoTimer ? "of the kernel's own" : names.timer_name(timer);
+}
+
 }  // namespace
 
 void StructureOracle::timer(sim::CpuId owner, sim::TimerIndex timer, std::string_view where, std::uint64_t position,
@@ -24,7 +28,10 @@ void StructureOracle::timer(sim::CpuId owner, sim::TimerIndex timer, std::string
 void StructureOracle::look(const sim::Kernel& kernel) {
     by_place_.clear();
     kernel.visit(*this);
-    by_timer_ = by_place_;
+    by_timer_.clear();
+    for (const Entry& e : by_place_)
+        if (e.timer != sim::kNoTimer)
+            by_timer_.push_back(e);
     std::sort(by_place_.begin(), by_place_.end(), [](const Entry& a, const Entry& b) {
         return std::tie(a.owner, a.where, a.position, a.timer) < std::tie(b.owner, b.where, b.position, b.timer);
     });
@@ -68,14 +75,14 @@ std::optional<Finding> StructureOracle::heap(std::span<const Entry> heap, const 
         if (e.position != base + i)
             return Finding{&checks::kHeapOrder,
                            fmt::format("timer {} says that it is at {} of the heap of CPU {}, where {} was expected",
-                                       names.timer_name(e.timer), e.position, e.owner, base + i),
+                                       name_of(names, e.timer), e.position, e.owner, base + i),
                            e.owner};
         const Entry& parent = heap[i == 0 ? 0 : (i - 1) / 2];
         if (e.expires < parent.expires)
             return Finding{&checks::kHeapOrder,
                            fmt::format("in the heap of CPU {} timer {} at {} expires at {}, before its parent {} at {}",
-                                       e.owner, names.timer_name(e.timer), e.position, e.expires,
-                                       names.timer_name(parent.timer), parent.expires),
+                                       e.owner, name_of(names, e.timer), e.position, e.expires,
+                                       name_of(names, parent.timer), parent.expires),
                            e.owner};
     }
     return std::nullopt;
@@ -86,8 +93,8 @@ std::optional<Finding> StructureOracle::list(std::span<const Entry> list, const 
         if (list[i].expires < list[i - 1].expires)
             return Finding{&checks::kListOrder,
                            fmt::format("in the list of CPU {} timer {} expires at {}, before {} in front of it at {}",
-                                       list[i].owner, names.timer_name(list[i].timer), list[i].expires,
-                                       names.timer_name(list[i - 1].timer), list[i - 1].expires),
+                                       list[i].owner, name_of(names, list[i].timer), list[i].expires,
+                                       name_of(names, list[i - 1].timer), list[i - 1].expires),
                            list[i].owner};
     return std::nullopt;
 }

@@ -407,10 +407,11 @@ void Cpu::run_user(Time until) {
     require(irqs_enabled_, "user mode entered with interrupts disabled");
     work_arrived_ = false;
     pay(machine_.prices().user_entry);
-    const std::uint64_t irqs_before = irqs_in_a_row_;
+    // Not the count of those in a row: it starts anew.
+    const Time irqs_before = last_irq_end_;
     sync();
     // An interrupt on the way may have left work for the kernel's exit path (a softirq): that is asked again first.
-    if (irqs_in_a_row_ != irqs_before || has_runnable() || work_arrived_ || until <= clock_.now())
+    if (last_irq_end_ != irqs_before || has_runnable() || work_arrived_ || until <= clock_.now())
         return;
     const Time began = clock_.now();
     irqs_in_a_row_ = 0;

@@ -21,16 +21,6 @@ class Machine;
 /// Index of a scenario's timer, dense from 0, in the order of first mention.
 using TimerIndex = std::uint32_t;
 
-/// Who owns the timers of a scenario: lab/. Called by the kernel in the context in which it runs timer callbacks.
-class TimerClient {
-public:
-    virtual ~TimerClient() = default;
-    /// The body of the timer's callback. Runs on `cpu`, in the kernel's callback context, with its locks dropped.
-    virtual void timer_fired(Cpu& cpu, TimerIndex timer) = 0;
-    /// The timer's name in the scenario.
-    virtual std::string_view timer_name(TimerIndex timer) const = 0;
-};
-
 /// When a timer that is armed may run, by what its request and the kernel's options promise; machine effects
 /// (interrupts off, other callbacks, injected delay) are added by the oracle, not by the kernel.
 struct TimerPromise {
@@ -41,11 +31,32 @@ struct TimerPromise {
     Duration early_by{};
 };
 
+/// No timer of the scenario.
+inline constexpr TimerIndex kNoTimer = 0xffffffff;
+
+/// Who owns the timers of a scenario: lab/. Called by the kernel in the context in which it runs timer callbacks.
+class TimerClient {
+public:
+    virtual ~TimerClient() = default;
+    /// The body of the timer's callback. Runs on `cpu`, in the kernel's callback context, with its locks dropped.
+    virtual void timer_fired(Cpu& cpu, TimerIndex timer) = 0;
+    /// The timer's name in the scenario.
+    virtual std::string_view timer_name(TimerIndex timer) const = 0;
+    /// The timer of that name; kNoTimer if the scenario mentions none.
+    virtual TimerIndex timer_index(std::string_view) const { return kNoTimer; }
+    /// The kernel is about to do to a scenario's timer, on its own account, what verbs do: a guest's hypercall, a
+    /// scheduler that moves it. `promise` is for kArm. Returns what timer_operation_done() wants, after the operation
+    /// has returned. Neither takes time or leaves a record.
+    virtual std::uint64_t timer_operation_begins(Cpu&, TimerIndex, TimerRole, const TimerPromise&) { return 0; }
+    virtual void timer_operation_done(Cpu&, std::uint64_t) {}
+};
+
 /// Tells a structure oracle what a kernel's structures hold, without giving it the code that maintains them.
 class StructureVisitor {
 public:
     virtual ~StructureVisitor() = default;
-    /// One queued or tracked timer: where it is ("heap", "list", "inactive"), its position there and its key.
+    /// One queued or tracked timer: where it is ("heap", "list", "inactive"), its position there and its key. kNoTimer
+    /// for one of the kernel's own that the scenario does not mention.
     virtual void timer(CpuId owner, TimerIndex timer, std::string_view where, std::uint64_t position,
                        std::int64_t expires) = 0;
     /// A numeric property of the structure of a CPU, such as the programmed deadline.
@@ -86,6 +97,12 @@ public:
     virtual std::optional<std::int64_t> state(std::string_view path) const = 0;
 };
 
+/// Why a call cannot be performed: the argument that is wrong, and what would do ("expected ...").
+struct CallRefusal {
+    std::size_t argument;
+    std::string expected;
+};
+
 /// A kernel's whole declaration: one static object beside the model, in the registry of the program.
 struct KernelDecl {
     std::string_view name;  ///< "xen": the value of kernel.type
@@ -109,6 +126,10 @@ struct KernelDecl {
         std::vector<std::string> with;
     };
     std::unique_ptr<Kernel> (*make)(const Settings& settings, TimerClient& client);
+    /// What the types of a verb's parameters cannot say about a call of the scenario; `timer` is the name of the timer
+    /// it is about, if any. May be null.
+    std::optional<CallRefusal> (*refuse)(const Settings& settings, const VerbCall& call,
+                                         std::string_view timer) = nullptr;
 };
 
 }  // namespace ticklab::sim

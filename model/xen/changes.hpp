@@ -16,9 +16,9 @@
 namespace ticklab::xen {
 
 /// Releases, ascending.
-inline constexpr std::array<std::string_view, 23> kXenVersions{
-    "3.3",  "3.4",  "4.0",  "4.1",  "4.2",  "4.3",  "4.4",  "4.5",  "4.6",  "4.7",  "4.8", "4.9",
-    "4.10", "4.11", "4.12", "4.13", "4.14", "4.15", "4.16", "4.17", "4.18", "4.19", "4.20"};
+inline constexpr std::array<std::string_view, 25> kXenVersions{
+    "3.3",  "3.4",  "4.0",  "4.1",  "4.2",  "4.3",  "4.4",  "4.5",  "4.6",  "4.7",  "4.8",  "4.9", "4.10",
+    "4.11", "4.12", "4.13", "4.14", "4.15", "4.16", "4.17", "4.18", "4.19", "4.20", "4.21", "4.22"};
 
 struct XenChanges {
     bool callback_copied = true;
@@ -40,6 +40,18 @@ struct XenChanges {
     bool run_from_range_start = true;
     bool deadline_in_time = true;
     bool kick_drain_target = true;
+    // Clients of the timers (XT 12).
+    bool bound_guest_period = true;
+    bool far_timeout_waits = true;
+    bool kill_eoi_timer_unlocked = true;
+    bool kill_outside_lock = true;
+    bool spare_due_timer = true;
+    bool stop_for_suspend = true;
+    bool return_timers = true;
+    bool lock_both_vcpus = true;
+    bool sample_under_lock = true;
+    bool dump_without_softirqs = true;
+    bool guard_slow_acks = true;
 };
 
 /// XT-F10: the change that XEN-28 mends.
@@ -236,6 +248,116 @@ inline constexpr std::array kXenChanges{
                              "docs/spec/known-bugs.md XEN-28; xen-timers.md 10.6",
                              "timers of a CPU that is parked stay on it"},
                             &XenChanges::drain_of_parked},
+    sim::Change<XenChanges>{{"XEN-16",
+                             "bound-guest-period",
+                             "xen clients",
+                             sim::ChangeKind::kFix,
+                             "4.3",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md XEN-16; xen-timers.md 12.3",
+                             "a guest's period that overflows keeps its CPU in the timer softirq for ever"},
+                            &XenChanges::bound_guest_period},
+    sim::Change<XenChanges>{{"XEN-17",
+                             "far-timeout-waits",
+                             "xen clients",
+                             sim::ChangeKind::kFix,
+                             "3.3",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md XEN-17; xen-timers.md 12.2",
+                             "a timeout in the far future fires at once"},
+                            &XenChanges::far_timeout_waits},
+    sim::Change<XenChanges>{{"XT-F6",
+                             "kill-eoi-timer-unlocked",
+                             "xen clients",
+                             sim::ChangeKind::kFix,
+                             "4.1",
+                             {},
+                             {},
+                             "docs/spec/xen-timers.md 12.1, 16",
+                             "unbinding an interrupt's last guest waits for a callback that waits for the descriptor"},
+                            &XenChanges::kill_eoi_timer_unlocked},
+    sim::Change<XenChanges>{{"XEN-41",
+                             "kill-outside-lock",
+                             "xen clients",
+                             sim::ChangeKind::kFix,
+                             "4.9",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md XEN-41; xen-timers.md 5.5",
+                             "a timer is killed with a lock held that its callback takes"},
+                            &XenChanges::kill_outside_lock},
+    sim::Change<XenChanges>{{"XEN-31",
+                             "spare-due-timer",
+                             "xen clients",
+                             sim::ChangeKind::kFix,
+                             "4.10",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md XEN-31; xen-timers.md 5.6",
+                             "a timer that wakes a CPU is stopped on the way out of idle and never runs"},
+                            &XenChanges::spare_due_timer},
+    sim::Change<XenChanges>{{"XEN-34",
+                             "stop-for-suspend",
+                             "xen clients",
+                             sim::ChangeKind::kFix,
+                             "4.22",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md XEN-34",
+                             "suspend kills the calibration timer, which never runs again"},
+                            &XenChanges::stop_for_suspend},
+    sim::Change<XenChanges>{{"XEN-35",
+                             "return-timers",
+                             "xen timers",
+                             sim::ChangeKind::kFix,
+                             "4.17",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md XEN-35",
+                             "after a resume the timers of all CPUs stay on CPU 0"},
+                            &XenChanges::return_timers},
+    sim::Change<XenChanges>{{"XEN-37",
+                             "lock-both-vcpus",
+                             "xen clients",
+                             sim::ChangeKind::kFix,
+                             "4.15",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md XEN-37",
+                             "the callback of an emulated timer that is moved unlocks a vCPU that it did not lock"},
+                            &XenChanges::lock_both_vcpus},
+    sim::Change<XenChanges>{{"XEN-38",
+                             "sample-under-lock",
+                             "xen clients",
+                             sim::ChangeKind::kFix,
+                             "4.7",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md XEN-38",
+                             "a decision is made with a time from before the wait for the lock"},
+                            &XenChanges::sample_under_lock},
+    sim::Change<XenChanges>{{"XEN-40",
+                             "dump-without-softirqs",
+                             "xen softirq",
+                             sim::ChangeKind::kFix,
+                             "4.8",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md XEN-40",
+                             "printing the timer queues runs softirqs with interrupts off"},
+                            &XenChanges::dump_without_softirqs},
+    sim::Change<XenChanges>{{"XT 12.1 (2010-08)",
+                             "guard-slow-acks",
+                             "xen clients",
+                             sim::ChangeKind::kFeature,
+                             "4.1",
+                             {},
+                             {},
+                             "docs/spec/xen-timers.md 12.1",
+                             "only edges that find all guests slow are guarded by the EOI timer"},
+                            &XenChanges::guard_slow_acks},
 };
 
 }  // namespace ticklab::xen

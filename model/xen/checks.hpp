@@ -16,8 +16,7 @@ inline constexpr CheckDecl kNotInitialised{"xen.timer.not_initialised", "A timer
 inline constexpr CheckDecl kKillFromCallback{"xen.timer.kill_from_callback",
                                              "A timer was killed from its own callback, which would wait for ever."};
 inline constexpr CheckDecl kKilledUsed{"xen.timer.killed_used", "A killed timer was killed again or migrated."};
-inline constexpr CheckDecl kNoBase{"xen.timer.no_base",
-                                   "A timer was given to a CPU that has no timer base."};
+inline constexpr CheckDecl kNoBase{"xen.timer.no_base", "A timer was given to a CPU that has no timer base."};
 inline constexpr CheckDecl kBadStatus{"xen.timer.bad_status",
                                       "A queue operation met a timer whose status does not allow it."};
 inline constexpr CheckDecl kAlignZero{"xen.timer.align_zero", "A first instant below 1 ns was aligned."};
@@ -48,10 +47,22 @@ inline constexpr CheckDecl kForeignDeadline{"xen.deadline.foreign",
                                             "A published deadline changed outside its CPU's timer softirq (XT-I10)."};
 inline constexpr CheckDecl kDrainLeft{"xen.drain.left", "A drained CPU still owns a timer (XT-I11)."};
 
-inline constexpr std::array kXenChecks{
-    kDoubleInit,      kInitRace,      kNotInitialised, kKillFromCallback, kKilledUsed,    kNoBase,       kBadStatus,
-    kAlignZero,       kNestedSoftirq, kSoftirqStorm,   kEndlessPass,      kWrongCallback, kForeignBase,  kDrainTarget,
-    kMembership,      kHeap,          kList,           kRunning,          kLostDeadline,  kConservation, kGroup,
-    kForeignDeadline, kDrainLeft};
+inline constexpr CheckDecl kSoftirqIrqsOff{"xen.softirq.irqs_off", "Softirqs were run with interrupts disabled."};
+inline constexpr CheckDecl kForeignSlice{"xen.sched.foreign_slice",
+                                         "A CPU's slice timer ran on another CPU, which it cannot preempt."};
+inline constexpr CheckDecl kTimeBackwards{"xen.sched.time_backwards",
+                                          "A scheduler's decision is older than what it decides about."};
+inline constexpr CheckDecl kIdleSwallowed{
+    "xen.idle.swallowed", "A timer that was due when its CPU woke up was stopped before its softirq ran."};
+inline constexpr CheckDecl kCalibrationLost{"xen.calibration.lost",
+                                            "The periodic calibration is not queued after the system was resumed."};
+
+inline constexpr std::array kXenChecks{kDoubleInit,    kInitRace,        kNotInitialised, kKillFromCallback,
+                                       kKilledUsed,    kNoBase,          kBadStatus,      kAlignZero,
+                                       kNestedSoftirq, kSoftirqStorm,    kEndlessPass,    kWrongCallback,
+                                       kForeignBase,   kDrainTarget,     kMembership,     kHeap,
+                                       kList,          kRunning,         kLostDeadline,   kConservation,
+                                       kGroup,         kForeignDeadline, kDrainLeft,      kSoftirqIrqsOff,
+                                       kForeignSlice,  kTimeBackwards,   kIdleSwallowed,  kCalibrationLost};
 
 }  // namespace ticklab::xen::checks

@@ -9,6 +9,9 @@
 #include <vector>
 
 #include "ticklab/model/xen/checks.hpp"
+#include "ticklab/model/xen/client_records.hpp"
+#include "ticklab/model/xen/client_sites.hpp"
+#include "ticklab/model/xen/client_verbs.hpp"
 #include "ticklab/model/xen/records.hpp"
 #include "ticklab/model/xen/sites.hpp"
 
@@ -83,6 +86,34 @@ constexpr std::array kOptions{
         [](const sim::Value& v, XenConfig& c) {
             c.timers.check_effort = static_cast<CheckEffort>(index_of(kCheckEfforts, v));
         }},
+    XenOption{{"guests", ValueType::kInteger, "guests, numbered from 0; 0 to 64", false, "0", 0, kMaxGuests},
+              [](const sim::Value& v, XenConfig& c) {
+                  c.clients.guests = static_cast<std::uint32_t>(std::get<std::int64_t>(v));
+              }},
+    XenOption{{"vcpus", ValueType::kInteger, "vCPUs of each guest; 1 to 64", false, "1", 1, kMaxVcpus},
+              [](const sim::Value& v, XenConfig& c) {
+                  c.clients.vcpus = static_cast<std::uint32_t>(std::get<std::int64_t>(v));
+              }},
+    XenOption{
+        {"guest_idle", ValueType::kWord, "what a vCPU does that has nothing to do", false, "block", 0, 0, kGuestIdles},
+        [](const sim::Value& v, XenConfig& c) {
+            c.clients.guest_idle = static_cast<GuestIdle>(index_of(kGuestIdles, v));
+        }},
+    XenOption{{"slice", ValueType::kDuration, "how long a vCPU runs before others have their turn; 0s for ever", false,
+               "30ms"},
+              [](const sim::Value& v, XenConfig& c) {
+                  c.clients.slice = std::chrono::floor<StimeSpan>(std::get<Duration>(v));
+              }},
+    XenOption{
+        {"calibration", ValueType::kDuration, "period of the calibration timer on CPU 0; 0s for none", false, "0s"},
+        [](const sim::Value& v, XenConfig& c) {
+            c.clients.calibration = std::chrono::floor<StimeSpan>(std::get<Duration>(v));
+        }},
+    XenOption{{"rcu_idle", ValueType::kDuration,
+               "how long an idle CPU leaves RCU callbacks waiting (rcu.call); 0s for no RCU idle timer", false, "0s"},
+              [](const sim::Value& v, XenConfig& c) {
+                  c.clients.rcu_idle = std::chrono::floor<StimeSpan>(std::get<Duration>(v));
+              }},
 };
 
 constexpr ParameterDecl kTimer{"timer", ValueType::kTimer, "name of the timer", true, {}};
@@ -137,12 +168,34 @@ struct StateDecls {
             add(std::string("cpu*.timers.") + std::string(s.name), s.help);
         add("cpu*.timers.groups.*", "deadline groups whose size has that many binary digits");
         add("cpu*.timers.lateness.*", "callbacks whose lateness in ns has that many binary digits");
+        for (const ClientState& state : client_states())
+            add(std::string(state.pattern), state.help);
     }
     void add(std::string pattern, std::string_view help) {
         patterns.push_back(std::move(pattern));
         decls.push_back({patterns.back(), help});
     }
 };
+
+/// The tables of the core and those of its clients, one behind the other.
+template <class Decl>
+std::vector<Decl> joined(std::span<const Decl> core, std::span<const Decl> clients) {
+    std::vector<Decl> all(core.begin(), core.end());
+    all.insert(all.end(), clients.begin(), clients.end());
+    return all;
+}
+
+std::vector<sim::VerbDecl> verb_decls() {
+    std::vector<sim::VerbDecl> all(kVerbDecls.begin(), kVerbDecls.end());
+    for (const ClientVerb& verb : client_verbs())
+        all.push_back(verb.decl);
+    return all;
+}
+
+std::optional<sim::CallRefusal> refuse(const sim::KernelDecl::Settings& settings, const sim::VerbCall& call,
+                                       std::string_view timer) {
+    return refuse_client_call(XenConfig::from(settings).clients, call, timer);
+}
 
 std::unique_ptr<sim::Kernel> make(const sim::KernelDecl::Settings& settings, sim::TimerClient& client) {
     return std::make_unique<XenKernel>(XenConfig::from(settings), client);
@@ -187,18 +240,17 @@ const XenVerb* find_verb(const sim::VerbCall& call) {
 
 const sim::KernelDecl& xen_kernel_decl() {
     static const StateDecls states;
-    static const sim::KernelDecl decl{"xen",
-                                      "per-CPU timers of a hypervisor: heap, overflow list, range deadlines, softirq",
-                                      kXenVersions,
-                                      kOptionDecls,
-                                      kVerbDecls,
-                                      states.decls,
-                                      kChangeDecls,
-                                      checks::kXenChecks,
-                                      kCostDecls,
-                                      kXenRecordKinds,
-                                      sites::kXenSites,
-                                      &make};
+    static const std::vector<sim::VerbDecl> verbs = verb_decls();
+    static const auto records = joined<sim::RecordKind>(kXenRecordKinds, kClientRecordKinds);
+    static const auto all_sites = joined<const sim::Site*>(sites::kXenSites, sites::kClientSites);
+    static const sim::KernelDecl decl{
+        "xen",        "per-CPU timers of a hypervisor: heap, overflow list, range deadlines, softirq",
+        kXenVersions, kOptionDecls,
+        verbs,        states.decls,
+        kChangeDecls, checks::kXenChecks,
+        kCostDecls,   records,
+        all_sites,    &make,
+        &refuse};
     return decl;
 }
 

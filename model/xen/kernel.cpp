@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ticklab/model/xen/checks.hpp"
+#include "ticklab/model/xen/client_verbs.hpp"
 #include "ticklab/model/xen/declarations.hpp"
 #include "ticklab/model/xen/vectors.hpp"
 
@@ -14,6 +15,13 @@ using sim::Cpu;
 using sim::CpuId;
 using sim::TimerIndex;
 using sim::VerbCall;
+
+namespace {
+
+/// Of a set without effect.
+constexpr sim::TimerPromise kNoPromise{sim::kNever, sim::kNever, false};
+
+}  // namespace
 
 XenKernel::Core::Core(sim::Machine& machine, const XenConfig& config)
     : time(machine.config().tsc_hz, machine.cpu_count()),
@@ -30,11 +38,25 @@ void XenKernel::boot(sim::Machine& machine) {
     for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
         core_->timers.prepare_base_at_boot(core_->timers.base(c));
     hotplug_states_ = make_hotplug_states(core_->timers, core_->reprogrammer, config_.hotplug);
+    clients_ = std::make_unique<Clients>(
+        machine, core_->timers, core_->softirqs, core_->time, core_->reprogrammer, client_,
+        [this](const Timer& t, Stime when, sim::Time now) {
+            return t.status == TimerStatus::kKilled ? kNoPromise : promise_at(when, now);
+        },
+        config_.clients);
+    clients_->guests.set_hypercall(
+        [this](Cpu& cpu, Vcpu& v, const VerbCall& call) { perform_hypercall(*clients_, cpu, v, call); });
+    clients_->add_hotplug_states(hotplug_states_);
 }
 
-void XenKernel::cpu_start(Cpu& cpu) { core_->reprogrammer.set_up(cpu); }
+void XenKernel::cpu_start(Cpu& cpu) {
+    core_->reprogrammer.set_up(cpu);
+    clients_->start(cpu);
+}
 
 void XenKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
+    if (GuestIrqs::is_guest_vector(vector))
+        return clients_->irqs.interrupt(cpu, vector);
     cpu.apic_eoi();
     // The event-check IPI has done its work by coming: softirqs are looked at on the way out.
     if (vector == kTimerVector)
@@ -43,7 +65,7 @@ void XenKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
 
 void XenKernel::nmi(Cpu&) {}
 
-void XenKernel::exit_to_user(Cpu& cpu) { core_->softirqs.run(cpu); }
+void XenKernel::exit_to_user(Cpu& cpu) { clients_->leave_hypervisor(cpu); }
 
 unsigned XenKernel::choose_c_state(Cpu& cpu) const {
     const auto& states = cpu.machine().config().c_states;
@@ -66,15 +88,19 @@ unsigned XenKernel::choose_c_state(Cpu& cpu) const {
 }
 
 void XenKernel::idle_pass(Cpu& cpu) {
-    core_->softirqs.run(cpu);
+    clients_->leave_hypervisor(cpu);
+    if (clients_->run_guest(cpu))
+        return;
+    if (clients_->rcu_idle.idle_enter(cpu))
+        core_->softirqs.run(cpu);
     const unsigned c_state = choose_c_state(cpu);
     cpu.irq_disable();
     // Interrupts were enabled while the state was chosen.
-    if (core_->softirqs.any_pending(cpu)) {
+    if (core_->softirqs.any_pending(cpu))
         cpu.irq_enable();
-        return;
-    }
-    cpu.halt(c_state);
+    else
+        cpu.halt(c_state);
+    clients_->rcu_idle.idle_exit(cpu);
 }
 
 void XenKernel::kick(Cpu& from, Cpu& target) { from.send_ipi(target.id(), kEventCheckVector); }
@@ -124,22 +150,25 @@ void XenKernel::verb_migrate(Cpu& cpu, const VerbCall& call) {
 void XenKernel::verb_kill(Cpu& cpu, const VerbCall& call) { core_->timers.kill(cpu, usable_timer(cpu, call)); }
 
 void XenKernel::perform(Cpu& cpu, const VerbCall& call) {
+    if (const ClientVerb* const verb = find_client_verb(call))
+        return verb->perform(*clients_, cpu, call);
     const XenVerb* const verb = find_verb(call);
     cpu.require(verb, "a verb was performed that this kernel does not declare");
     (this->*verb->perform)(cpu, call);
 }
 
-void XenKernel::perform_outside(const VerbCall&) {
-    throw std::logic_error("the hypervisor declares no verb that is performed on no CPU");
-}
+void XenKernel::perform_outside(const VerbCall& call) { xen::perform_outside(*clients_, call, client_); }
 
 sim::TimerPromise XenKernel::promise(const VerbCall& call, sim::Time now) const {
     // A set on a killed timer has no effect, which is no arming at all.
     const auto index = static_cast<std::size_t>(call.get<std::int64_t>(0));
     if (index < scenario_timers_.size() && scenario_timers_[index].status == TimerStatus::kKilled)
-        return {sim::kNever, sim::kNever, false};
+        return kNoPromise;
+    return promise_at(stime_not_before(call.get<sim::Time>(1)), now);
+}
+
+sim::TimerPromise XenKernel::promise_at(Stime when, sim::Time now) const {
     const TimerParameters& p = config_.timers;
-    const Stime when = stime_not_before(call.get<sim::Time>(1));
     const Stime latest = p.policy->latest(when, stime_not_before(now), p.slop);
     const sim::Time asked_for = core_->time.first_after(when);
     const sim::Time earliest = core_->time.first_after(p.policy->earliest(when, p.slop));
@@ -150,8 +179,7 @@ sim::TimerPromise XenKernel::promise(const VerbCall& call, sim::Time now) const 
 void XenKernel::visit(sim::StructureVisitor& visitor) const {
     const auto show = [&visitor](const TimerBase& base, const Timer& t, std::string_view where,
                                  std::uint64_t position) {
-        if (t.number != Timer::kNoNumber)
-            visitor.timer(base.cpu, t.number, where, position, ns(t.expires));
+        visitor.timer(base.cpu, t.number, where, position, ns(t.expires));
     };
     for (CpuId c = 0; c < core_->timers.cpu_count(); ++c) {
         const TimerBase& base = core_->timers.base(c);
@@ -171,6 +199,9 @@ void XenKernel::visit(sim::StructureVisitor& visitor) const {
     }
 }
 
-std::optional<std::int64_t> XenKernel::state(std::string_view path) const { return read_state(core_->timers, path); }
+std::optional<std::int64_t> XenKernel::state(std::string_view path) const {
+    const std::optional<std::int64_t> value = clients_->state(path);
+    return value ? value : read_state(core_->timers, path);
+}
 
 }  // namespace ticklab::xen

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "ticklab/model/xen/clients.hpp"
 #include "ticklab/model/xen/hotplug.hpp"
 #include "ticklab/model/xen/timers.hpp"
 #include "ticklab/sim/kernel.hpp"
@@ -17,6 +18,7 @@ struct XenConfig {
     TimerParameters timers;
     HotplugParameters hotplug;
     TickSource tick_source = TickSource::kOneShot;
+    ClientParameters clients;
 
     /// Throws std::invalid_argument with a message that names the option.
     static XenConfig from(const sim::KernelDecl::Settings& settings);
@@ -44,6 +46,7 @@ public:
     Timers& timers() { return core_->timers; }
     const Timers& timers() const { return core_->timers; }
     Softirqs& softirqs() { return core_->softirqs; }
+    Clients& clients() { return *clients_; }
     const SystemTime& time() const { return core_->time; }
     const Reprogrammer& reprogrammer() const { return core_->reprogrammer; }
     /// The scenario's timer of that number; not initialised before its first use.
@@ -72,6 +75,7 @@ private:
 
     Timer& usable_timer(sim::Cpu& cpu, const sim::VerbCall& call);
     void init_timer(sim::Cpu& cpu, sim::TimerIndex index, sim::CpuId owner);
+    sim::TimerPromise promise_at(Stime when, sim::Time now) const;
     unsigned choose_c_state(sim::Cpu& cpu) const;
     static void scenario_timer_fired(sim::Cpu& cpu, void* argument);
 
@@ -81,6 +85,7 @@ private:
     // Declared before the bases whose lists link them: these go last.
     std::deque<Timer> scenario_timers_;
     std::deque<TimerLife> lives_;
+    std::unique_ptr<Clients> clients_;
     std::unique_ptr<Core> core_;
     std::vector<sim::HotplugState> hotplug_states_;
 };

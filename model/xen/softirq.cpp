@@ -44,6 +44,8 @@ void Softirqs::run(sim::Cpu& cpu) {
             return;
         const auto number = static_cast<std::uint32_t>(std::countr_zero(pending));
         cpu.require(!cpu.in_irq(), "softirqs run in an interrupt");
+        if (!cpu.irqs_enabled())
+            cpu.fail(checks::kSoftirqIrqsOff, fmt::format("softirq {} on CPU {}", number, cpu.id()));
         if (runs == run_budget_)
             cpu.fail(checks::kSoftirqStorm, fmt::format("{} handlers in a row on CPU {}", runs, cpu.id()));
         const sim::Frame frame(cpu, "softirq");

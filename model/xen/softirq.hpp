@@ -17,8 +17,8 @@
 namespace ticklab::xen {
 
 /// The numbers are priorities.
-enum class SoftirqNumber : std::uint8_t { kTimer = 0 };
-inline constexpr std::size_t kSoftirqCount = 1;
+enum class SoftirqNumber : std::uint8_t { kTimer = 0, kSchedule = 1 };
+inline constexpr std::size_t kSoftirqCount = 2;
 
 /// What a softirq does. `object` is what was given with it.
 struct SoftirqHandler {

@@ -254,6 +254,16 @@ bool Timers::expires_before(Cpu& cpu, Timer& t, Stime x) {
     return result;
 }
 
+std::uint64_t Timers::count_queued(Cpu& cpu, CpuId owner) {
+    const sim::IrqGuard irqs_off(cpu);
+    TimerBase& base = bases_[owner];
+    lock(cpu, base);
+    const std::uint64_t count = base.heap.size() + base.list.size();
+    spend_times(cpu, prices_.list_scan_step, count);
+    unlock(cpu, base);
+    return count;
+}
+
 Stime Timers::align_checked(Cpu& cpu, Stime first, StimeSpan period) {
     if (first < stime_at(1))
         cpu.fail(checks::kAlignZero, std::to_string(ns(first)) + " ns");

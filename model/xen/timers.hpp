@@ -74,6 +74,8 @@ public:
     bool expires_before(sim::Cpu& cpu, Timer& t, Stime x);
     /// Whether `t` is queued and due. For code that runs before the softirqs at wake-up.
     bool is_expired(sim::Cpu& cpu, Timer& t) { return expires_before(cpu, t, time_.now(cpu)); }
+    /// Timers that are queued on a CPU.
+    std::uint64_t count_queued(sim::Cpu& cpu, sim::CpuId owner);
     /// align() of stime.hpp, its precondition checked (XT-D4).
     Stime align_checked(sim::Cpu& cpu, Stime first, StimeSpan period);
 

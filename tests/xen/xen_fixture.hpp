@@ -57,7 +57,7 @@ inline XenConfig c2010() {
 
 /// One run. Set `config` and `xen` first; the machine is built at the first use of it. What runs on a CPU may CHECK and
 /// must not REQUIRE: nothing may throw through a fiber.
-class Bench final : private sim::TimerClient, private sim::ActivityHandler, private sim::SiteWatcher {
+class Bench : private sim::TimerClient, private sim::ActivityHandler, private sim::SiteWatcher {
 public:
     explicit Bench(CpuId cpu_count = 2) : config(round_config(cpu_count)), xen(c2010()) {
         xen.timers.check_effort = CheckEffort::kAlways;
