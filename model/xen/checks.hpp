@@ -16,8 +16,7 @@ inline constexpr CheckDecl kNotInitialised{"xen.timer.not_initialised", "A timer
 inline constexpr CheckDecl kKillFromCallback{"xen.timer.kill_from_callback",
                                              "A timer was killed from its own callback, which would wait for ever."};
 inline constexpr CheckDecl kKilledUsed{"xen.timer.killed_used", "A killed timer was killed again or migrated."};
-inline constexpr CheckDecl kNoBase{"xen.timer.no_base",
-                                   "A timer was given to a CPU that has no timer base."};
+inline constexpr CheckDecl kNoBase{"xen.timer.no_base", "A timer was given to a CPU that has no timer base."};
 inline constexpr CheckDecl kBadStatus{"xen.timer.bad_status",
                                       "A queue operation met a timer whose status does not allow it."};
 inline constexpr CheckDecl kAlignZero{"xen.timer.align_zero", "A first instant below 1 ns was aligned."};
@@ -48,10 +47,35 @@ inline constexpr CheckDecl kForeignDeadline{"xen.deadline.foreign",
                                             "A published deadline changed outside its CPU's timer softirq (XT-I10)."};
 inline constexpr CheckDecl kDrainLeft{"xen.drain.left", "A drained CPU still owns a timer (XT-I11)."};
 
-inline constexpr std::array kXenChecks{
-    kDoubleInit,      kInitRace,      kNotInitialised, kKillFromCallback, kKilledUsed,    kNoBase,       kBadStatus,
-    kAlignZero,       kNestedSoftirq, kSoftirqStorm,   kEndlessPass,      kWrongCallback, kForeignBase,  kDrainTarget,
-    kMembership,      kHeap,          kList,           kRunning,          kLostDeadline,  kConservation, kGroup,
-    kForeignDeadline, kDrainLeft};
+inline constexpr CheckDecl kBroadcastNested{"xen.broadcast.nested",
+                                            "A channel's interrupt was taken inside its own handler."};
+inline constexpr CheckDecl kBroadcastUncovered{
+    "xen.broadcast.uncovered", "A CPU sleeps in a channel's set, and the channel will not wake it in time (HP-P4)."};
+
+inline constexpr std::array kXenChecks{kDoubleInit,
+                                       kInitRace,
+                                       kNotInitialised,
+                                       kKillFromCallback,
+                                       kKilledUsed,
+                                       kNoBase,
+                                       kBadStatus,
+                                       kAlignZero,
+                                       kNestedSoftirq,
+                                       kSoftirqStorm,
+                                       kEndlessPass,
+                                       kWrongCallback,
+                                       kForeignBase,
+                                       kDrainTarget,
+                                       kMembership,
+                                       kHeap,
+                                       kList,
+                                       kRunning,
+                                       kLostDeadline,
+                                       kConservation,
+                                       kGroup,
+                                       kForeignDeadline,
+                                       kDrainLeft,
+                                       kBroadcastNested,
+                                       kBroadcastUncovered};
 
 }  // namespace ticklab::xen::checks

@@ -18,8 +18,10 @@ using sim::VerbCall;
 XenKernel::Core::Core(sim::Machine& machine, const XenConfig& config)
     : time(machine.config().tsc_hz, machine.cpu_count()),
       softirqs(machine, config.timers.pass_budget),
-      reprogrammer(time, config.tick_source, machine.config().apic_bus_hz),
-      timers(machine, config.timers, time, softirqs, reprogrammer) {}
+      reprogrammer(time, config.tick_source, machine.config().apic_bus_hz, config.timers.changes),
+      timers(machine, config.timers, time, softirqs, reprogrammer),
+      broadcast(timers, softirqs, reprogrammer, config.timers.changes),
+      idle(timers, softirqs, broadcast, config.idle, config.timers.changes) {}
 
 void XenKernel::boot(sim::Machine& machine) {
     if (config_.tick_source == TickSource::kTscDeadline && !machine.config().tsc_deadline_timer)
@@ -32,9 +34,17 @@ void XenKernel::boot(sim::Machine& machine) {
     hotplug_states_ = make_hotplug_states(core_->timers, core_->reprogrammer, config_.hotplug);
 }
 
-void XenKernel::cpu_start(Cpu& cpu) { core_->reprogrammer.set_up(cpu); }
+void XenKernel::cpu_start(Cpu& cpu) {
+    core_->reprogrammer.set_up(cpu);
+    if (cpu.id() == kBootCpu)
+        core_->broadcast.set_up(cpu);
+}
 
 void XenKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
+    if (core_->broadcast.owns(vector)) {
+        core_->broadcast.interrupt(cpu, vector);
+        return;
+    }
     cpu.apic_eoi();
     // The event-check IPI has done its work by coming: softirqs are looked at on the way out.
     if (vector == kTimerVector)
@@ -45,37 +55,7 @@ void XenKernel::nmi(Cpu&) {}
 
 void XenKernel::exit_to_user(Cpu& cpu) { core_->softirqs.run(cpu); }
 
-unsigned XenKernel::choose_c_state(Cpu& cpu) const {
-    const auto& states = cpu.machine().config().c_states;
-    if (states.size() == 1)
-        return 0;
-    TimerBase& base = core_->timers.base(cpu.id());
-    const Stime start = base.deadline_start.read_once(cpu);
-    sim::Duration sleep = sim::Duration::max();
-    if (start != kNoDeadline) {
-        const Stime now = core_->time.now(cpu);
-        sleep = start > now ? sim::Duration{to_virtual(start) - to_virtual(now)} : sim::Duration::zero();
-    }
-    const sim::MachineConfig& config = cpu.machine().config();
-    const bool deep_allowed = config.arat && config.tsc_class == sim::TscClass::kInvariant;
-    unsigned chosen = 0;
-    for (unsigned i = 1; i < states.size(); ++i)
-        if (states[i].target_residency <= sleep && (deep_allowed || !states[i].deep))
-            chosen = i;
-    return chosen;
-}
-
-void XenKernel::idle_pass(Cpu& cpu) {
-    core_->softirqs.run(cpu);
-    const unsigned c_state = choose_c_state(cpu);
-    cpu.irq_disable();
-    // Interrupts were enabled while the state was chosen.
-    if (core_->softirqs.any_pending(cpu)) {
-        cpu.irq_enable();
-        return;
-    }
-    cpu.halt(c_state);
-}
+void XenKernel::idle_pass(Cpu& cpu) { core_->idle.pass(cpu); }
 
 void XenKernel::kick(Cpu& from, Cpu& target) { from.send_ipi(target.id(), kEventCheckVector); }
 
@@ -143,8 +123,10 @@ sim::TimerPromise XenKernel::promise(const VerbCall& call, sim::Time now) const 
     const Stime latest = p.policy->latest(when, stime_not_before(now), p.slop);
     const sim::Time asked_for = core_->time.first_after(when);
     const sim::Time earliest = core_->time.first_after(p.policy->earliest(when, p.slop));
-    return {earliest, sim::saturating_add(core_->time.first_after(latest), core_->reprogrammer.quantum()), false,
-            asked_for - earliest};
+    return {
+        earliest,
+        sim::saturating_add(core_->time.first_after(latest), core_->reprogrammer.quantum() + core_->broadcast.bound()),
+        false, asked_for - earliest};
 }
 
 void XenKernel::visit(sim::StructureVisitor& visitor) const {
@@ -171,6 +153,10 @@ void XenKernel::visit(sim::StructureVisitor& visitor) const {
     }
 }
 
-std::optional<std::int64_t> XenKernel::state(std::string_view path) const { return read_state(core_->timers, path); }
+std::optional<std::int64_t> XenKernel::state(std::string_view path) const {
+    if (const std::optional<std::int64_t> value = core_->broadcast.state(path))
+        return value;
+    return read_state(core_->timers, path);
+}
 
 }  // namespace ticklab::xen

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ticklab/model/xen/hotplug.hpp"
+#include "ticklab/model/xen/idle.hpp"
 #include "ticklab/model/xen/timers.hpp"
 #include "ticklab/sim/kernel.hpp"
 
@@ -17,6 +18,7 @@ struct XenConfig {
     TimerParameters timers;
     HotplugParameters hotplug;
     TickSource tick_source = TickSource::kOneShot;
+    IdleKind idle = IdleKind::kHalt;
 
     /// Throws std::invalid_argument with a message that names the option.
     static XenConfig from(const sim::KernelDecl::Settings& settings);
@@ -46,6 +48,7 @@ public:
     Softirqs& softirqs() { return core_->softirqs; }
     const SystemTime& time() const { return core_->time; }
     const Reprogrammer& reprogrammer() const { return core_->reprogrammer; }
+    HpetBroadcast& broadcast() { return core_->broadcast; }
     /// The scenario's timer of that number; not initialised before its first use.
     Timer& scenario_timer(sim::TimerIndex index);
 
@@ -63,6 +66,8 @@ private:
         Softirqs softirqs;
         Reprogrammer reprogrammer;
         Timers timers;
+        HpetBroadcast broadcast;
+        Idle idle;
     };
     /// From an init of a scenario's timer to the next: the argument of its callback.
     struct TimerLife {
@@ -72,7 +77,6 @@ private:
 
     Timer& usable_timer(sim::Cpu& cpu, const sim::VerbCall& call);
     void init_timer(sim::Cpu& cpu, sim::TimerIndex index, sim::CpuId owner);
-    unsigned choose_c_state(sim::Cpu& cpu) const;
     static void scenario_timer_fired(sim::Cpu& cpu, void* argument);
 
     XenConfig config_;
