@@ -52,6 +52,15 @@ struct XenChanges {
     bool sample_under_lock = true;
     bool dump_without_softirqs = true;
     bool guard_slow_acks = true;
+    // Timer hardware and idle (XT 8, 9; HP 9).
+    bool recheck_before_sleep = true;
+    bool elapsed_test = true;
+    bool deadline_then_mask = true;
+    bool exit_with_irqs_off = true;
+    bool eoi_after_handler = true;
+    bool own_channel_config = true;
+    bool raise_after_late_exit = true;
+    bool wide_count_product = true;
 };
 
 /// XT-F10: the change that XEN-28 mends.
@@ -358,6 +367,90 @@ inline constexpr std::array kXenChanges{
                              "docs/spec/xen-timers.md 12.1",
                              "only edges that find all guests slow are guarded by the EOI timer"},
                             &XenChanges::guard_slow_acks},
+    sim::Change<XenChanges>{
+        {"XEN-32",
+         "recheck-before-sleep",
+         "xen idle",
+         sim::ChangeKind::kFix,
+         "3.3",
+         {},
+         {},
+         "docs/spec/known-bugs.md XEN-32; xen-timers.md 9",
+         "a CPU goes to sleep although an interrupt has left it a timer softirq: its timers are late by the sleep"},
+        &XenChanges::recheck_before_sleep},
+    sim::Change<XenChanges>{{"HPET-11",
+                             "elapsed-test",
+                             "xen hpet",
+                             sim::ChangeKind::kFix,
+                             "3.3",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md HPET-11; hpet.md 8.3",
+                             "a comparator that the counter has passed counts as armed: sleeping CPUs miss their "
+                             "wake-up until the counter wraps"},
+                            &XenChanges::elapsed_test},
+    sim::Change<XenChanges>{{"HPET-14",
+                             "deadline-then-mask",
+                             "xen hpet",
+                             sim::ChangeKind::kFix,
+                             "4.2",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md HPET-14; hpet.md 9.6",
+                             "the broadcast handler acts on the new deadline of a CPU that has woken meanwhile"},
+                            &XenChanges::deadline_then_mask},
+    sim::Change<XenChanges>{
+        {"HPET-16",
+         "exit-with-irqs-off",
+         "xen hpet",
+         sim::ChangeKind::kFix,
+         "3.3",
+         {},
+         {},
+         "docs/spec/known-bugs.md HPET-16; hpet.md 9.4",
+         "the channel lock is taken with interrupts enabled and in the channel's interrupt: deadlock"},
+        &XenChanges::exit_with_irqs_off},
+    sim::Change<XenChanges>{{"HPET-17",
+                             "eoi-after-handler",
+                             "xen hpet",
+                             sim::ChangeKind::kFix,
+                             "4.20",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md HPET-17; hpet.md 9.6; local-apic.md 4.4",
+                             "the broadcast interrupt is taken again inside its own handler"},
+                            &XenChanges::eoi_after_handler},
+    sim::Change<XenChanges>{{"HPET-20",
+                             "own-channel-config",
+                             "xen hpet",
+                             sim::ChangeKind::kFix,
+                             "3.3",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md HPET-20; hpet.md 9.1",
+                             "every channel but the first stays silent"},
+                            &XenChanges::own_channel_config},
+    sim::Change<XenChanges>{{"LAPIC-01",
+                             "raise-after-late-exit",
+                             "xen lapic",
+                             sim::ChangeKind::kFix,
+                             "3.3",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md LAPIC-01; hpet.md 9.4 step 2",
+                             "a deadline that passed while the CPU came out of a deep C-state is forgotten"},
+                            &XenChanges::raise_after_late_exit},
+    sim::Change<XenChanges>{
+        {"LAPIC-03",
+         "wide-count-product",
+         "xen lapic",
+         sim::ChangeKind::kFix,
+         "4.20",
+         {},
+         {},
+         "docs/spec/known-bugs.md LAPIC-03; xen-timers.md 8.1",
+         "the count for a far deadline overflows and counts as passed: the softirq repeats without end"},
+        &XenChanges::wide_count_product},
 };
 
 }  // namespace ticklab::xen

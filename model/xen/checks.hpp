@@ -56,13 +56,40 @@ inline constexpr CheckDecl kIdleSwallowed{
     "xen.idle.swallowed", "A timer that was due when its CPU woke up was stopped before its softirq ran."};
 inline constexpr CheckDecl kCalibrationLost{"xen.calibration.lost",
                                             "The periodic calibration is not queued after the system was resumed."};
+inline constexpr CheckDecl kBroadcastNested{"xen.broadcast.nested",
+                                            "A channel's interrupt was taken inside its own handler."};
+inline constexpr CheckDecl kBroadcastUncovered{
+    "xen.broadcast.uncovered", "A CPU sleeps in a channel's set, and the channel will not wake it in time (HP-P4)."};
 
-inline constexpr std::array kXenChecks{kDoubleInit,    kInitRace,        kNotInitialised, kKillFromCallback,
-                                       kKilledUsed,    kNoBase,          kBadStatus,      kAlignZero,
-                                       kNestedSoftirq, kSoftirqStorm,    kEndlessPass,    kWrongCallback,
-                                       kForeignBase,   kDrainTarget,     kMembership,     kHeap,
-                                       kList,          kRunning,         kLostDeadline,   kConservation,
-                                       kGroup,         kForeignDeadline, kDrainLeft,      kSoftirqIrqsOff,
-                                       kForeignSlice,  kTimeBackwards,   kIdleSwallowed,  kCalibrationLost};
+inline constexpr std::array kXenChecks{kDoubleInit,
+                                       kInitRace,
+                                       kNotInitialised,
+                                       kKillFromCallback,
+                                       kKilledUsed,
+                                       kNoBase,
+                                       kBadStatus,
+                                       kAlignZero,
+                                       kNestedSoftirq,
+                                       kSoftirqStorm,
+                                       kEndlessPass,
+                                       kWrongCallback,
+                                       kForeignBase,
+                                       kDrainTarget,
+                                       kMembership,
+                                       kHeap,
+                                       kList,
+                                       kRunning,
+                                       kLostDeadline,
+                                       kConservation,
+                                       kGroup,
+                                       kForeignDeadline,
+                                       kDrainLeft,
+                                       kSoftirqIrqsOff,
+                                       kForeignSlice,
+                                       kTimeBackwards,
+                                       kIdleSwallowed,
+                                       kCalibrationLost,
+                                       kBroadcastNested,
+                                       kBroadcastUncovered};
 
 }  // namespace ticklab::xen::checks

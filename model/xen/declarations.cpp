@@ -25,6 +25,7 @@ using sim::ValueType;
 using sim::VerbContext;
 
 constexpr std::array<std::string_view, 2> kTickSources{"one-shot", "tsc-deadline"};
+constexpr std::array<std::string_view, 2> kIdleKinds{"halt", "mwait"};
 constexpr std::array<std::string_view, 3> kCheckEfforts{"never", "amortised", "always"};
 
 /// An option with its place in the configuration.
@@ -54,6 +55,9 @@ constexpr std::array kOptions{
         {"tick_source", ValueType::kWord, "what interrupts a CPU at its deadline", false, "one-shot", 0, 0,
          kTickSources},
         [](const sim::Value& v, XenConfig& c) { c.tick_source = static_cast<TickSource>(index_of(kTickSources, v)); }},
+    XenOption{{"idle", ValueType::kWord, "how a CPU sleeps: halt, or mwait on a flag that others write", false, "halt",
+               0, 0, kIdleKinds},
+              [](const sim::Value& v, XenConfig& c) { c.idle = static_cast<IdleKind>(index_of(kIdleKinds, v)); }},
     XenOption{{"heap_growth_factor", ValueType::kInteger,
                "a heap grows from limit n to (n + 1) times this, less 1; 2 to 16", false, "16", 2, 16},
               [](const sim::Value& v, XenConfig& c) {
@@ -166,6 +170,9 @@ struct StateDecls {
     StateDecls() {
         for (const XenState& s : xen_states())
             add(std::string("cpu*.timers.") + std::string(s.name), s.help);
+        for (const BroadcastState& s : broadcast_states())
+            add(std::string("cpu*.broadcast.") + std::string(s.name), s.help);
+        add("hpet.channels", "broadcast channels in use by the kernel");
         add("cpu*.timers.groups.*", "deadline groups whose size has that many binary digits");
         add("cpu*.timers.lateness.*", "callbacks whose lateness in ns has that many binary digits");
         for (const ClientState& state : client_states())

@@ -18,9 +18,6 @@ using sim::CpuId;
 
 namespace {
 
-/// Drain target of C2010; it never goes off-line.
-constexpr CpuId kBootCpu = 0;
-
 void require_drained(Cpu& cpu, const TimerBase& base) {
     if (std::optional<Broken> broken = check_drained(base))
         cpu.fail(*broken->check, std::move(broken->message));

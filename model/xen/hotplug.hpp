@@ -15,6 +15,9 @@
 
 namespace ticklab::xen {
 
+/// The boot CPU, which is the drain target of C2010.
+inline constexpr sim::CpuId kBootCpu = 0;
+
 struct HotplugParameters {
     /// CPUs that go off-line are parked: their memory is kept (XT 10.6).
     bool park = false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ticklab/model/xen/broadcast_channel.hpp"
 #include "ticklab/model/xen/checks.hpp"
 #include "ticklab/model/xen/timers.hpp"
 
@@ -96,7 +97,7 @@ std::optional<Broken> check_deadline(const Timers& timers, const TimerBase& base
             &checks::kForeignDeadline,
             fmt::format("CPU {}: published {} .. {} ns, found {} .. {} ns", base.cpu, ns(base.published_start),
                         ns(base.published_end), ns(base.deadline_start.peek()), ns(base.deadline_end.peek()))};
-    if (!timers.machine().cpu(base.cpu).online() || base.in_pass || base.raise_owed ||
+    if (!timers.machine().cpu(base.cpu).online() || base.in_pass || base.raise_owed || base.handing_over ||
         timers.softirqs().will_run(base.cpu, SoftirqNumber::kTimer))
         return std::nullopt;
     if (base.heap.empty() && base.list.empty() && base.ready.empty())
@@ -104,6 +105,9 @@ std::optional<Broken> check_deadline(const Timers& timers, const TimerBase& base
     const TimerParameters& p = timers.parameters();
     const Stime wanted_by = std::max(p.policy->wanted_by(base, p.slop), stime_at(1));
     if (base.armed_for != kNoDeadline && base.armed_for <= wanted_by)
+        return std::nullopt;
+    // Or the CPU is asleep, and a broadcast channel will wake it (HP 9).
+    if (base.broadcast && (base.broadcast->handlers != 0 || base.broadcast->armed_for <= wanted_by))
         return std::nullopt;
     return Broken{
         &checks::kLostDeadline,

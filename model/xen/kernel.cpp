@@ -26,8 +26,10 @@ constexpr sim::TimerPromise kNoPromise{sim::kNever, sim::kNever, false};
 XenKernel::Core::Core(sim::Machine& machine, const XenConfig& config)
     : time(machine.config().tsc_hz, machine.cpu_count()),
       softirqs(machine, config.timers.pass_budget),
-      reprogrammer(time, config.tick_source, machine.config().apic_bus_hz),
-      timers(machine, config.timers, time, softirqs, reprogrammer) {}
+      reprogrammer(time, config.tick_source, machine.config().apic_bus_hz, config.timers.changes),
+      timers(machine, config.timers, time, softirqs, reprogrammer),
+      broadcast(timers, softirqs, reprogrammer, config.timers.changes),
+      idle(timers, softirqs, broadcast, config.idle, config.timers.changes) {}
 
 void XenKernel::boot(sim::Machine& machine) {
     if (config_.tick_source == TickSource::kTscDeadline && !machine.config().tsc_deadline_timer)
@@ -51,12 +53,16 @@ void XenKernel::boot(sim::Machine& machine) {
 
 void XenKernel::cpu_start(Cpu& cpu) {
     core_->reprogrammer.set_up(cpu);
+    if (cpu.id() == kBootCpu)
+        core_->broadcast.set_up(cpu);
     clients_->start(cpu);
 }
 
 void XenKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
     if (GuestIrqs::is_guest_vector(vector))
         return clients_->irqs.interrupt(cpu, vector);
+    if (core_->broadcast.owns(vector))
+        return core_->broadcast.interrupt(cpu, vector);
     cpu.apic_eoi();
     // The event-check IPI has done its work by coming: softirqs are looked at on the way out.
     if (vector == kTimerVector)
@@ -67,39 +73,13 @@ void XenKernel::nmi(Cpu&) {}
 
 void XenKernel::exit_to_user(Cpu& cpu) { clients_->leave_hypervisor(cpu); }
 
-unsigned XenKernel::choose_c_state(Cpu& cpu) const {
-    const auto& states = cpu.machine().config().c_states;
-    if (states.size() == 1)
-        return 0;
-    TimerBase& base = core_->timers.base(cpu.id());
-    const Stime start = base.deadline_start.read_once(cpu);
-    sim::Duration sleep = sim::Duration::max();
-    if (start != kNoDeadline) {
-        const Stime now = core_->time.now(cpu);
-        sleep = start > now ? sim::Duration{to_virtual(start) - to_virtual(now)} : sim::Duration::zero();
-    }
-    const sim::MachineConfig& config = cpu.machine().config();
-    const bool deep_allowed = config.arat && config.tsc_class == sim::TscClass::kInvariant;
-    unsigned chosen = 0;
-    for (unsigned i = 1; i < states.size(); ++i)
-        if (states[i].target_residency <= sleep && (deep_allowed || !states[i].deep))
-            chosen = i;
-    return chosen;
-}
-
 void XenKernel::idle_pass(Cpu& cpu) {
     clients_->leave_hypervisor(cpu);
     if (clients_->run_guest(cpu))
         return;
     if (clients_->rcu_idle.idle_enter(cpu))
         core_->softirqs.run(cpu);
-    const unsigned c_state = choose_c_state(cpu);
-    cpu.irq_disable();
-    // Interrupts were enabled while the state was chosen.
-    if (core_->softirqs.any_pending(cpu))
-        cpu.irq_enable();
-    else
-        cpu.halt(c_state);
+    core_->idle.pass(cpu);
     clients_->rcu_idle.idle_exit(cpu);
 }
 
@@ -172,8 +152,10 @@ sim::TimerPromise XenKernel::promise_at(Stime when, sim::Time now) const {
     const Stime latest = p.policy->latest(when, stime_not_before(now), p.slop);
     const sim::Time asked_for = core_->time.first_after(when);
     const sim::Time earliest = core_->time.first_after(p.policy->earliest(when, p.slop));
-    return {earliest, sim::saturating_add(core_->time.first_after(latest), core_->reprogrammer.quantum()), false,
-            asked_for - earliest};
+    return {
+        earliest,
+        sim::saturating_add(core_->time.first_after(latest), core_->reprogrammer.quantum() + core_->broadcast.bound()),
+        false, asked_for - earliest};
 }
 
 void XenKernel::visit(sim::StructureVisitor& visitor) const {
@@ -200,8 +182,11 @@ void XenKernel::visit(sim::StructureVisitor& visitor) const {
 }
 
 std::optional<std::int64_t> XenKernel::state(std::string_view path) const {
-    const std::optional<std::int64_t> value = clients_->state(path);
-    return value ? value : read_state(core_->timers, path);
+    if (const std::optional<std::int64_t> value = clients_->state(path))
+        return value;
+    if (const std::optional<std::int64_t> value = core_->broadcast.state(path))
+        return value;
+    return read_state(core_->timers, path);
 }
 
 }  // namespace ticklab::xen

@@ -8,6 +8,7 @@
 
 #include "ticklab/model/xen/clients.hpp"
 #include "ticklab/model/xen/hotplug.hpp"
+#include "ticklab/model/xen/idle.hpp"
 #include "ticklab/model/xen/timers.hpp"
 #include "ticklab/sim/kernel.hpp"
 
@@ -19,6 +20,7 @@ struct XenConfig {
     HotplugParameters hotplug;
     TickSource tick_source = TickSource::kOneShot;
     ClientParameters clients;
+    IdleKind idle = IdleKind::kHalt;
 
     /// Throws std::invalid_argument with a message that names the option.
     static XenConfig from(const sim::KernelDecl::Settings& settings);
@@ -49,6 +51,7 @@ public:
     Clients& clients() { return *clients_; }
     const SystemTime& time() const { return core_->time; }
     const Reprogrammer& reprogrammer() const { return core_->reprogrammer; }
+    HpetBroadcast& broadcast() { return core_->broadcast; }
     /// The scenario's timer of that number; not initialised before its first use.
     Timer& scenario_timer(sim::TimerIndex index);
 
@@ -66,6 +69,8 @@ private:
         Softirqs softirqs;
         Reprogrammer reprogrammer;
         Timers timers;
+        HpetBroadcast broadcast;
+        Idle idle;
     };
     /// From an init of a scenario's timer to the next: the argument of its callback.
     struct TimerLife {
@@ -76,7 +81,6 @@ private:
     Timer& usable_timer(sim::Cpu& cpu, const sim::VerbCall& call);
     void init_timer(sim::Cpu& cpu, sim::TimerIndex index, sim::CpuId owner);
     sim::TimerPromise promise_at(Stime when, sim::Time now) const;
-    unsigned choose_c_state(sim::Cpu& cpu) const;
     static void scenario_timer_fired(sim::Cpu& cpu, void* argument);
 
     XenConfig config_;

@@ -1,4 +1,4 @@
-// Records of the hypervisor's timer core, ids 256 to 287.
+// Records of the hypervisor's timer core, ids 256 to 287, and of its broadcast, from 300.
 //
 // The chains that `why` walks: timer_set -> deadline -> the interrupt it programs -> softirq_raise -> softirq_entry;
 // and timer_set -> timer_expire_entry, with the callback before it in waited_on. A deadline comes from the set of the
@@ -248,6 +248,53 @@ inline constexpr RecordKind kHeapLimitRecord{279,
                                              "a heap stays as large as it is: the next limit would not fit its field",
                                              {{"limit", OperandType::kUnsigned}}};
 
+inline constexpr RecordKind kBroadcastEnterRecord{
+    300,
+    "xen",
+    "broadcast_enter",
+    "timer",
+    TimelineShape::kInstant,
+    {},
+    "a CPU goes to sleep in the set of a broadcast channel",
+    {{"channel", OperandType::kUnsigned}, {"deadline", OperandType::kSigned}}};
+inline constexpr RecordKind kBroadcastExitRecord{301,
+                                                 "xen",
+                                                 "broadcast_exit",
+                                                 "timer",
+                                                 TimelineShape::kInstant,
+                                                 {},
+                                                 "a CPU has left the set of a broadcast channel",
+                                                 {{"channel", OperandType::kUnsigned}}};
+inline constexpr RecordKind kBroadcastProgramRecord{
+    302,
+    "xen",
+    "broadcast_program",
+    "timer",
+    TimelineShape::kInstant,
+    {},
+    "the comparator of a broadcast channel was written, in time or not; 0 ticks stop it",
+    {{"channel", OperandType::kUnsigned},
+     {"expires", OperandType::kSigned},
+     {"ticks", OperandType::kUnsigned},
+     {"ok", OperandType::kBool}}};
+inline constexpr RecordKind kBroadcastWakeRecord{303,
+                                                 "xen",
+                                                 "broadcast_wake",
+                                                 "timer",
+                                                 TimelineShape::kInstant,
+                                                 {},
+                                                 "a broadcast channel wakes a CPU, by a write to its flag or not",
+                                                 {{"target", OperandType::kCpu}, {"by_flag", OperandType::kBool}}};
+inline constexpr RecordKind kBroadcastOwnerRecord{
+    304,
+    "xen",
+    "broadcast_owner",
+    "timer",
+    TimelineShape::kInstant,
+    {},
+    "the interrupt of a broadcast channel goes to another CPU, or to none",
+    {{"channel", OperandType::kUnsigned}, {"owner", OperandType::kCpu}}};
+
 /// Copies, for the registry: kinds are told apart by id.
 inline constexpr std::array kXenRecordKinds{kTimerInitRecord,       kTimerSetRecord,      kTimerStopRecord,
                                             kTimerMigrateRecord,    kTimerKillRecord,     kTimerExpireEntryRecord,
@@ -256,6 +303,8 @@ inline constexpr std::array kXenRecordKinds{kTimerInitRecord,       kTimerSetRec
                                             kHeapInsertRecord,      kHeapRemoveRecord,    kOverflowRecord,
                                             kListRemoveRecord,      kHeapGrowthRecord,    kHeapGrowthFailedRecord,
                                             kGroupMemberRecord,     kDeadlineRecord,      kReprogramRecord,
-                                            kDrainRecord,           kBaseInitRecord,      kHeapLimitRecord};
+                                            kDrainRecord,           kBaseInitRecord,      kHeapLimitRecord,
+                                            kBroadcastEnterRecord,  kBroadcastExitRecord, kBroadcastProgramRecord,
+                                            kBroadcastWakeRecord,   kBroadcastOwnerRecord};
 
 }  // namespace ticklab::xen

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "ticklab/model/xen/changes.hpp"
 #include "ticklab/model/xen/stime.hpp"
 #include "ticklab/model/xen/system_time.hpp"
 #include "ticklab/sim/cpu.hpp"
@@ -25,13 +26,22 @@ struct Reprogrammed {
 
 class Reprogrammer {
 public:
-    Reprogrammer(const SystemTime& time, TickSource source, std::uint64_t bus_hz)
-        : time_(time), source_(source), scale_(sim::BusScale::of_frequency(bus_hz)), bus_hz_(bus_hz) {}
+    Reprogrammer(const SystemTime& time, TickSource source, std::uint64_t bus_hz, const XenChanges& changes)
+        : time_(time),
+          source_(source),
+          scale_(sim::BusScale::of_frequency(bus_hz)),
+          bus_hz_(bus_hz),
+          changes_(changes) {}
 
     /// First set-up of this CPU's local APIC, or after it came back: interrupts off. The timer stays stopped. [point]
     void set_up(sim::Cpu& cpu) const;
     /// Masks the timer of a CPU that is going off-line. [point]
     void mask(sim::Cpu& cpu) const;
+    /// Stops and masks the timer of a CPU that goes to sleep where it would stop by itself: what is left of its count
+    /// would interrupt later (XT-F11). [point]
+    void park(sim::Cpu& cpu) const;
+    /// Takes the mask away. The timer stays stopped. [point]
+    void unpark(sim::Cpu& cpu) const;
     /// Programs this CPU's hardware; `cpu.cause()` becomes the cause of the interrupt. [point]
     Reprogrammed reprogram(sim::Cpu& cpu, Stime deadline) const;
     /// Bus ticks for `remaining` nanoseconds, at most 2^32 - 1: rounded down twice, so the interrupt may come early
@@ -45,6 +55,7 @@ private:
     TickSource source_;
     sim::BusScale scale_;
     std::uint64_t bus_hz_;
+    const XenChanges& changes_;
 };
 
 }  // namespace ticklab::xen

@@ -37,10 +37,40 @@ inline constexpr Site kDrainBeforeLock{"xen.drain.before_lock", "the drain of a 
 inline constexpr Site kDrainAfterUnlock{"xen.drain.after_unlock",
                                         "the timers have moved, the target's softirq is not raised yet"};
 
-inline constexpr std::array kXenSites{
-    &kLockPairBetween,       &kMoveAfterStop,        &kBaseAllocate,    &kBasePrepared,      &kStackAllocate,
-    &kLockTimerAfterRead,    &kSetBeforeLock,        &kStopBeforeLock,  &kMigrateBeforeLock, &kMigrateAfterLock,
-    &kKillBeforeLock,        &kKillBeforeWait,       &kSoftirqEntry,    &kHeapGrow,          &kHeapGrowBeforeLock,
-    &kExecuteBeforeCallback, &kExecuteAfterCallback, &kDrainBeforeLock, &kDrainAfterUnlock};
+inline constexpr Site kIdleBeforeIrqsOff{"xen.idle.before_irqs_off",
+                                         "the state to sleep in is chosen, interrupts are still enabled"};
+inline constexpr Site kBroadcastEnter{"xen.broadcast.enter",
+                                      "a CPU has left its local timer and is not in a channel's set yet"};
+inline constexpr Site kBroadcastExit{"xen.broadcast.exit",
+                                     "a woken CPU has its local timer again and is still in the channel's set"};
+inline constexpr Site kBroadcastBeforeComparator{"xen.broadcast.before_comparator",
+                                                 "the counter was read, the comparator is not written yet"};
+inline constexpr Site kBroadcastScan{"xen.broadcast.scan",
+                                     "the channel's handler has dropped the lock and looks at the sleeping CPUs"};
+
+inline constexpr std::array kXenSites{&kLockPairBetween,
+                                      &kMoveAfterStop,
+                                      &kBaseAllocate,
+                                      &kBasePrepared,
+                                      &kStackAllocate,
+                                      &kLockTimerAfterRead,
+                                      &kSetBeforeLock,
+                                      &kStopBeforeLock,
+                                      &kMigrateBeforeLock,
+                                      &kMigrateAfterLock,
+                                      &kKillBeforeLock,
+                                      &kKillBeforeWait,
+                                      &kSoftirqEntry,
+                                      &kHeapGrow,
+                                      &kHeapGrowBeforeLock,
+                                      &kExecuteBeforeCallback,
+                                      &kExecuteAfterCallback,
+                                      &kDrainBeforeLock,
+                                      &kDrainAfterUnlock,
+                                      &kIdleBeforeIrqsOff,
+                                      &kBroadcastEnter,
+                                      &kBroadcastExit,
+                                      &kBroadcastBeforeComparator,
+                                      &kBroadcastScan};
 
 }  // namespace ticklab::xen::sites

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "ticklab/model/xen/declarations.hpp"
+#include "ticklab/model/xen/hpet_broadcast.hpp"
 
 namespace ticklab::xen {
 namespace {
@@ -60,7 +61,22 @@ constexpr std::array kStates{
              [](const TimerBase& b) { return static_cast<std::int64_t>(b.lock.counters().contended); }},
 };
 
+constexpr std::array kBroadcastStates{
+    BroadcastState{"enters", "sleeps in a channel's set", &BroadcastCounters::enters},
+    BroadcastState{"interrupts", "channel interrupts that the CPU took", &BroadcastCounters::interrupts},
+    BroadcastState{"woken_by_ipi", "times that a channel woke the CPU by IPI", &BroadcastCounters::woken_by_ipi},
+    BroadcastState{"woken_by_flag", "times that a channel woke the CPU by a write to its flag",
+                   &BroadcastCounters::woken_by_flag},
+    BroadcastState{"woken_as_owner", "times that the CPU's own channel interrupt was for itself",
+                   &BroadcastCounters::woken_as_owner},
+    BroadcastState{"doublings", "spans that the CPU doubled as the comparator came too late",
+                   &BroadcastCounters::doublings},
+    BroadcastState{"late_exits", "sleeps whose deadline had passed when the local timer was programmed again",
+                   &BroadcastCounters::late_exits},
+};
+
 constexpr std::string_view kCpu = "cpu";
+constexpr std::string_view kBroadcast = ".broadcast.";
 constexpr std::string_view kTimers = ".timers.";
 
 // "prefix7" -> 7.
@@ -82,6 +98,23 @@ std::optional<std::int64_t> bucket(const PowerHistogram& h, std::optional<std::s
 }  // namespace
 
 std::span<const XenState> xen_states() { return kStates; }
+
+std::span<const BroadcastState> broadcast_states() { return kBroadcastStates; }
+
+std::optional<std::int64_t> HpetBroadcast::state(std::string_view path) const {
+    if (path == "hpet.channels")
+        return static_cast<std::int64_t>(channels_.size());
+    const std::size_t dot = path.find(kBroadcast);
+    if (dot == std::string_view::npos)
+        return std::nullopt;
+    const std::optional<std::size_t> cpu = number_after(path.substr(0, dot), kCpu);
+    if (!cpu || *cpu >= cpus_.size())
+        return std::nullopt;
+    for (const BroadcastState& s : kBroadcastStates)
+        if (s.name == path.substr(dot + kBroadcast.size()))
+            return static_cast<std::int64_t>(cpus_[*cpu].counters.*s.counter);
+    return std::nullopt;
+}
 
 std::optional<std::int64_t> read_state(const Timers& timers, std::string_view path) {
     const std::size_t dot = path.find(kTimers);

@@ -27,6 +27,8 @@ struct TimerArea {
     sim::LiveMark live;
 };
 
+class BroadcastChannel;
+
 struct TimerBase {
     TimerBase(sim::Machine& machine, sim::LockClass& lock_class, sim::CpuId owner)
         : cpu(owner), lock(machine, lock_class, "timer base " + std::to_string(owner)) {}
@@ -56,6 +58,12 @@ struct TimerBase {
     Stime armed_for = kNoDeadline;
     /// A drain to this CPU has released the lock and is about to raise the softirq (XT 10.3 step 5). For XT-I7.
     bool raise_owed = false;
+    /// The CPU sleeps in this channel's set, its local timer stopped. For XT-I7.
+    const BroadcastChannel* broadcast = nullptr;
+    /// The owner is handing its deadline from its local timer to a channel or back, interrupts off. For XT-I7.
+    bool handing_over = false;
+    /// Who asked for the published deadline.
+    sim::Cause deadline_cause;
     /// What the owner published last. For XT-I10.
     Stime published_start = kNoDeadline;
     Stime published_end = kStimeMax;

@@ -80,6 +80,7 @@ void Timers::program(Pass& pass, const Deadline& deadline) {
     const sim::RecordId by = deadline.cause.record ? deadline.cause.record : outer.record;
     const std::uint64_t root = sim::mix(deadline.cause.record ? deadline.cause.root : outer.root, 2);
     Cause cause{cpu.record_caused(by, kDeadlineRecord, deadline.size, ns(deadline.start), ns(deadline.end)), root};
+    pass.base.deadline_cause = cause;
     const CauseScope scope(cpu, cause);
     const Reprogrammed done = reprogrammer_.reprogram(cpu, deadline.hardware);
     cpu.record(kReprogramRecord, ns(deadline.hardware), done.value, done.ok);

@@ -200,6 +200,9 @@ TEST_CASE("idle goes as deep as the sleep is long, and not where the local APIC 
     for (const bool arat : {true, false}) {
         Bench b;
         b.config.arat = arat;
+        // Nothing would wake the CPU in the timer's stead.
+        b.config.hpet_fsb_timers = 0;
+        b.config.hpet_legacy = false;
         b.config.c_states.push_back({"C6", 1us, 20us, 100us, 50, true});
         b.on(1, kBoot + 10us, [&](Cpu& cpu) {
             b.set(cpu, 0, 80'000);

@@ -235,7 +235,8 @@ TEST_CASE("bus ticks are rounded down twice and capped (XT 8.1, TC 4.5)") {
     };
     const SystemTime time(1'000'000'000, 1);
     for (const Vector& v : {Vector{100'000'000, 99'998}, Vector{133'333'333, 133'331}, Vector{200'000'000, 199'996}}) {
-        const Reprogrammer r(time, TickSource::kOneShot, v.bus_hz);
+        const XenChanges changes;
+        const Reprogrammer r(time, TickSource::kOneShot, v.bus_hz, changes);
         CHECK(r.ticks_for(1ms) == v.ticks_for_1ms);
         CHECK(r.ticks_for(StimeSpan{0}) == 0);
         CHECK(r.ticks_for(StimeSpan{-1}) == 0);
