@@ -57,8 +57,8 @@ public:
     /// PREPARE of `target`, on an awake control CPU or, for the boot CPU, on itself: false if memory is short.
     /// (TMM 13.1)
     virtual bool prepare(sim::Cpu& cpu, sim::CpuId target) = 0;
-    /// The CPU takes part from here on: on itself, in a thread that may sleep. (TMM 12.1)
-    virtual void set_available(sim::Cpu& cpu) = 0;
+    /// The CPU takes part from here on: on itself, in a thread that may sleep. False if it was not prepared. (TMM 12.1)
+    virtual bool set_available(sim::Cpu& cpu) = 0;
     /// The CPU takes part no longer: on itself, in a thread that may sleep. (TMM 12.2)
     virtual void clear_available(sim::Cpu& cpu) = 0;
 };
