@@ -52,7 +52,7 @@ inline TmigrChanges changes_without(std::vector<std::string> without, std::strin
 }
 
 /// Set `config` and `parameters` first; the machine is built at the first use of it.
-class Bench final : public RemoteBases, public TimerView, private sim::SiteWatcher, private sim::ActivityHandler {
+class Bench : public RemoteBases, public TimerView, private sim::SiteWatcher, private sim::ActivityHandler {
 public:
     explicit Bench(CpuId cpu_count, std::uint32_t nodes = 1) : config(tmigr_config(cpu_count, nodes)) {}
 
@@ -73,6 +73,9 @@ public:
     TmigrParameters parameters;
     std::int64_t jiffies_now = 0;
     std::vector<Expiry> expiries;
+    /// An idle CPU leaves idle when a thread becomes runnable on it, as the idle loop does. Off, it stays idle to the
+    /// hierarchy whatever runs on it.
+    bool idle_loop_leaves = false;
     /// Within the run of a target's timers, before they are run.
     std::function<void(Cpu&, CpuId)> on_run;
 
@@ -118,10 +121,10 @@ public:
         machine().set_site_watcher(this);
         watcher_ = std::move(watcher);
     }
-    /// Holds `cpu` for `length` when it next reaches `site`.
-    void hold(const sim::Site& site, CpuId cpu, sim::Duration length) {
+    /// Holds `cpu` for `length` when it reaches `site` for the nth time from now.
+    void hold(const sim::Site& site, CpuId cpu, sim::Duration length, int nth = 1) {
         machine().set_site_watcher(this);
-        holds_.push_back({&site, cpu, length});
+        holds_.push_back({&site, cpu, length, nth});
     }
 
     // What wheel and tick do on a CPU.
@@ -252,11 +255,18 @@ private:
         const sim::Site* site;
         CpuId cpu;
         sim::Duration length;
+        int nth;
     };
 
     void build() {
         if (machine_)
             return;
+        kernel_.on_idle = [this](Cpu& cpu) {
+            cpu.irq_disable();
+            cpu.halt(0);
+            if (idle_loop_leaves && timers_[cpu.id()].idle && cpu.has_runnable())
+                leave_idle(cpu);
+        };
         machine_ = std::make_unique<sim::Machine>(config, kernel_);
         machine_->records().add_consumer(log_);
         source_ = machine_->engine().add(sim::ActivityClass::kScript, *this);
@@ -292,7 +302,7 @@ private:
         if (watcher_)
             watcher_(cpu, site);
         for (std::size_t i = 0; i < holds_.size(); ++i) {
-            if (holds_[i].site->name() != site.name() || holds_[i].cpu != cpu.id())
+            if (holds_[i].site->name() != site.name() || holds_[i].cpu != cpu.id() || --holds_[i].nth != 0)
                 continue;
             const Time until = cpu.local_time() + holds_[i].length;
             holds_.erase(holds_.begin() + static_cast<std::ptrdiff_t>(i));

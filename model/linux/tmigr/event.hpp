@@ -16,8 +16,11 @@
 
 namespace ticklab::linux_::tmigr {
 
+/// Events and queues go in any order at the end of a run: who goes first unlinks.
+using EventHook = boost::intrusive::set_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
 struct Event {
-    boost::intrusive::set_member_hook<> hook;
+    EventHook hook;
     sim::Plain<Ktime> expires{kKtimeMax};
     /// The CPU whose timers are first.
     sim::Plain<sim::CpuId> cpu{0};
@@ -31,7 +34,6 @@ struct Event {
 class EventQueue {
 public:
     EventQueue() = default;
-    /// A run may end with events queued, and what they link may be gone then.
     ~EventQueue() { events_.clear(); }
     EventQueue(EventQueue&&) = default;
     EventQueue(const EventQueue&) = delete;
@@ -50,9 +52,8 @@ private:
     struct Earlier {
         bool operator()(const Event& a, const Event& b) const { return a.expires.peek() < b.expires.peek(); }
     };
-    boost::intrusive::multiset<Event,
-                               boost::intrusive::member_hook<Event, boost::intrusive::set_member_hook<>, &Event::hook>,
-                               boost::intrusive::compare<Earlier>>
+    boost::intrusive::multiset<Event, boost::intrusive::member_hook<Event, EventHook, &Event::hook>,
+                               boost::intrusive::compare<Earlier>, boost::intrusive::constant_time_size<false>>
         events_;
 };
 

@@ -12,9 +12,10 @@ namespace {
 
 using sim::CpuId;
 
+/// The first that asks for something: one for kKtimeMax stands for nothing (TMM 8.9).
 const Event* first_event(const Group& g) {
     for (const Event& e : g.events.peek())
-        if (!e.ignore.peek())
+        if (!e.ignore.peek() && e.expires.peek() != kKtimeMax)
             return &e;
     return nullptr;
 }

@@ -15,6 +15,8 @@ inline constexpr Site kActiveAfterCas{"tmigr.active.after_cas",
                                       "activation has changed the group's state, its event is not ignored yet"};
 inline constexpr Site kDeactivateBeforeLock{"tmigr.deactivate.before_lock",
                                             "a CPU goes idle, its record is not locked"};
+inline constexpr Site kInactiveBeforeRead{"tmigr.inactive.before_read",
+                                          "deactivation enters a group, whose state is not read yet"};
 inline constexpr Site kInactiveBeforeCas{"tmigr.inactive.before_cas",
                                          "deactivation has read the states of group and child"};
 inline constexpr Site kInactiveAfterCas{"tmigr.inactive.after_cas",
@@ -51,10 +53,10 @@ inline constexpr Site kUnavailableAfterWalk{"tmigr.unavailable.after_walk",
                                             "a CPU has left the hierarchy, its successor is not awake yet"};
 
 inline constexpr std::array kTmigrSites{
-    &kActivateBeforeLock,   &kActiveBeforeCas,      &kActiveAfterCas,      &kDeactivateBeforeLock, &kInactiveBeforeCas,
-    &kInactiveAfterCas,     &kWalkBeforeParent,     &kWalkBetweenReads,    &kEventsBeforeLock,     &kEventsSampled,
-    &kNewTimerBeforeLock,   &kRemoteBeforeSnapshot, &kRemoteBeforePop,     &kRemoteAfterPop,       &kRemoteExpire,
-    &kRemoteBeforeBases,    &kRemoteBeforeWakeup,   &kSetupAllocate,       &kSetupLinked,          &kSetupPublished,
-    &kSetupBeforePropagate, &kSetupSampled,         &kUnavailableAfterWalk};
+    &kActivateBeforeLock, &kActiveBeforeCas,      &kActiveAfterCas,       &kDeactivateBeforeLock, &kInactiveBeforeRead,
+    &kInactiveBeforeCas,  &kInactiveAfterCas,     &kWalkBeforeParent,     &kWalkBetweenReads,     &kEventsBeforeLock,
+    &kEventsSampled,      &kNewTimerBeforeLock,   &kRemoteBeforeSnapshot, &kRemoteBeforePop,      &kRemoteAfterPop,
+    &kRemoteExpire,       &kRemoteBeforeBases,    &kRemoteBeforeWakeup,   &kSetupAllocate,        &kSetupLinked,
+    &kSetupPublished,     &kSetupBeforePropagate, &kSetupSampled,         &kUnavailableAfterWalk};
 
 }  // namespace ticklab::linux_::tmigr::sites

@@ -145,6 +145,7 @@ Ktime TmigrPlacement::start_deactivation(Cpu& cpu, TmigrCpu& tmc, Ktime next) {
 bool TmigrPlacement::inactive_step(Cpu& cpu, Group& group, Group* child, Walk& w) {
     // Play 1: with neither acquire nor barrier the view of the child may be older than that of the group.
     const bool ordered = changes_.ordered_deactivation;
+    cpu.at(sites::kInactiveBeforeRead);
     GroupState old = load_state(cpu, group, ordered ? Order::kAcquire : Order::kRelaxed);
     GroupState next;
     bool last;
