@@ -1,7 +1,4 @@
 // TMM 4 and 13: the shape of the hierarchy and how it grows.
-#include <fstream>
-#include <sstream>
-
 #include "linux/tmigr_fixture.hpp"
 
 using namespace ticklab;
@@ -175,32 +172,4 @@ TEST_CASE("a machine of one CPU has no hierarchy, and its CPU serves itself (TMM
     });
     b.run();
     CHECK(b.timers(0).armed == edge(5));
-}
-
-TEST_CASE("each change has one place of use in the hierarchy's code (DESIGN 3)") {
-    std::string code;
-    for (const char* name : {"walk", "events", "remote", "idle", "availability", "setup", "link"}) {
-        std::ifstream file(std::string(TICKLAB_SOURCE_DIR "/model/linux/tmigr/") + name + ".cpp");
-        REQUIRE(file);
-        std::stringstream text;
-        text << file.rdbuf();
-        code += text.str();
-    }
-    std::ifstream header(TICKLAB_SOURCE_DIR "/model/linux/tmigr/changes.hpp");
-    std::size_t flags = 0;
-    for (std::string line; std::getline(header, line);) {
-        if (!line.starts_with("    bool "))
-            continue;
-        const std::string flag = "changes_." + line.substr(9, line.find(' ', 9) - 9);
-        CAPTURE(flag);
-        std::size_t uses = 0;
-        for (std::size_t at = code.find(flag); at != std::string::npos; at = code.find(flag, at + 1))
-            uses += !std::isalnum(static_cast<unsigned char>(code[at + flag.size()])) && code[at + flag.size()] != '_';
-        if (flag == "changes_.available_names")
-            CHECK(uses == 2);  // a name each for two events
-        else
-            CHECK(uses == 1);
-        ++flags;
-    }
-    CHECK(flags == kTmigrChanges.size());
 }

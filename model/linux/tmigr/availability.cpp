@@ -10,7 +10,7 @@ using sim::Cpu;
 using sim::CpuId;
 
 bool TmigrPlacement::excluded(CpuId cpu) const {
-    return changes_.exclude_isolated ? exclude_isolated_ && isolated_only(cpu) : never_excluded();
+    return parameters_.changes.exclude_isolated ? exclude_isolated_ && isolated_only(cpu) : never_excluded();
 }
 
 bool TmigrPlacement::never_excluded() { return false; }
@@ -30,6 +30,13 @@ bool TmigrPlacement::set_available(Cpu& cpu) {
     return true;
 }
 
+void TmigrPlacement::record_availability(Cpu& cpu, const TmigrCpu& tmc, bool available) {
+    const bool later_name = parameters_.changes.available_names;
+    const sim::RecordKind& joined = later_name ? kCpuAvailableRecord : kCpuOnlineRecord;
+    const sim::RecordKind& left = later_name ? kCpuUnavailableRecord : kCpuOfflineRecord;
+    cpu.record(available ? joined : left, tmc.id, tmc.group.peek()->object, ns(tmc.wakeup.peek()));
+}
+
 void TmigrPlacement::become_available(Cpu& cpu) {
     TmigrCpu& tmc = cpus_[cpu.id()];
     const Operation operation(*this);
@@ -38,8 +45,7 @@ void TmigrPlacement::become_available(Cpu& cpu) {
     {
         const sim::SpinLockIrqGuard guard(cpu, tmc.lock);
         if (!tmc.available.read_once(cpu)) {
-            cpu.record(changes_.available_names ? kCpuAvailableRecord : kCpuOnlineRecord, tmc.id,
-                       tmc.group.peek()->object, ns(tmc.wakeup.peek()));
+            record_availability(cpu, tmc, true);
             const bool idle = bases_.local_base_idle(cpu);
             tmc.idle.write_once(cpu, idle);
             if (!idle)
@@ -64,8 +70,7 @@ void TmigrPlacement::clear_available(Cpu& cpu) {
             tmc.available.write_once(cpu, false);
             tmc.wakeup.write_once(cpu, kKtimeMax);
             first = start_deactivation(cpu, tmc, kKtimeMax);
-            cpu.record(changes_.available_names ? kCpuUnavailableRecord : kCpuOfflineRecord, tmc.id,
-                       tmc.group.peek()->object, ns(tmc.wakeup.peek()));
+            record_availability(cpu, tmc, false);
         }
     }
     cpu.at(sites::kUnavailableAfterWalk);
@@ -75,7 +80,8 @@ void TmigrPlacement::clear_available(Cpu& cpu) {
 }
 
 void TmigrPlacement::hand_over(Cpu& cpu) {
-    const CpuId next = changes_.successor_of_own_hierarchy ? successor(cpu.id()) : successor_of_any_hierarchy(cpu.id());
+    const CpuId next =
+        parameters_.changes.successor_of_own_hierarchy ? successor(cpu.id()) : successor_of_any_hierarchy(cpu.id());
     if (next == sim::kNoCpu)
         cpu.fail(checks::kNoSuccessor, "CPU " + std::to_string(cpu.id()));
     // It leaves idle for this, and so becomes a migrator, or arms for the first event when it goes idle again.

@@ -83,7 +83,7 @@ TmigrPlacement::States TmigrPlacement::sample_and_lock(Cpu& cpu, Group& group, G
 }
 
 bool TmigrPlacement::leave_to_parent(Cpu& cpu, Group& group) const {
-    return changes_.root_handles_ignored_event ? group.parent.load(cpu) != nullptr : leave_always();
+    return parameters_.changes.root_handles_ignored_event ? group.parent.load(cpu) != nullptr : leave_always();
 }
 
 // Even where nobody is above who would look at the queue.
@@ -103,7 +103,7 @@ bool TmigrPlacement::update_events(Cpu& cpu, Group& group, Group* child, Walk& w
     }
     cpu.at(sites::kEventsBeforeLock);
     const States s =
-        changes_.sample_under_lock ? lock_and_sample(cpu, group, child) : sample_and_lock(cpu, group, child);
+        parameters_.changes.sample_under_lock ? lock_and_sample(cpu, group, child) : sample_and_lock(cpu, group, child);
     Event* first = w.evt;
     Event* evt = w.evt;
     Ktime nextexp = w.nextexp;
@@ -125,7 +125,7 @@ bool TmigrPlacement::update_events(Cpu& cpu, Group& group, Group* child, Walk& w
     if (evt->queued()) {
         settled = !ignore && evt->expires.read(cpu) == nextexp;
         if (settled) {
-            if (changes_.event_names_first_cpu)
+            if (parameters_.changes.event_names_first_cpu)
                 keep_first_cpu(cpu, *evt, first_cpu);
             else
                 keep_old_cpu(cpu, *evt, first_cpu);

@@ -48,7 +48,7 @@ Ktime TmigrPlacement::quick_check(Cpu& cpu, Ktime next) {
         cpu.fail(checks::kIdleForecast, "CPU " + std::to_string(cpu.id()));
     if (!responsible(cpu, *leaf_of(cpu, tmc), tmc.groupmask.read_once(cpu)))
         return kKtimeMax;
-    return changes_.accumulate_forecast ? forecast(cpu, tmc, next) : forecast_from_root(cpu, tmc, next);
+    return parameters_.changes.accumulate_forecast ? forecast(cpu, tmc, next) : forecast_from_root(cpu, tmc, next);
 }
 
 Ktime TmigrPlacement::forecast(Cpu& cpu, TmigrCpu& tmc, Ktime next) {

@@ -10,7 +10,7 @@ using sim::Cpu;
 using sim::CpuId;
 using sim::Order;
 
-bool TmigrPlacement::root_has_mask() const { return changes_.mask_before_link; }
+bool TmigrPlacement::root_has_mask() const { return parameters_.changes.mask_before_link; }
 
 void TmigrPlacement::prepare_new_root(Cpu& cpu, const Hierarchy& h, Group& root, bool has_old_root) {
     if (!root_has_mask() || root.parent.load(cpu) || &root == h.root || root.num_children != 0)
@@ -60,7 +60,7 @@ void TmigrPlacement::link_then_mask(Cpu& cpu, Group& child, Group& parent, unsig
 }
 
 void TmigrPlacement::publish(Cpu& cpu, Group& child, Group& parent) {
-    if (changes_.publish_parent)
+    if (parameters_.changes.publish_parent)
         child.parent.store(cpu, &parent, Order::kRelease);
     else
         publish_unordered(cpu, child, parent);

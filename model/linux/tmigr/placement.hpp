@@ -212,6 +212,7 @@ private:
     static bool never_excluded();
     bool isolated_only(sim::CpuId cpu) const;
     void become_available(sim::Cpu& cpu);
+    void record_availability(sim::Cpu& cpu, const TmigrCpu& tmc, bool available);
     void hand_over(sim::Cpu& cpu);
     sim::CpuId successor(sim::CpuId leaver) const;
     sim::CpuId successor_of_any_hierarchy(sim::CpuId leaver) const;
@@ -262,7 +263,6 @@ private:
 
     sim::Machine& machine_;
     const TmigrParameters parameters_;
-    const TmigrChanges& changes_;
     RemoteBases& bases_;
     const Geometry geometry_;
     TmigrPrices prices_;

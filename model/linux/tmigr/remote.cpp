@@ -31,7 +31,8 @@ bool TmigrPlacement::has_expired(Cpu& cpu, TmigrCpu& tmc, Ktime now) {
 }
 
 bool TmigrPlacement::no_duty(Cpu& cpu, TmigrCpu& tmc) const {
-    return changes_.rewrite_finite_wakeup ? tmc.wakeup.read_once(cpu) == kKtimeMax : no_duty_if_not_migrator();
+    return parameters_.changes.rewrite_finite_wakeup ? tmc.wakeup.read_once(cpu) == kKtimeMax
+                                                     : no_duty_if_not_migrator();
 }
 
 // Whatever it still intends to wake for (play 8).
@@ -89,13 +90,13 @@ void TmigrPlacement::handle_cpu(Cpu& cpu, sim::CpuId target, const JiffiesPair& 
         tmc.lock.release_restore(cpu, irqs);
         return;
     }
+    cpu.record(kHandleRemoteCpuRecord, target, tmc.group.peek()->object, ns(tmc.wakeup.peek()));
     tmc.remote = true;
     tmc.wakeup.write_once(cpu, kKtimeMax);
-    cpu.record(kHandleRemoteCpuRecord, target, tmc.group.peek()->object, ns(kKtimeMax));
     tmc.lock.release_restore(cpu, irqs);
 
     cpu.at(sites::kRemoteExpire);
-    if (changes_.expire_self)
+    if (parameters_.changes.expire_self)
         expire(cpu, target);
     else
         expire_others_only(cpu, target);
@@ -110,7 +111,7 @@ void TmigrPlacement::handle_cpu(Cpu& cpu, sim::CpuId target, const JiffiesPair& 
         global = bases_.next_events(cpu, target, now).global;
     bases_.unlock_bases(cpu, target);
     if (still_idle) {
-        if (changes_.walk_after_expiry)
+        if (parameters_.changes.walk_after_expiry)
             show_next(cpu, tmc, now, global);
         else
             show_next_if_any(cpu, tmc, now, global);

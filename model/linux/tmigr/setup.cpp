@@ -26,7 +26,6 @@ TmigrPlacement::TmigrPlacement(sim::Machine& machine, const TmigrParameters& par
           p.capacities.resize(machine.cpu_count(), kCommonCapacity);
           return p;
       }()),
-      changes_(parameters_.changes),
       bases_(bases),
       geometry_(Geometry::of(machine.cpu_count(), machine.config().node_count, parameters.children)),
       prices_(machine),
@@ -42,11 +41,11 @@ TmigrPlacement::TmigrPlacement(sim::Machine& machine, const TmigrParameters& par
 }
 
 bool TmigrPlacement::attaches_in(Phase phase) const {
-    return phase == (changes_.attach_in_prepare ? Phase::kPrepare : Phase::kOnline);
+    return phase == (parameters_.changes.attach_in_prepare ? Phase::kPrepare : Phase::kOnline);
 }
 
 std::uint32_t TmigrPlacement::capacity_of(CpuId cpu) const {
-    return changes_.capacity_hierarchies ? capacity_of_cpu(cpu) : kCommonCapacity;
+    return parameters_.changes.capacity_hierarchies ? capacity_of_cpu(cpu) : kCommonCapacity;
 }
 
 std::uint32_t TmigrPlacement::capacity_of_cpu(CpuId cpu) const {
@@ -55,7 +54,8 @@ std::uint32_t TmigrPlacement::capacity_of_cpu(CpuId cpu) const {
 
 bool TmigrPlacement::one_capacity_for_all() const {
     const auto& tickless = parameters_.nohz_full;
-    return changes_.one_hierarchy_for_nohz_full && std::find(tickless.begin(), tickless.end(), true) != tickless.end();
+    return parameters_.changes.one_hierarchy_for_nohz_full &&
+           std::find(tickless.begin(), tickless.end(), true) != tickless.end();
 }
 
 Hierarchy& TmigrPlacement::hierarchy_of(CpuId cpu) {
@@ -75,7 +75,8 @@ bool TmigrPlacement::attach(Cpu& cpu, CpuId target) {
     setup_mutex_.lock(cpu);
     cpus_[target].cpuevt.cpu.write(cpu) = target;
     Hierarchy& h = hierarchy_of(target);
-    const bool done = changes_.balanced_nodes ? attach_balanced(cpu, h, target) : attach_unbalanced(cpu, h, target);
+    const bool done =
+        parameters_.changes.balanced_nodes ? attach_balanced(cpu, h, target) : attach_unbalanced(cpu, h, target);
     h.cpus[target] = h.cpus[target] || cpus_[target].group.peek();
     setup_mutex_.unlock(cpu);
     return done && cpus_[target].groupmask.peek() != 0;
@@ -143,7 +144,7 @@ bool TmigrPlacement::climb(Cpu& cpu, Hierarchy& h, std::uint32_t node, Group* st
     for (unsigned level = start ? start->place.read(cpu).level + 1 : 0; level < geometry_.levels(); ++level) {
         const Link link = get_group(cpu, h, node, level, start != nullptr);
         if (!link.group) {
-            if (changes_.setup_error_bounds)
+            if (parameters_.changes.setup_error_bounds)
                 free_created(cpu, h, links);
             else
                 free_from_below_zero(cpu, h, links);
@@ -213,14 +214,14 @@ bool TmigrPlacement::attach_unbalanced(Cpu& cpu, Hierarchy& h, CpuId target) {
 unsigned TmigrPlacement::children_of_new_root() const {
     if (!root_has_mask())
         return 1;
-    return changes_.link_old_root ? 2 : children_of_new_root_off_by_one();
+    return parameters_.changes.link_old_root ? 2 : children_of_new_root_off_by_one();
 }
 
 unsigned TmigrPlacement::children_of_new_root_off_by_one() { return 1; }
 
 // The old root
 
-bool TmigrPlacement::executor_is_checked() const { return changes_.available_executor; }
+bool TmigrPlacement::executor_is_checked() const { return parameters_.changes.available_executor; }
 
 bool TmigrPlacement::connect_old_root(Cpu& cpu, const Hierarchy& h, sim::FunctionRef<bool(Cpu&, bool)> connect) {
     const CpuId executor = executor_is_checked() ? available_executor(cpu.id(), h) : cpu.id();
@@ -244,7 +245,7 @@ CpuId TmigrPlacement::available_executor(CpuId caller, const Hierarchy& h) const
 
 void TmigrPlacement::propagate(Cpu& cpu, Group& old_root) {
     cpu.at(sites::kSetupBeforePropagate);
-    if (changes_.acquire_old_root)
+    if (parameters_.changes.acquire_old_root)
         propagate_if_active(cpu, old_root);
     else if (attaches_in(Phase::kOnline))
         propagate_as_sampled(cpu, old_root);

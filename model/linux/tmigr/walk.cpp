@@ -29,7 +29,7 @@ void TmigrPlacement::walk_from(Cpu& cpu, Group* child, Group* group, Walk& w, St
             return;
         child = group;
         cpu.at(sites::kWalkBeforeParent);
-        group = changes_.read_parent_once ? parent_of(cpu, *child, w) : parent_read_twice(cpu, *child, w);
+        group = parameters_.changes.read_parent_once ? parent_of(cpu, *child, w) : parent_read_twice(cpu, *child, w);
     }
 }
 
@@ -69,7 +69,7 @@ bool TmigrPlacement::responsible(Cpu& cpu, Group& group, ChildMask mask) {
 }
 
 void TmigrPlacement::count_change(GroupState& state) const {
-    if (changes_.sequence_counter)
+    if (parameters_.changes.sequence_counter)
         ++state.seq;
 }
 
@@ -88,9 +88,9 @@ void TmigrPlacement::activate(Cpu& cpu) {
 }
 
 void TmigrPlacement::start_activation(Cpu& cpu, TmigrCpu& tmc) {
+    cpu.record(kCpuActiveRecord, tmc.id, tmc.group.peek()->object, ns(tmc.wakeup.peek()));
     tmc.cpuevt.ignore.write_once(cpu, true);
     tmc.wakeup.write_once(cpu, kKtimeMax);
-    cpu.record(kCpuActiveRecord, tmc.id, tmc.group.peek()->object, ns(kKtimeMax));
     Walk w;
     walk(cpu, tmc, w, [&](Group& group, Group*, Walk& step) { return active_step(cpu, group, step); });
 }
@@ -144,7 +144,7 @@ Ktime TmigrPlacement::start_deactivation(Cpu& cpu, TmigrCpu& tmc, Ktime next) {
 
 bool TmigrPlacement::inactive_step(Cpu& cpu, Group& group, Group* child, Walk& w) {
     // Play 1: with neither acquire nor barrier the view of the child may be older than that of the group.
-    const bool ordered = changes_.ordered_deactivation;
+    const bool ordered = parameters_.changes.ordered_deactivation;
     cpu.at(sites::kInactiveBeforeRead);
     GroupState old = load_state(cpu, group, ordered ? Order::kAcquire : Order::kRelaxed);
     GroupState next;
