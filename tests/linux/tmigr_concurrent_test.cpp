@@ -107,7 +107,7 @@ TEST_CASE("all CPUs at once, with a guard left out: some run goes wrong") {
         CAPTURE(guard);
         const TmigrChanges changes = changes_without({guard});
         bool found = false;
-        for (std::uint64_t seed = 1; seed <= 400 && !found; ++seed)
+        for (std::uint64_t seed = 1; seed <= 4000 && !found; ++seed)
             found = !fault_of(seed, changes).empty();
         CHECK(found);
     }
