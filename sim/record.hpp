@@ -34,7 +34,7 @@ struct RecordId {
     std::uint64_t bits = 0;
 
     constexpr explicit operator bool() const { return bits != 0; }
-    friend constexpr auto operator<=>(RecordId, RecordId) = default;
+    friend constexpr auto operator<=>(RecordId, RecordId) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 /// What asked for something that happens later: a timer, a softirq bit, an IPI, deferred work. Whoever defers stores

@@ -26,7 +26,7 @@ struct Entry {
 std::string value_of(const CLI::Option& option) {
     if (option.get_items_expected_max() == 0)
         return {};
-    const std::string type = option.get_type_name();
+    std::string type = option.get_type_name();
     const std::size_t check = type.find(':');
     if (check == std::string::npos)
         return type;
@@ -291,6 +291,7 @@ Command manual_command() {
     return {"manual", "Prints the reference of the command line: for a browser, for man, or for the shell to complete.",
             [options](CLI::App& app) {
                 std::vector<std::string> forms;
+                forms.reserve(kForms.size());
                 for (const Form& form : kForms)
                     forms.emplace_back(form.name);
                 app.add_option("--form", options->form, "What to print")

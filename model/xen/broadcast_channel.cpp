@@ -49,12 +49,13 @@ constinit const ComparatorRule kElapsedRule{StimeSpan{20'000}, elapsed_beyond};
 constinit const ComparatorRule kOrderRule{StimeSpan{1'000}, counter_not_below};
 
 void BroadcastChannel::configure(Cpu& cpu, std::uint8_t vector, const XenChanges& changes) {
-    using namespace sim::hpet_timer_bits;
-    const std::uint64_t message = legacy ? 0 : kFsbEnable;
+    namespace bits = sim::hpet_timer_bits;
+    const std::uint64_t message = legacy ? 0 : bits::kFsbEnable;
     if (!legacy)
         cpu.hpet_write(reg(kMessageData), vector);
     disarm(cpu);
-    cpu.hpet_write(changes.own_channel_config ? reg(0) : first_timers_register(0), kIntEnable | k32Mode | message);
+    cpu.hpet_write(changes.own_channel_config ? reg(0) : first_timers_register(0),
+                   bits::kIntEnable | bits::k32Mode | message);
     if (legacy)
         write_entry(cpu, sim::Hpet::kLegacyPinTimer0, 0, vector);
 }

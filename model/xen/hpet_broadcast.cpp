@@ -314,8 +314,8 @@ void HpetBroadcast::handle(Cpu& cpu, BroadcastChannel& ch) {
                 next_cause = timers_.base(c).deadline_cause;
             }
         });
-        for (std::size_t i = 0; i < due.size(); ++i)
-            wake(cpu, due[i]);
+        for (const CpuId sleeper : due)
+            wake(cpu, sleeper);
         if (next == kStimeMax)
             break;
         irqs = ch.lock.acquire_irqsave(cpu);
