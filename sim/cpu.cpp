@@ -193,9 +193,12 @@ void Cpu::run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t 
     {
         const Frame frame(*this, is_nmi ? "NMI" : "interrupt");
         pay(entry_price);
-        if (body)
+        if (body) {
+            machine_.kernel().begin_foreign_irq(*this);
             (*body)(*this);
-        else if (is_nmi)
+            irqs_enabled_ = false;
+            machine_.kernel().end_foreign_irq(*this);
+        } else if (is_nmi)
             machine_.kernel().nmi(*this);
         else if (spurious)
             machine_.kernel().spurious_interrupt(*this, vector);

@@ -77,6 +77,10 @@ public:
     virtual void spurious_interrupt(Cpu& cpu, std::uint8_t vector) { (void)cpu, (void)vector; }
     /// An NMI was taken, whatever the CPU was doing: interrupts off, perhaps with locks held or in an interrupt.
     virtual void nmi(Cpu& cpu) = 0;
+    /// Around an interrupt whose handler is the scenario's (Machine::run_in_irq): interrupts off, cost of entry paid.
+    /// For what the kernel does on the way in and out of every interrupt.
+    virtual void begin_foreign_irq(Cpu&) {}
+    virtual void end_foreign_irq(Cpu&) {}
     /// Outermost return towards user mode or an ordinary thread: interrupts on, no lock held. Softirqs run here.
     virtual void exit_to_user(Cpu& cpu) = 0;
     /// One pass of the idle thread, entered with interrupts on and nothing runnable; usually ends in Cpu::halt().

@@ -58,6 +58,8 @@ struct Timer {
 
     TimerHook hook;
     Jiffies expires;
+    /// When its bucket is collected; written with the bucket.
+    Jiffies bucket_expiry;
     std::uint32_t flags = 0;
     /// Queued, or detached by an operation that will queue it again.
     bool pending = false;

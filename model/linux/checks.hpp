@@ -1,0 +1,51 @@
+// What the kernel's timer code checks itself: breaches of its contract by clients (LTW 8.2), and its own invariants
+// (LTW 16, LNT 8.6, 13, LHR 14, CH 7).
+#pragma once
+
+#include <array>
+
+#include "ticklab/sim/declare.hpp"
+
+namespace ticklab::linux_::checks {
+
+using sim::CheckDecl;
+
+inline constexpr CheckDecl kInitPending{"linux.timer.init_pending", "A timer was initialised while it was pending."};
+inline constexpr CheckDecl kAddPending{"linux.timer.add_pending", "A timer was added while it was pending."};
+inline constexpr CheckDecl kAddOffline{"linux.timer.add_offline",
+                                       "A timer was added on a CPU that is off-line, which would forget it."};
+inline constexpr CheckDecl kSyncContext{"linux.timer.sync_context",
+                                        "A delete that waits was used in a hard interrupt."};
+inline constexpr CheckDecl kSyncFromCallback{
+    "linux.timer.sync_from_callback", "A delete that waits was used in the timer's own callback, which never ends."};
+inline constexpr CheckDecl kTimerKind{"linux.timer.kind",
+                                      "One timer was used both on the wheel and as a high-resolution timer."};
+
+inline constexpr CheckDecl kBitmap{"linux.wheel.bitmap", "A bucket is marked and empty, or not marked and used (W1)."};
+inline constexpr CheckDecl kMembership{
+    "linux.wheel.membership",
+    "A queued timer's flags do not name the bucket, the CPU and the base that it is in (W2, W10)."};
+inline constexpr CheckDecl kClock{"linux.wheel.clock",
+                                  "A base's clock went back, or is ahead of jiffies or of its next expiry (W3)."};
+inline constexpr CheckDecl kNextExpiry{
+    "linux.wheel.next_expiry", "A base's next expiry is not its first bucket, or too late while in doubt (W4)."};
+inline constexpr CheckDecl kForgotten{"linux.wheel.forgotten", "A base that says it has no timers has some (W5)."};
+inline constexpr CheckDecl kBucketRange{"linux.wheel.bucket_range",
+                                        "A queued timer's bucket lies outside the range of its level (W6)."};
+inline constexpr CheckDecl kRunning{"linux.wheel.running",
+                                    "A timer is marked as running, and no CPU is in its callback (W7)."};
+inline constexpr CheckDecl kBaseIdle{"linux.wheel.base_idle",
+                                     "A local base is marked idle, and its CPU's tick is not stopped (W8)."};
+inline constexpr CheckDecl kShutDownQueued{"linux.wheel.shut_down_queued",
+                                           "A timer that was shut down is in a bucket (W9)."};
+inline constexpr CheckDecl kGlobalIdle{"linux.wheel.global_idle",
+                                       "A base other than the local one is marked idle (W11)."};
+inline constexpr CheckDecl kTimerLeft{"linux.hotplug.timer_left",
+                                      "A timer is still queued on a CPU whose timers were taken over (CH H3)."};
+
+inline constexpr std::array kLinuxChecks{kInitPending, kAddPending,  kAddOffline, kSyncContext, kSyncFromCallback,
+                                         kTimerKind,   kBitmap,      kMembership, kClock,       kNextExpiry,
+                                         kForgotten,   kBucketRange, kRunning,    kBaseIdle,    kShutDownQueued,
+                                         kGlobalIdle,  kTimerLeft};
+
+}  // namespace ticklab::linux_::checks

@@ -1,0 +1,56 @@
+#include "ticklab/model/linux/idle.hpp"
+
+#include "ticklab/model/linux/records.hpp"
+#include "ticklab/model/linux/sites.hpp"
+
+namespace ticklab::linux_ {
+
+using sim::Cpu;
+
+namespace {
+
+/// State of a cpu_idle record that ends a sleep.
+constexpr std::uint32_t kAwake = 0xffff'ffff;
+
+}  // namespace
+
+void IdleLoop::sleep(Cpu& cpu, unsigned c_state) {
+    const bool called = scheduler_.set_polling(cpu, false);
+    cpu.at(sites::kIdleBeforeSleep);
+    if (called) {
+        cpu.irq_enable();
+    } else {
+        cpu.record(kCpuIdleRecord, c_state, cpu.id());
+        const Ktime before = time_.now(cpu);
+        cpu.halt(c_state);
+        governor_.reflect(cpu, time_.now(cpu) - before);
+        cpu.record(kCpuIdleRecord, kAwake, cpu.id());
+    }
+    scheduler_.set_polling(cpu, true);
+}
+
+void IdleLoop::run(Cpu& cpu) {
+    const sim::Frame frame(cpu, "idle");
+    scheduler_.set_polling(cpu, true);
+    cpu.irq_disable();
+    tick_.idle_enter(cpu);
+    cpu.irq_enable();
+    while (!scheduler_.need_resched(cpu)) {
+        // Off until the sleep itself: an interrupt after the decision could queue an earlier timer (LNT 7.1).
+        cpu.irq_disable();
+        const Governor::Choice choice = governor_.select(cpu);
+        if (choice.stop_tick || tick_.stopped(cpu))
+            tick_.idle_stop_tick(cpu);
+        else
+            tick_.idle_retain_tick(cpu);
+        sleep(cpu, choice.c_state);
+    }
+    cpu.irq_disable();
+    tick_.idle_exit(cpu);
+    cpu.irq_enable();
+    scheduler_.set_polling(cpu, false);
+    sim::full_barrier(cpu);
+    scheduler_.scheduled(cpu);
+}
+
+}  // namespace ticklab::linux_

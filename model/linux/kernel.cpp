@@ -1,0 +1,172 @@
+#include "ticklab/model/linux/kernel.hpp"
+
+#include <fmt/format.h>
+
+#include "ticklab/model/linux/checks.hpp"
+#include "ticklab/model/linux/declarations.hpp"
+#include "ticklab/model/linux/vectors.hpp"
+
+namespace ticklab::linux_ {
+
+using sim::Cpu;
+using sim::CpuId;
+using sim::TimerIndex;
+using sim::VerbCall;
+
+LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
+    : time(machine, config.hz),
+      softirqs(machine),
+      scheduler(machine),
+      devices(machine, time, config.tick_source),
+      hrtimers(machine, config.changes, time, devices, softirqs, scheduler),
+      wheel(machine, config.wheel, time, softirqs, scheduler),
+      migration(config.placement->make(machine, wheel)),
+      tick(machine, config.tick, time, devices, hrtimers, wheel, softirqs, scheduler),
+      governor(machine, config.governor, tick),
+      idle(time, tick, scheduler, governor) {
+    wheel.set_migration(*migration);
+}
+
+void LinuxKernel::boot(sim::Machine& machine) {
+    if (config_.tick_source == TickSource::kTscDeadline && !machine.config().tsc_deadline_timer)
+        throw std::invalid_argument(
+            "kernel.tick_source is \"tsc-deadline\", and the machine's local APIC has no such mode");
+    machine_ = &machine;
+    core_ = std::make_unique<Core>(machine, config_);
+    for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
+        core_->hrtimers.mark_online(c);
+    hotplug_states_ = make_hotplug_states(
+        {core_->softirqs, core_->wheel, core_->hrtimers, core_->tick, core_->scheduler, *core_->migration});
+    if (config_.placement->needs_bring_up)
+        bring_up_placement();
+}
+
+void LinuxKernel::bring_up_placement() {
+    machine_->run_in_control_thread(0, sim::Cause{}, [this](Cpu& boot_cpu) {
+        for (CpuId c = 0; c < machine_->config().online_at_boot; ++c)
+            boot_cpu.require(core_->migration->prepare(boot_cpu, c), "no memory for the placement at boot");
+        boot_cpu.sync();
+        for (CpuId c = 0; c < machine_->config().online_at_boot; ++c)
+            machine_->run_in_control_thread(c, {boot_cpu.cause().record, sim::mix(boot_cpu.cause().root, c)},
+                                            [this](Cpu& cpu) { core_->migration->set_available(cpu); });
+    });
+}
+
+void LinuxKernel::cpu_start(Cpu& cpu) {
+    core_->devices.set_up_apic(cpu);
+    core_->tick.set_up_device(cpu);
+}
+
+void LinuxKernel::irq_enter(Cpu& cpu) {
+    const bool outermost = !core_->softirqs.in_interrupt(cpu);
+    core_->softirqs.irq_enter(cpu);
+    if (outermost)
+        core_->tick.irq_enter(cpu);
+}
+
+void LinuxKernel::irq_exit(Cpu& cpu) {
+    core_->softirqs.irq_exit(cpu);
+    core_->tick.irq_exit(cpu);
+}
+
+void LinuxKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
+    if (vector == kSpuriousVector)
+        return;
+    irq_enter(cpu);
+    cpu.apic_eoi();
+    // The reschedule interrupt has done its work by coming: need_resched is looked at on the way out.
+    if (vector == kLocalTimerVector)
+        core_->devices.interrupt(cpu);
+    else if (vector == kCallFunctionVector && core_->scheduler.take_call(cpu))
+        core_->hrtimers.reevaluate(cpu);
+    irq_exit(cpu);
+}
+
+LinuxKernel::WheelTimer& LinuxKernel::wheel_timer(TimerIndex index) {
+    while (wheel_timers_.size() <= index) {
+        WheelTimer& t = wheel_timers_.emplace_back();
+        t.kernel = this;
+        t.timer.number = static_cast<std::uint32_t>(wheel_timers_.size() - 1);
+    }
+    return wheel_timers_[index];
+}
+
+LinuxKernel::HighResTimer& LinuxKernel::high_res_timer(TimerIndex index) {
+    while (high_res_timers_.size() <= index) {
+        HighResTimer& t = high_res_timers_.emplace_back();
+        t.kernel = this;
+        t.timer.number = static_cast<std::uint32_t>(high_res_timers_.size() - 1);
+    }
+    return high_res_timers_[index];
+}
+
+void LinuxKernel::init_wheel_timer(Cpu& cpu, TimerIndex index, std::uint32_t flags) {
+    WheelTimer& t = wheel_timer(index);
+    if (high_res_timer(index).initialised)
+        cpu.fail(checks::kTimerKind, std::string(client_.timer_name(index)));
+    t.initialised = true;
+    t.timer.object = machine_->intern(client_.timer_name(index));
+    t.timer.function_name = machine_->intern("scenario_timer");
+    core_->wheel.init(
+        cpu, t.timer,
+        [](Cpu& at, Timer& timer, void* argument) {
+            static_cast<WheelTimer*>(argument)->kernel->client_.timer_fired(at, timer.number);
+        },
+        &t, flags);
+}
+
+void LinuxKernel::init_high_res_timer(Cpu& cpu, TimerIndex index, ClockId clock, HrtimerMode mode) {
+    HighResTimer& t = high_res_timer(index);
+    if (wheel_timer(index).initialised)
+        cpu.fail(checks::kTimerKind, std::string(client_.timer_name(index)));
+    t.initialised = true;
+    t.timer.object = machine_->intern(client_.timer_name(index));
+    t.timer.function_name = machine_->intern("scenario_hrtimer");
+    core_->hrtimers.setup(
+        cpu, t.timer,
+        [](Cpu& at, Hrtimer& timer, void* argument) {
+            static_cast<HighResTimer*>(argument)->kernel->client_.timer_fired(at, timer.number);
+            return HrtimerRestart::kNoRestart;
+        },
+        &t, clock, mode);
+}
+
+void LinuxKernel::perform(Cpu& cpu, const VerbCall& call) {
+    const LinuxVerb* const verb = find_verb(call);
+    cpu.require(verb, "a verb was performed that this kernel does not declare");
+    verb->perform(*this, cpu, call);
+}
+
+void LinuxKernel::perform_outside(const VerbCall&) {
+    throw std::logic_error("the kernel declares no verb that is performed on no CPU");
+}
+
+sim::TimerPromise LinuxKernel::promise(const VerbCall& call, sim::Time now) const {
+    const LinuxVerb* const verb = find_verb(call);
+    return verb && verb->promise ? verb->promise(*this, call, now) : sim::TimerPromise{sim::kBoot, sim::kNever, false};
+}
+
+void LinuxKernel::visit(sim::StructureVisitor& visitor) const {
+    for (const TimerBase& base : core_->wheel.bases()) {
+        const auto show = [&](const TimerList& list, std::uint64_t position) {
+            for (const Timer& t : list)
+                if (t.number != Timer::kNoNumber)
+                    visitor.timer(base.cpu, t.number, "wheel", position, t.expires - core_->time.initial());
+        };
+        for (unsigned i = 0; i < base.wheel.bucket_count(); ++i)
+            show(base.wheel.bucket(i), i);
+        for (unsigned i = 0; i < base.wheel.levels(); ++i)
+            show(base.wheel.collected(i), base.wheel.bucket_count());
+    }
+    for (const HrtimerCpu& cpu : core_->hrtimers.all())
+        for (const HrtimerClockBase& base : cpu.bases) {
+            std::uint64_t position = 0;
+            for (const Hrtimer& t : base.queue)
+                if (t.number != Timer::kNoNumber)
+                    visitor.timer(cpu.cpu, t.number, "hrtimer queue", position++, ns(t.expires));
+        }
+}
+
+std::optional<std::int64_t> LinuxKernel::state(std::string_view path) const { return read_state(*this, path); }
+
+}  // namespace ticklab::linux_

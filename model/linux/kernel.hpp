@@ -1,0 +1,112 @@
+// Linux's timer code as a plug-in of the machine: what happens at boot, in interrupts, in idle, and what scenarios may
+// ask.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "ticklab/model/linux/hotplug.hpp"
+#include "ticklab/model/linux/idle.hpp"
+#include "ticklab/model/linux/placements.hpp"
+#include "ticklab/sim/kernel.hpp"
+
+namespace ticklab::linux_ {
+
+/// The kernel's options, resolved.
+struct LinuxConfig {
+    unsigned hz = 250;
+    const Placement* placement = &kPlacements.front();
+    TickSource tick_source = TickSource::kTscDeadline;
+    GovernorKind governor = GovernorKind::kMenu;
+    TickParameters tick;
+    WheelParameters wheel;
+    LinuxChanges changes;
+
+    /// Throws std::invalid_argument with a message that names the option.
+    static LinuxConfig from(const sim::KernelDecl::Settings& settings);
+};
+
+class LinuxKernel final : public sim::Kernel {
+public:
+    LinuxKernel(const LinuxConfig& config, sim::TimerClient& client) : config_(config), client_(client) {}
+
+    void boot(sim::Machine& machine) override;
+    void cpu_start(sim::Cpu& cpu) override;
+    void interrupt(sim::Cpu& cpu, std::uint8_t vector) override;
+    void nmi(sim::Cpu&) override {}
+    void begin_foreign_irq(sim::Cpu& cpu) override { irq_enter(cpu); }
+    void end_foreign_irq(sim::Cpu& cpu) override { irq_exit(cpu); }
+    void exit_to_user(sim::Cpu& cpu) override { core_->scheduler.scheduled(cpu); }
+    void idle_pass(sim::Cpu& cpu) override { core_->idle.run(cpu); }
+    void kick(sim::Cpu& from, sim::Cpu& target) override { core_->scheduler.resched(from, target.id()); }
+    std::span<const sim::HotplugState> hotplug_states() override { return hotplug_states_; }
+    void perform(sim::Cpu& cpu, const sim::VerbCall& call) override;
+    void perform_outside(const sim::VerbCall& call) override;
+    sim::TimerPromise promise(const sim::VerbCall& call, sim::Time now) const override;
+    void visit(sim::StructureVisitor& visitor) const override;
+    std::optional<std::int64_t> state(std::string_view path) const override;
+
+    /// What a scenario's timer of the wheel is, besides the timer.
+    struct WheelTimer {
+        LinuxKernel* kernel = nullptr;
+        Timer timer;
+        bool initialised = false;
+        /// Jiffies when its expiry was asked for first: an operation that asks for the same one again leaves the timer
+        /// in its bucket (LTW 8.1 step 1).
+        Jiffies asked_at;
+        sim::TimerPromise promised{};
+    };
+    struct HighResTimer {
+        LinuxKernel* kernel = nullptr;
+        Hrtimer timer;
+        bool initialised = false;
+    };
+
+    /// Everything that the kernel is made of, in the order of construction.
+    struct Core {
+        Core(sim::Machine& machine, const LinuxConfig& config);
+        Timekeeping time;
+        Softirqs softirqs;
+        Scheduler scheduler;
+        ClockEvents devices;
+        Hrtimers hrtimers;
+        TimerWheel wheel;
+        std::unique_ptr<TimerMigration> migration;
+        TickSched tick;
+        Governor governor;
+        IdleLoop idle;
+    };
+    /// After boot().
+    Core& core() { return *core_; }
+    const Core& core() const { return *core_; }
+    const LinuxConfig& config() const { return config_; }
+    sim::Machine& machine() const { return *machine_; }
+    /// The scenario's timer of that number, on the wheel or not; not initialised before its first use.
+    WheelTimer& wheel_timer(sim::TimerIndex index);
+    HighResTimer& high_res_timer(sim::TimerIndex index);
+    const std::deque<WheelTimer>& wheel_timers() const { return wheel_timers_; }
+    const std::deque<HighResTimer>& high_res_timers() const { return high_res_timers_; }
+    void init_wheel_timer(sim::Cpu& cpu, sim::TimerIndex index, std::uint32_t flags);
+    void init_high_res_timer(sim::Cpu& cpu, sim::TimerIndex index, ClockId clock, HrtimerMode mode);
+
+private:
+    void irq_enter(sim::Cpu& cpu);
+    void irq_exit(sim::Cpu& cpu);
+    void bring_up_placement();
+
+    LinuxConfig config_;
+    sim::TimerClient& client_;
+    sim::Machine* machine_ = nullptr;
+    // Declared before the bases whose lists link them: these go last.
+    std::deque<WheelTimer> wheel_timers_;
+    std::deque<HighResTimer> high_res_timers_;
+    std::unique_ptr<Core> core_;
+    std::vector<sim::HotplugState> hotplug_states_;
+};
+
+/// The declaration for the registry.
+const sim::KernelDecl& linux_kernel_decl();
+
+}  // namespace ticklab::linux_

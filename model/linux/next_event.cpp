@@ -1,0 +1,111 @@
+// When a CPU has to wake for its timers (LTW 12).
+#include <algorithm>
+
+#include "ticklab/model/linux/records.hpp"
+#include "ticklab/model/linux/sites.hpp"
+#include "ticklab/model/linux/timer_wheel.hpp"
+
+namespace ticklab::linux_ {
+
+using sim::Cpu;
+using sim::CpuId;
+
+Jiffies TimerWheel::next_of(Cpu& cpu, TimerBase& base, Jiffies now) {
+    Wheel& wheel = base.locked(cpu);
+    if (wheel.recalc())
+        cpu.spend(prices_.wheel_level.cycles * wheel.recalculate());
+    if (!wheel.timers_pending())
+        wheel.refresh_empty(now);
+    return wheel.next_expiry();
+}
+
+Jiffies TimerWheel::merge(Cpu& cpu, CpuId target, const JiffiesPair& now, NextEvents& events) {
+    TimerBase& local_base = base(target, BaseIndex::kLocal);
+    TimerBase& global_base = base(target, BaseIndex::kGlobal);
+    const Jiffies local = next_of(cpu, local_base, now.basej);
+    const Jiffies global = next_of(cpu, global_base, now.basej);
+    events = {};
+    const bool local_first = local <= global;
+    Jiffies next = local_first ? local : global;
+    if (next <= now.basej + 1) {
+        // Within a tick the CPU does not go idle, so whose timer it is makes no difference.
+        if (next < now.basej)
+            next = now.basej;
+        events.local = edge_after(now, next);
+        if (!local_first)
+            events.global = events.local;
+        return next;
+    }
+    if (!local_first && global_base.wheel.timers_pending())
+        events.global = edge_after(now, global);
+    if (local_base.wheel.timers_pending())
+        events.local = edge_after(now, local);
+    return next;
+}
+
+Ktime TimerWheel::look_ahead(Cpu& cpu, const JiffiesPair& now, bool* idle) {
+    if (idle && *idle)
+        return kKtimeMax;
+    cpu.require(cpu.online() && !cpu.irqs_enabled(), "an off-line CPU, or one with interrupts on, asks for its timers");
+    TimerBase& local = base(cpu.id(), BaseIndex::kLocal);
+    TimerBase& global = base(cpu.id(), BaseIndex::kGlobal);
+    local.lock.acquire(cpu);
+    global.lock.acquire(cpu);
+    NextEvents events;
+    Jiffies next = merge(cpu, cpu.id(), now, events);
+    const bool possible = next > now.basej + 1;
+    if (possible) {
+        Ktime by_placement{};
+        if (local.is_idle.peek())
+            by_placement = migration_->new_timer(cpu, events.global);
+        else if (idle)
+            by_placement = migration_->deactivate(cpu, events.global);
+        else
+            by_placement = migration_->quick_check(cpu, events.global);
+        if (by_placement < events.local) {
+            by_placement = std::max(by_placement, now.basem);
+            next = now.basej + static_cast<std::uint64_t>((by_placement - now.basem) / time_.tick());
+            events.local = by_placement;
+        }
+    }
+    for (TimerBase* const base : {&local, &global})
+        cpu.require(base->wheel.forward(now.basej), "a base would be rewound");
+    if (idle) {
+        if (!local.is_idle.peek() && next > now.basej + 1) {
+            local.is_idle.write_once(cpu, true);
+            cpu.record(kTimerBaseIdleRecord, true, cpu.id());
+        }
+        *idle = local.is_idle.peek();
+        if (!*idle && possible)
+            migration_->activate(cpu);
+    }
+    unlock(cpu, global);
+    unlock(cpu, local);
+    return events.local;
+}
+
+void TimerWheel::clear_idle(Cpu& cpu) {
+    // Without the lock: at worst another CPU kicks this one for nothing.
+    base(cpu.id(), BaseIndex::kLocal).is_idle.write_once(cpu, false);
+    cpu.record(kTimerBaseIdleRecord, false, cpu.id());
+    migration_->activate(cpu);
+}
+
+void TimerWheel::lock_bases(Cpu& cpu, CpuId target) {
+    cpu.require(!cpu.irqs_enabled(), "bases of another CPU are locked with interrupts on");
+    base(target, BaseIndex::kLocal).lock.acquire(cpu);
+    base(target, BaseIndex::kGlobal).lock.acquire(cpu);
+}
+
+void TimerWheel::unlock_bases(Cpu& cpu, CpuId target) {
+    unlock(cpu, base(target, BaseIndex::kGlobal));
+    unlock(cpu, base(target, BaseIndex::kLocal));
+}
+
+NextEvents TimerWheel::next_events(Cpu& cpu, CpuId target, const JiffiesPair& now) {
+    NextEvents events;
+    merge(cpu, target, now, events);
+    return events;
+}
+
+}  // namespace ticklab::linux_

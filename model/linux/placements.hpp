@@ -1,0 +1,28 @@
+// Who runs the global timers of a sleeping CPU: the table of what there is to choose from.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string_view>
+
+#include "ticklab/model/linux/placement_local.hpp"
+
+namespace ticklab::linux_ {
+
+struct Placement {
+    std::string_view word;
+    std::string_view help;
+    std::unique_ptr<TimerMigration> (*make)(sim::Machine& machine, RemoteBases& bases);
+    /// It has a hierarchy, which CPUs that are online at boot enter one by one.
+    bool needs_bring_up;
+};
+
+inline constexpr std::array kPlacements{
+    Placement{"local", "every CPU runs its own timers, and wakes for them",
+              [](sim::Machine&, RemoteBases&) -> std::unique_ptr<TimerMigration> {
+                  return std::make_unique<LocalPlacement>();
+              },
+              false},
+};
+
+}  // namespace ticklab::linux_

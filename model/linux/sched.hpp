@@ -1,0 +1,53 @@
+// What of the scheduler the timer code needs: need_resched, the polling idle task, and cross calls (LTW 7, LHR 2.3).
+//
+// Rules
+//  (1) need_resched and polling lie in one word: who sets the first learns whether the idle task will look by itself,
+//      and sends an interrupt only if not (LTW 7.2).
+//  (2) An idle task gives polling up with interrupts off, looks at need_resched once more, and then sleeps.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+
+#include "ticklab/model/linux/hrtimers.hpp"
+#include "ticklab/model/linux/timer_wheel.hpp"
+#include "ticklab/sim/cpu.hpp"
+#include "ticklab/sim/machine.hpp"
+#include "ticklab/sim/memory.hpp"
+
+namespace ticklab::linux_ {
+
+class Scheduler final : public IdleWaker, public RemoteCall {
+public:
+    explicit Scheduler(sim::Machine& machine) : machine_(machine), cpus_(machine.cpu_count()) {}
+
+    /// Makes `target` reschedule; an interrupt unless it polls. Any context. [point]
+    void resched(sim::Cpu& from, sim::CpuId target);
+    void wake_idle(sim::Cpu& from, sim::CpuId target) override;
+    void reevaluate_on(sim::Cpu& from, sim::CpuId target) override;
+    /// Takes what reevaluate_on() asked of this CPU: true if anything. [point]
+    bool take_call(sim::Cpu& cpu) { return cpus_[cpu.id()].call.exchange(cpu, false); }
+
+    /// Whether the idle task has to give way: a thread, user code, or somebody who asked for it. [point]
+    bool need_resched(sim::Cpu& cpu);
+    /// The idle task polls from here on, or not: whether need_resched was set. [point]
+    bool set_polling(sim::Cpu& cpu, bool on);
+    /// Something else runs now. [point]
+    void scheduled(sim::Cpu& cpu) { cpus_[cpu.id()].flags.fetch_and(cpu, ~kNeedResched); }
+
+private:
+    static constexpr std::uint32_t kNeedResched = 1;
+    static constexpr std::uint32_t kPolling = 2;
+    struct PerCpuState {
+        sim::Atomic<std::uint32_t> flags{0};
+        sim::Atomic<bool> call{false};
+    };
+    bool has_work(const sim::Cpu& cpu) const {
+        return cpu.has_runnable() || machine_.busy_until(cpu.id()) > cpu.local_time();
+    }
+
+    sim::Machine& machine_;
+    std::deque<PerCpuState> cpus_;
+};
+
+}  // namespace ticklab::linux_

@@ -1,0 +1,43 @@
+// Named places of the kernel's timer code (MA 7.3): scenarios trigger and hold here, and hunts stall here.
+#pragma once
+
+#include <array>
+
+#include "ticklab/sim/choices.hpp"
+
+namespace ticklab::linux_::sites {
+
+using sim::Site;
+
+inline constexpr Site kJiffiesBeforeEdge{"linux.jiffies.before_edge",
+                                         "jiffies have advanced, the next edge is not published yet"};
+inline constexpr Site kLockBaseAfterRead{"linux.lock_timer_base.after_read",
+                                         "the flags of a timer were read, its base is not locked yet"};
+inline constexpr Site kMigrating{"linux.timer.migrating", "a timer is between two bases, neither is locked"};
+inline constexpr Site kModBeforeLock{"linux.mod_timer.before_lock", "a modification was called, nothing is locked"};
+inline constexpr Site kDeleteBeforeLock{"linux.timer_delete.before_lock", "a delete was called, nothing is locked"};
+inline constexpr Site kExpireBeforeCallback{"linux.timer.before_callback",
+                                            "the base lock is dropped, the callback is about to start"};
+inline constexpr Site kExpireAfterCallback{"linux.timer.after_callback",
+                                           "the callback returned, the base is not locked yet"};
+inline constexpr Site kIdleBaseMarked{"linux.tick_stop.base_idle",
+                                      "the local base is marked idle, the hardware is not programmed yet"};
+inline constexpr Site kTickStopped{"linux.tick_stop.stopped", "the tick is stopped and the hardware programmed"};
+inline constexpr Site kTickRestart{"linux.tick_restart.before_activate",
+                                   "the tick is about to restart, the base is still marked idle"};
+inline constexpr Site kIdleBeforeSleep{"linux.idle.before_sleep", "polling is off, need_resched was looked at"};
+inline constexpr Site kHrtimerBeforeLock{"linux.hrtimer_start.before_lock", "a start was called, nothing is locked"};
+inline constexpr Site kHrtimerBeforeCallback{"linux.hrtimer.before_callback",
+                                             "the base lock is dropped, the callback is about to start"};
+inline constexpr Site kHrtimerAfterCallback{"linux.hrtimer.after_callback",
+                                            "the callback returned, the base is not locked yet"};
+inline constexpr Site kTimersDeadBeforeLock{"linux.timers_dead.before_lock",
+                                            "the timers of a dead CPU are about to move, nothing is locked"};
+
+inline constexpr std::array kLinuxSites{&kJiffiesBeforeEdge,     &kLockBaseAfterRead,    &kMigrating,
+                                        &kModBeforeLock,         &kDeleteBeforeLock,     &kExpireBeforeCallback,
+                                        &kExpireAfterCallback,   &kIdleBaseMarked,       &kTickStopped,
+                                        &kTickRestart,           &kIdleBeforeSleep,      &kHrtimerBeforeLock,
+                                        &kHrtimerBeforeCallback, &kHrtimerAfterCallback, &kTimersDeadBeforeLock};
+
+}  // namespace ticklab::linux_::sites

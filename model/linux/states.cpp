@@ -1,0 +1,186 @@
+// Quantities that scenarios may expect and oracles may ask for.
+#include <array>
+#include <charconv>
+#include <deque>
+#include <string>
+
+#include "ticklab/model/linux/declarations.hpp"
+
+namespace ticklab::linux_ {
+namespace {
+
+/// Of the whole kernel.
+struct GlobalState {
+    std::string_view name;
+    std::string_view help;
+    std::int64_t (*read)(const LinuxKernel& kernel);
+};
+
+/// Of one CPU: "cpuN.<name>".
+struct CpuState {
+    std::string_view name;
+    std::string_view help;
+    std::int64_t (*read)(const LinuxKernel& kernel, sim::CpuId cpu);
+};
+
+/// Of one base of a CPU: "cpuN.timers.local.<name>" and so on.
+struct BaseState {
+    std::string_view name;
+    std::string_view help;
+    std::int64_t (*read)(const LinuxKernel& kernel, const TimerBase& base);
+};
+
+std::int64_t number(std::uint64_t n) { return static_cast<std::int64_t>(n); }
+std::int64_t since_boot(const LinuxKernel& kernel, Jiffies j) { return j - kernel.core().time.initial(); }
+
+constexpr std::array kGlobalStates{
+    GlobalState{"jiffies", "ticks counted since boot",
+                [](const LinuxKernel& k) { return since_boot(k, k.core().time.peek_jiffies()); }},
+    GlobalState{"tick.duty", "the CPU that advances jiffies, -1 for none",
+                [](const LinuxKernel& k) {
+                    const sim::CpuId duty = k.core().time.peek_duty();
+                    return duty < k.core().wheel.machine().cpu_count() ? std::int64_t{duty} : -1;
+                }},
+    GlobalState{"tick.updates", "times that jiffies were advanced",
+                [](const LinuxKernel& k) { return number(k.core().time.updates()); }},
+};
+
+constexpr std::array kCpuStates{
+    CpuState{"tick.stopped", "1 while the tick is stopped",
+             [](const LinuxKernel& k, sim::CpuId c) { return std::int64_t{k.core().tick.of(c).stopped}; }},
+    CpuState{"tick.ticks", "ticks taken",
+             [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().tick.of(c).ticks); }},
+    CpuState{"tick.idle_calls", "times that the idle loop wanted to stop the tick",
+             [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().tick.of(c).idle_calls); }},
+    CpuState{"tick.idle_sleeps", "of them, those in which the next event was further away than a tick",
+             [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().tick.of(c).idle_sleeps); }},
+    CpuState{"tick.idle_time", "time in ns that the kernel accounted as idle, the present interval excluded",
+             [](const LinuxKernel& k, sim::CpuId c) { return std::int64_t{k.core().tick.of(c).idle_time.count()}; }},
+    CpuState{"device.programmed", "times that the clock-event device was programmed",
+             [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().devices.programmed(c)); }},
+    CpuState{"device.next_event", "what the clock-event device was asked for, in ns since boot, -1 for nothing",
+             [](const LinuxKernel& k, sim::CpuId c) {
+                 const Ktime next = k.core().devices.next_event(c);
+                 return next == kKtimeMax ? -1 : ns(next);
+             }},
+    CpuState{"hrtimers.started", "times that a high-resolution timer was queued",
+             [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().hrtimers.of(c).started); }},
+    CpuState{"hrtimers.expired", "callbacks of high-resolution timers",
+             [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().hrtimers.of(c).expired); }},
+    CpuState{"hrtimers.queued", "high-resolution timers that are queued, the tick included",
+             [](const LinuxKernel& k, sim::CpuId c) {
+                 std::size_t queued = 0;
+                 for (const HrtimerClockBase& base : k.core().hrtimers.of(c).bases)
+                     queued += base.queue.size();
+                 return number(queued);
+             }},
+    CpuState{"hrtimers.interrupts", "clock-event interrupts in high-resolution mode",
+             [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().hrtimers.of(c).nr_events); }},
+    CpuState{"hrtimers.retries", "passes of the interrupt beyond the first",
+             [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().hrtimers.of(c).nr_retries); }},
+    CpuState{"hrtimers.hangs", "interrupts that gave up after three passes",
+             [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().hrtimers.of(c).nr_hangs); }},
+};
+
+template <std::uint64_t BaseCounters::*Counter>
+std::int64_t counter(const LinuxKernel&, const TimerBase& b) {
+    return number(b.counters.*Counter);
+}
+
+constexpr std::array kBaseStates{
+    BaseState{"pending", "timers that are queued",
+              [](const LinuxKernel&, const TimerBase& b) {
+                  std::size_t pending = 0;
+                  for (unsigned i = 0; i < b.wheel.bucket_count(); ++i)
+                      pending += b.wheel.bucket(i).size();
+                  for (unsigned i = 0; i < b.wheel.levels(); ++i)
+                      pending += b.wheel.collected(i).size();
+                  return number(pending);
+              }},
+    BaseState{"clk", "the base's clock, in ticks since boot",
+              [](const LinuxKernel& k, const TimerBase& b) { return since_boot(k, b.wheel.clk()); }},
+    BaseState{"next_expiry", "the first bucket as far as is known, in ticks since boot",
+              [](const LinuxKernel& k, const TimerBase& b) { return since_boot(k, b.wheel.next_expiry()); }},
+    BaseState{"is_idle", "1 while whoever queues a timer here has to wake the CPU",
+              [](const LinuxKernel&, const TimerBase& b) { return std::int64_t{b.is_idle.peek()}; }},
+    BaseState{"running", "1 while a callback runs",
+              [](const LinuxKernel&, const TimerBase& b) { return std::int64_t{b.running.peek() != nullptr}; }},
+    BaseState{"enqueued", "times that a timer was queued", counter<&BaseCounters::enqueued>},
+    BaseState{"requeues_saved", "modifications that left a timer in its bucket",
+              counter<&BaseCounters::requeues_saved>},
+    BaseState{"expired", "callbacks executed", counter<&BaseCounters::expired>},
+    BaseState{"expired_remotely", "of them, by another CPU", counter<&BaseCounters::expired_remotely>},
+    BaseState{"cancelled", "pending timers that were deleted", counter<&BaseCounters::cancelled>},
+    BaseState{"kicks", "times that queueing a timer woke the CPU", counter<&BaseCounters::kicks>},
+    BaseState{"moved_away", "timers that were taken over when the CPU was dead", counter<&BaseCounters::moved_away>},
+    BaseState{"lock_contended", "times that a CPU waited for the base lock",
+              [](const LinuxKernel&, const TimerBase& b) { return number(b.lock.counters().contended); }},
+};
+
+/// Takes "cpu7." from the front of `path`.
+std::optional<sim::CpuId> take_cpu(std::string_view& path, sim::CpuId cpu_count) {
+    constexpr std::string_view kPrefix = "cpu";
+    if (!path.starts_with(kPrefix))
+        return std::nullopt;
+    sim::CpuId cpu = 0;
+    const char* const last = path.data() + path.size();
+    const auto [end, error] = std::from_chars(path.data() + kPrefix.size(), last, cpu);
+    if (error != std::errc{} || end == last || *end != '.' || cpu >= cpu_count)
+        return std::nullopt;
+    path.remove_prefix(static_cast<std::size_t>(end + 1 - path.data()));
+    return cpu;
+}
+
+template <class Table>
+const typename Table::value_type* find(const Table& table, std::string_view name) {
+    for (const auto& row : table)
+        if (row.name == name)
+            return &row;
+    return nullptr;
+}
+
+std::string base_prefix(std::size_t index) { return std::string("timers.") + kBaseNames[index] + "."; }
+
+/// StateDecl views its pattern: the texts live here.
+struct StateDecls {
+    std::deque<std::string> patterns;
+    std::vector<sim::StateDecl> decls;
+
+    StateDecls() {
+        for (const GlobalState& s : kGlobalStates)
+            add(std::string(s.name), s.help);
+        for (const CpuState& s : kCpuStates)
+            add("cpu*." + std::string(s.name), s.help);
+        for (std::size_t i = 0; i < kBasesPerCpu; ++i)
+            for (const BaseState& s : kBaseStates)
+                add("cpu*." + base_prefix(i) + std::string(s.name), s.help);
+    }
+    void add(std::string pattern, std::string_view help) {
+        patterns.push_back(std::move(pattern));
+        decls.push_back({patterns.back(), help});
+    }
+};
+
+}  // namespace
+
+std::span<const sim::StateDecl> linux_state_decls() {
+    static const StateDecls decls;
+    return decls.decls;
+}
+
+std::optional<std::int64_t> read_state(const LinuxKernel& kernel, std::string_view path) {
+    if (const GlobalState* const state = find(kGlobalStates, path))
+        return state->read(kernel);
+    const std::optional<sim::CpuId> cpu = take_cpu(path, kernel.core().wheel.machine().cpu_count());
+    if (!cpu)
+        return std::nullopt;
+    if (const CpuState* const state = find(kCpuStates, path))
+        return state->read(kernel, *cpu);
+    for (std::size_t i = 0; i < kBasesPerCpu; ++i)
+        if (const std::string prefix = base_prefix(i); path.starts_with(prefix))
+            if (const BaseState* const state = find(kBaseStates, path.substr(prefix.size())))
+                return state->read(kernel, kernel.core().wheel.base(*cpu, static_cast<BaseIndex>(i)));
+    return std::nullopt;
+}
+
+}  // namespace ticklab::linux_

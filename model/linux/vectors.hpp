@@ -1,0 +1,16 @@
+// Interrupt vectors of the kernel on x86.
+#pragma once
+
+#include <cstdint>
+
+namespace ticklab::linux_ {
+
+/// The local APIC's timer.
+inline constexpr std::uint8_t kLocalTimerVector = 0xec;
+/// "Look at need_resched": the way out of the interrupt does it.
+inline constexpr std::uint8_t kRescheduleVector = 0xfd;
+/// Asynchronous function calls: run what is queued for this CPU.
+inline constexpr std::uint8_t kCallFunctionVector = 0xfb;
+inline constexpr std::uint8_t kSpuriousVector = 0xff;
+
+}  // namespace ticklab::linux_

@@ -1,0 +1,280 @@
+// What scenarios may do with timers: the verbs, and what they promise.
+#include <array>
+
+#include "ticklab/model/linux/declarations.hpp"
+#include "ticklab/model/linux/promises.hpp"
+
+namespace ticklab::linux_ {
+namespace {
+
+using sim::Cpu;
+using sim::CpuId;
+using sim::Duration;
+using sim::ParameterDecl;
+using sim::Time;
+using sim::TimerIndex;
+using sim::TimerPromise;
+using sim::TimerRole;
+using sim::ValueType;
+using sim::VerbCall;
+using sim::VerbContext;
+namespace flag = timer_flags;
+
+constexpr ParameterDecl kTimer{"timer", ValueType::kTimer, "name of the timer", true, {}};
+constexpr ParameterDecl kExpires{"expires",
+                                 ValueType::kTime,
+                                 "when it expires; rounded up to jiffies, and its bucket is collected after that",
+                                 true,
+                                 {}};
+constexpr std::array kTimerOnly{kTimer};
+constexpr std::array kTimerExpires{kTimer, kExpires};
+constexpr std::array kAddOn{kTimer, kExpires, ParameterDecl{"cpu", ValueType::kCpu, "the CPU that runs it", true, {}}};
+constexpr std::array kInit{
+    kTimer,
+    ParameterDecl{"pinned", ValueType::kBool, "it runs on the CPU that arms it, even if that has to wake", false,
+                  "false"},
+    ParameterDecl{"deferrable", ValueType::kBool, "it wakes no idle CPU", false, "false"},
+    ParameterDecl{"irqsafe", ValueType::kBool, "its callback runs with interrupts off", false, "false"}};
+constexpr std::array<std::string_view, kClockCount> kClocks{"monotonic", "realtime", "boottime", "tai"};
+constexpr std::array kHrtimerInit{
+    kTimer, ParameterDecl{"clock", ValueType::kWord, "the clock it follows", false, "monotonic", 0, 0, kClocks},
+    ParameterDecl{"soft", ValueType::kBool, "its callback runs in the softirq", false, "false"}};
+constexpr std::array kHrtimerStart{
+    kTimer, ParameterDecl{"expires", ValueType::kTime, "earliest instant at which it may run", true, {}},
+    ParameterDecl{"slack", ValueType::kDuration, "how much later it may run", false, "0ns"},
+    ParameterDecl{"pinned", ValueType::kBool, "it runs on the CPU that starts it", false, "false"}};
+
+TimerIndex timer_of(const VerbCall& call) { return static_cast<TimerIndex>(call.get<std::int64_t>(0)); }
+bool flag_of(const VerbCall& call, std::size_t i) { return call.has(i) && call.get<bool>(i); }
+
+// --- the wheel ---
+
+LinuxKernel::WheelTimer& usable(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    LinuxKernel::WheelTimer& t = kernel.wheel_timer(timer_of(call));
+    if (!t.initialised)
+        kernel.init_wheel_timer(cpu, timer_of(call), 0);
+    return t;
+}
+
+const LinuxKernel::WheelTimer* known(const LinuxKernel& kernel, const VerbCall& call) {
+    const std::size_t i = timer_of(call);
+    return i < kernel.wheel_timers().size() && kernel.wheel_timers()[i].initialised ? &kernel.wheel_timers()[i]
+                                                                                    : nullptr;
+}
+
+Jiffies expires_of(const LinuxKernel& kernel, const VerbCall& call) {
+    return kernel.core().time.jiffies_not_before(call.get<Time>(1));
+}
+
+Jiffies present(const LinuxKernel& kernel, Time now) {
+    return kernel.core().time.ideal_jiffies(ktime_at(sim::ns_floor(now)));
+}
+
+Jiffies asked_at(const LinuxKernel& kernel, const LinuxKernel::WheelTimer* t, Jiffies expires, Time now) {
+    return t && t->timer.pending && t->timer.expires == expires ? t->asked_at : present(kernel, now);
+}
+
+TimerPromise promise_start(const LinuxKernel& kernel, const VerbCall& call, Time now) {
+    const LinuxKernel::WheelTimer* const t = known(kernel, call);
+    if (t && !t->timer.function)
+        return kNoPromise;
+    const Jiffies expires = expires_of(kernel, call);
+    return wheel_promise(kernel.core().time, expires, asked_at(kernel, t, expires, now), now,
+                         t && t->timer.has(flag::kDeferrable),
+                         kernel.config().tick.skew_tick ? kernel.core().time.tick() / 2 : KtimeSpan::zero());
+}
+
+/// Whether it takes effect is known under the lock only: nothing is owed, and nothing that happens is a surprise.
+TimerPromise promise_if_pending(const LinuxKernel& kernel, const VerbCall& call, Time now) {
+    const LinuxKernel::WheelTimer* const t = known(kernel, call);
+    return t && t->timer.pending && t->timer.function ? TimerPromise{now, sim::kNever, false} : kNoPromise;
+}
+
+/// The earlier of two armings, of which the first may be over before the operation takes effect.
+TimerPromise promise_reduce(const LinuxKernel& kernel, const VerbCall& call, Time now) {
+    TimerPromise promise = promise_start(kernel, call, now);
+    const LinuxKernel::WheelTimer* const t = known(kernel, call);
+    if (t && t->timer.pending && promise.not_before != sim::kNever) {
+        promise.not_before = std::min(promise.not_before, t->promised.not_before);
+        promise.not_after = std::max(promise.not_after, t->promised.not_after);
+    }
+    return promise;
+}
+
+/// Notes what an arming asks for, before it is made.
+template <TimerPromise (*Promise)(const LinuxKernel&, const VerbCall&, Time)>
+LinuxKernel::WheelTimer& asked(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    LinuxKernel::WheelTimer& t = usable(kernel, cpu, call);
+    const Time now = cpu.local_time();
+    const TimerPromise promise = Promise(kernel, call, now);
+    t.asked_at = asked_at(kernel, &t, expires_of(kernel, call), now);
+    t.promised = promise;
+    return t;
+}
+
+void verb_init(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.init_wheel_timer(cpu, timer_of(call),
+                            (flag_of(call, 1) ? flag::kPinned : 0) | (flag_of(call, 2) ? flag::kDeferrable : 0) |
+                                (flag_of(call, 3) ? flag::kIrqSafe : 0));
+}
+void verb_mod(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.mod(cpu, asked<promise_start>(kernel, cpu, call).timer, expires_of(kernel, call));
+}
+void verb_mod_pending(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.mod_pending(cpu, asked<promise_if_pending>(kernel, cpu, call).timer, expires_of(kernel, call));
+}
+void verb_reduce(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.reduce(cpu, asked<promise_reduce>(kernel, cpu, call).timer, expires_of(kernel, call));
+}
+void verb_add(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.add(cpu, asked<promise_start>(kernel, cpu, call).timer, expires_of(kernel, call));
+}
+void verb_add_local(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.add_local(cpu, asked<promise_start>(kernel, cpu, call).timer, expires_of(kernel, call));
+}
+void verb_add_global(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.add_global(cpu, asked<promise_start>(kernel, cpu, call).timer, expires_of(kernel, call));
+}
+void verb_add_on(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.add_on(cpu, asked<promise_start>(kernel, cpu, call).timer, expires_of(kernel, call),
+                               static_cast<CpuId>(call.get<std::int64_t>(2)));
+}
+void verb_delete(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.remove(cpu, usable(kernel, cpu, call).timer);
+}
+void verb_delete_sync(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.remove_sync(cpu, usable(kernel, cpu, call).timer);
+}
+void verb_shutdown(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.shutdown(cpu, usable(kernel, cpu, call).timer);
+}
+void verb_shutdown_sync(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().wheel.shutdown_sync(cpu, usable(kernel, cpu, call).timer);
+}
+
+// --- high-resolution timers ---
+
+LinuxKernel::HighResTimer& usable_hrtimer(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    LinuxKernel::HighResTimer& t = kernel.high_res_timer(timer_of(call));
+    if (!t.initialised)
+        kernel.init_high_res_timer(cpu, timer_of(call), ClockId::kMonotonic, HrtimerMode{});
+    return t;
+}
+
+Duration slack_of(const VerbCall& call) { return call.has(2) ? call.get<Duration>(2) : Duration::zero(); }
+
+TimerPromise promise_hrtimer(const LinuxKernel& kernel, const VerbCall& call, Time now) {
+    return hrtimer_promise(kernel.core().time, call.get<Time>(1), slack_of(call), now,
+                           kernel.core().devices.min_delta(), kernel.config().tick.highres);
+}
+
+void verb_hrtimer_init(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    std::size_t clock = 0;
+    while (call.has(1) && clock + 1 < kClockCount && kClocks[clock] != call.get<std::string>(1))
+        ++clock;
+    kernel.init_high_res_timer(cpu, timer_of(call), static_cast<ClockId>(clock), HrtimerMode{.soft = flag_of(call, 2)});
+}
+void verb_hrtimer_start(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    Hrtimer& t = usable_hrtimer(kernel, cpu, call).timer;
+    // A request between two nanoseconds is for the later one.
+    const Ktime expires{std::chrono::ceil<KtimeSpan>(call.get<Time>(1).time_since_epoch())};
+    const KtimeSpan slack = std::chrono::floor<KtimeSpan>(slack_of(call));
+    kernel.core().hrtimers.start(cpu, t, expires + kernel.core().hrtimers.offset_of(t), slack,
+                                 HrtimerMode{.pinned = flag_of(call, 3), .soft = t.is_soft});
+}
+void verb_hrtimer_try_to_cancel(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().hrtimers.try_to_cancel(cpu, usable_hrtimer(kernel, cpu, call).timer);
+}
+void verb_hrtimer_cancel(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().hrtimers.cancel(cpu, usable_hrtimer(kernel, cpu, call).timer);
+}
+
+constexpr auto kThread = VerbContext::kThread;
+constexpr auto kIrq = VerbContext::kIrq;
+
+constexpr std::array kVerbs{
+    LinuxVerb{{"timer.init", kThread, TimerRole::kNone,
+               "initialises a timer that is new or shut down; the first other use of a new one does it too", kInit},
+              verb_init,
+              nullptr},
+    LinuxVerb{{"timer.mod", kThread, TimerRole::kArm, "starts a timer, or moves it (mod_timer)", kTimerExpires},
+              verb_mod,
+              promise_start},
+    LinuxVerb{
+        {"timer.mod_irq", kIrq, TimerRole::kArm, "timer.mod in an interrupt", kTimerExpires}, verb_mod, promise_start},
+    LinuxVerb{{"timer.mod_pending", kThread, TimerRole::kArm, "moves a timer only if it is pending (mod_timer_pending)",
+               kTimerExpires},
+              verb_mod_pending,
+              promise_if_pending},
+    LinuxVerb{{"timer.reduce", kThread, TimerRole::kArm,
+               "starts a timer, or moves it to an earlier time only (timer_reduce)", kTimerExpires},
+              verb_reduce,
+              promise_reduce},
+    LinuxVerb{{"timer.add", kThread, TimerRole::kArm, "starts a timer that is not pending (add_timer)", kTimerExpires},
+              verb_add,
+              promise_start},
+    LinuxVerb{{"timer.add_local", kThread, TimerRole::kArm,
+               "starts a timer that is not pending, pinned to this CPU (add_timer_local)", kTimerExpires},
+              verb_add_local,
+              promise_start},
+    LinuxVerb{{"timer.add_global", kThread, TimerRole::kArm,
+               "starts a timer that is not pending, pinned to no CPU (add_timer_global)", kTimerExpires},
+              verb_add_global,
+              promise_start},
+    LinuxVerb{{"timer.add_on", kThread, TimerRole::kArm,
+               "starts a timer that is not pending, pinned to another CPU (add_timer_on)", kAddOn},
+              verb_add_on,
+              promise_start},
+    LinuxVerb{{"timer.delete", kThread, TimerRole::kCancel,
+               "takes a timer back, without waiting for a running callback (timer_delete)", kTimerOnly},
+              verb_delete,
+              nullptr},
+    LinuxVerb{{"timer.delete_irq", kIrq, TimerRole::kCancel, "timer.delete in an interrupt", kTimerOnly},
+              verb_delete,
+              nullptr},
+    LinuxVerb{{"timer.delete_sync", kThread, TimerRole::kSyncCancel,
+               "takes a timer back and waits for a running callback (timer_delete_sync)", kTimerOnly},
+              verb_delete_sync,
+              nullptr},
+    LinuxVerb{{"timer.shutdown", kThread, TimerRole::kCancel,
+               "timer.delete, and later attempts to arm it do nothing (timer_shutdown)", kTimerOnly},
+              verb_shutdown,
+              nullptr},
+    LinuxVerb{{"timer.shutdown_sync", kThread, TimerRole::kSyncCancel,
+               "timer.delete_sync, and later attempts to arm it do nothing (timer_shutdown_sync)", kTimerOnly},
+              verb_shutdown_sync,
+              nullptr},
+    LinuxVerb{{"hrtimer.init", kThread, TimerRole::kNone,
+               "sets up a high-resolution timer; the first other use of a new one does it too", kHrtimerInit},
+              verb_hrtimer_init,
+              nullptr},
+    LinuxVerb{
+        {"hrtimer.start", kThread, TimerRole::kArm,
+         "starts a high-resolution timer, in place of what was started before (hrtimer_start_range_ns)", kHrtimerStart},
+        verb_hrtimer_start,
+        promise_hrtimer},
+    LinuxVerb{{"hrtimer.start_irq", kIrq, TimerRole::kArm, "hrtimer.start in an interrupt", kHrtimerStart},
+              verb_hrtimer_start,
+              promise_hrtimer},
+    LinuxVerb{{"hrtimer.try_to_cancel", kThread, TimerRole::kCancel,
+               "takes a high-resolution timer back unless its callback runs (hrtimer_try_to_cancel)", kTimerOnly},
+              verb_hrtimer_try_to_cancel,
+              nullptr},
+    LinuxVerb{{"hrtimer.cancel", kThread, TimerRole::kSyncCancel,
+               "takes a high-resolution timer back and waits for a running callback (hrtimer_cancel)", kTimerOnly},
+              verb_hrtimer_cancel,
+              nullptr},
+};
+
+}  // namespace
+
+std::span<const LinuxVerb> linux_verbs() { return kVerbs; }
+
+const LinuxVerb* find_verb(const VerbCall& call) {
+    for (const LinuxVerb& verb : kVerbs)
+        if (call.verb->name == verb.decl.name)
+            return &verb;
+    return nullptr;
+}
+
+}  // namespace ticklab::linux_
