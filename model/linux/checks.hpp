@@ -40,12 +40,27 @@ inline constexpr CheckDecl kShutDownQueued{"linux.wheel.shut_down_queued",
                                            "A timer that was shut down is in a bucket (W9)."};
 inline constexpr CheckDecl kGlobalIdle{"linux.wheel.global_idle",
                                        "A base other than the local one is marked idle (W11)."};
+inline constexpr CheckDecl kJiffies{"linux.jiffies",
+                                    "Jiffies, the last edge and the next one do not belong together (N1, N2)."};
+inline constexpr CheckDecl kStoppedNotIdle{
+    "linux.tick.stopped_not_idle", "A CPU's tick is stopped, and whoever queues a timer there does not wake it (T1)."};
+inline constexpr CheckDecl kNoTick{"linux.tick.none",
+                                   "A CPU's tick is not stopped, and none is coming within a tick (T2)."};
+inline constexpr CheckDecl kNextTick{"linux.tick.next_tick",
+                                     "A stopped tick is not where the decision to stop it put it (T3)."};
+inline constexpr CheckDecl kStaleDecision{"linux.tick.stale_decision",
+                                          "A CPU left idle with a tick decision that was not used (T4)."};
+inline constexpr CheckDecl kNotArmed{"linux.tick.not_armed",
+                                     "A CPU sleeps past its first local timer or high-resolution timer (T6)."};
+inline constexpr CheckDecl kSoftirqAsleep{"linux.tick.softirq_asleep",
+                                          "A CPU sleeps with its timer softirq pending (T8)."};
 inline constexpr CheckDecl kTimerLeft{"linux.hotplug.timer_left",
                                       "A timer is still queued on a CPU whose timers were taken over (CH H3)."};
 
-inline constexpr std::array kLinuxChecks{kInitPending, kAddPending,  kAddOffline, kSyncContext, kSyncFromCallback,
-                                         kTimerKind,   kBitmap,      kMembership, kClock,       kNextExpiry,
-                                         kForgotten,   kBucketRange, kRunning,    kBaseIdle,    kShutDownQueued,
-                                         kGlobalIdle,  kTimerLeft};
+inline constexpr std::array kLinuxChecks{kInitPending,   kAddPending,  kAddOffline,     kSyncContext, kSyncFromCallback,
+                                         kTimerKind,     kBitmap,      kMembership,     kClock,       kNextExpiry,
+                                         kForgotten,     kBucketRange, kRunning,        kBaseIdle,    kShutDownQueued,
+                                         kGlobalIdle,    kJiffies,     kStoppedNotIdle, kNoTick,      kNextTick,
+                                         kStaleDecision, kNotArmed,    kSoftirqAsleep,  kTimerLeft};
 
 }  // namespace ticklab::linux_::checks

@@ -11,6 +11,9 @@ using sim::HotplugSection;
 namespace flag = timer_flags;
 
 void TimerWheel::prepare(Cpu& cpu, CpuId target) {
+    // Before, a base went on with the clock and the next expiry of the CPU's last life.
+    if (!parameters_.changes.bases_reset_in_prepare)
+        return;
     for (std::size_t i = 0; i < kBasesPerCpu; ++i) {
         TimerBase& b = base(target, static_cast<BaseIndex>(i));
         const Jiffies now = time_.jiffies(cpu);
@@ -31,7 +34,9 @@ std::uint64_t TimerWheel::take_over_dead(Cpu& cpu, CpuId victim) {
         cpu.at(sites::kTimersDeadBeforeLock);
         const bool irqs = to.lock.acquire_irqsave(cpu);
         from.lock.acquire_nested(cpu, 1);
-        forward(cpu, to);
+        // Else the distances are those from a clock that stood still while the receiver slept.
+        if (parameters_.changes.receiver_forwarded)
+            forward(cpu, to);
         cpu.require(!from.running.peek(), "a callback of a dead CPU's base runs");
         for (unsigned bucket = 0; bucket < from.wheel.bucket_count(); ++bucket)
             while (!from.wheel.bucket(bucket).empty()) {
@@ -39,7 +44,7 @@ std::uint64_t TimerWheel::take_over_dead(Cpu& cpu, CpuId victim) {
                 detach(cpu, from, t, false);
                 write_flags(cpu, t, (t.flags & ~flag::kBaseMask) | to.cpu);
                 const sim::Cause armed_by = t.armed_by;
-                enqueue(cpu, to, t, to.wheel.bucket_for(t.expires));
+                enqueue(cpu, to, t, bucket_for(to, t.expires));
                 t.armed_by = armed_by;
                 ++from.counters.moved_away;
                 ++moved;

@@ -156,6 +156,10 @@ void Hrtimers::mark_online(CpuId cpu) { cpus_[cpu].online = true; }
 
 void Hrtimers::starting(Cpu& cpu) {
     HrtimerCpu& base = cpus_[cpu.id()];
+    base.online = true;
+    // Before, a stale mode or hang of the last life blocked the device in the next.
+    if (!changes_.starting_clears_leftovers)
+        return;
     base.active_bases = 0;
     base.hres_active = false;
     base.hang_detected = false;
@@ -163,7 +167,6 @@ void Hrtimers::starting(Cpu& cpu) {
     base.next_timer = nullptr;
     base.expires_next = kKtimeMax;
     base.softirq_expires_next = kKtimeMax;
-    base.online = true;
 }
 
 void Hrtimers::dying(Cpu& cpu) {
@@ -182,8 +185,8 @@ void Hrtimers::dying(Cpu& cpu) {
         while (!source.queue.empty()) {
             Hrtimer& t = *source.queue.begin();
             cpu.record(kHrtimerCancelRecord, t.object);
-            // An observer without the lock must not see it inactive (HRT-01).
-            remove(cpu, t, HrtimerState::kEnqueued, false);
+            // An observer without the lock must not see it inactive.
+            remove(cpu, t, changes_.state_kept_in_move ? HrtimerState::kEnqueued : HrtimerState::kInactive, false);
             t.base = &to.bases[i];
             const Cause armed_by = t.armed_by;
             enqueue(cpu, t, to.bases[i], HrtimerMode{}, false);

@@ -77,6 +77,11 @@ void Hrtimers::setup(Cpu& cpu, Hrtimer& t, HrtimerFunction function, void* argum
                clock_names_[static_cast<std::size_t>(clock)], mode_name(t, mode));
 }
 
+HrtimerClockBase* Hrtimers::base_read_again(Cpu& cpu, const Hrtimer& t) {
+    cpu.at(sites::kHrtimerBeforeLock);
+    return t.base;
+}
+
 HrtimerClockBase& Hrtimers::lock_base(Cpu& cpu, Hrtimer& t, bool& irqs) {
     for (;;) {
         t.line.access(cpu, false);
@@ -85,18 +90,22 @@ HrtimerClockBase& Hrtimers::lock_base(Cpu& cpu, Hrtimer& t, bool& irqs) {
             sim::spin_until(cpu, t.line, [&t] { return t.base != nullptr; });
             continue;
         }
-        irqs = base->cpu_base->lock.acquire_irqsave(cpu);
+        HrtimerClockBase* const locked = changes_.base_read_once ? base : base_read_again(cpu, t);
+        if (!locked)
+            continue;
+        irqs = locked->cpu_base->lock.acquire_irqsave(cpu);
         t.line.access(cpu, false);
         if (t.base == base)
-            return *base;
-        base->cpu_base->lock.release_restore(cpu, irqs);
+            return *locked;
+        locked->cpu_base->lock.release_restore(cpu, irqs);
     }
 }
 
 void Hrtimers::unlock(Cpu& cpu, HrtimerCpu& base, bool irqs) { base.lock.release_restore(cpu, irqs); }
 
 CpuId Hrtimers::choose_cpu(Cpu& cpu) const {
-    if (cpus_[cpu.id()].online)
+    // Before, a timer that was started after its CPU gave its timers away stayed there, and was lost.
+    if (cpus_[cpu.id()].online || !changes_.start_avoids_dying_cpu)
         return cpu.id();
     for (CpuId c = 0; c < machine_.cpu_count(); ++c)
         if (cpus_[c].online && machine_.cpu(c).online())

@@ -87,6 +87,7 @@ public:
 
 private:
     HrtimerClockBase& lock_base(sim::Cpu& cpu, Hrtimer& t, bool& irqs);
+    HrtimerClockBase* base_read_again(sim::Cpu& cpu, const Hrtimer& t);
     void unlock(sim::Cpu& cpu, HrtimerCpu& base, bool irqs);
     HrtimerClockBase& switch_base(sim::Cpu& cpu, Hrtimer& t, HrtimerClockBase& from, sim::CpuId target);
     sim::CpuId choose_cpu(sim::Cpu& cpu) const;

@@ -14,6 +14,15 @@ constexpr std::uint32_t kAwake = 0xffff'ffff;
 
 }  // namespace
 
+void IdleLoop::check(Cpu& cpu, std::optional<Broken> (*invariant)(const TickSched&, sim::CpuId, Ktime)) {
+    if (effort_ == CheckEffort::kNever ||
+        (effort_ == CheckEffort::kAmortised && ++moments_since_check_ < kAmortisedReleases))
+        return;
+    moments_since_check_ = 0;
+    if (std::optional<Broken> broken = invariant(tick_, cpu.id(), time_.peek(cpu)))
+        cpu.fail(*broken->check, std::move(broken->message));
+}
+
 void IdleLoop::sleep(Cpu& cpu, unsigned c_state) {
     const bool called = scheduler_.set_polling(cpu, false);
     cpu.at(sites::kIdleBeforeSleep);
@@ -21,12 +30,25 @@ void IdleLoop::sleep(Cpu& cpu, unsigned c_state) {
         cpu.irq_enable();
     } else {
         cpu.record(kCpuIdleRecord, c_state, cpu.id());
+        // Who was called since wakes at once.
+        if (!scheduler_.called(cpu.id()))
+            check(cpu, check_asleep);
         const Ktime before = time_.now(cpu);
         cpu.halt(c_state);
+        if (!looks_again_)
+            halt_until_called(cpu, c_state);
         governor_.reflect(cpu, time_.now(cpu) - before);
         cpu.record(kCpuIdleRecord, kAwake, cpu.id());
     }
     scheduler_.set_polling(cpu, true);
+}
+
+void IdleLoop::halt_until_called(Cpu& cpu, unsigned c_state) {
+    // An interrupt that armed an earlier timer did not set need_resched: the CPU sleeps on by the old decision.
+    while (!scheduler_.need_resched(cpu)) {
+        cpu.irq_disable();
+        cpu.halt(c_state);
+    }
 }
 
 void IdleLoop::run(Cpu& cpu) {
@@ -47,6 +69,7 @@ void IdleLoop::run(Cpu& cpu) {
     }
     cpu.irq_disable();
     tick_.idle_exit(cpu);
+    check(cpu, check_awake);
     cpu.irq_enable();
     scheduler_.set_polling(cpu, false);
     sim::full_barrier(cpu);

@@ -23,7 +23,7 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
       migration(config.placement->make(machine, wheel)),
       tick(machine, config.tick, time, devices, hrtimers, wheel, softirqs, scheduler),
       governor(machine, config.governor, tick),
-      idle(time, tick, scheduler, governor) {
+      idle(time, tick, scheduler, governor, config.wheel.check_effort, config.changes.idle_loop_looks_again) {
     wheel.set_migration(*migration);
 }
 

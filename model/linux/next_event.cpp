@@ -69,7 +69,10 @@ Ktime TimerWheel::look_ahead(Cpu& cpu, const JiffiesPair& now, bool* idle) {
         }
     }
     for (TimerBase* const base : {&local, &global})
-        cpu.require(base->wheel.forward(now.basej), "a base would be rewound");
+        if (!parameters_.changes.idle_forwards_only)
+            base->wheel.forward_anywhere(now.basej);
+        else
+            cpu.require(base->wheel.forward(now.basej), "a base would be rewound");
     if (idle) {
         if (!local.is_idle.peek() && next > now.basej + 1) {
             local.is_idle.write_once(cpu, true);

@@ -32,6 +32,8 @@ public:
     bool need_resched(sim::Cpu& cpu);
     /// The idle task polls from here on, or not: whether need_resched was set. [point]
     bool set_polling(sim::Cpu& cpu, bool on);
+    /// For oracles: need_resched is set.
+    bool called(sim::CpuId cpu) const { return (cpus_[cpu].flags.peek() & kNeedResched) != 0; }
     /// Something else runs now. [point]
     void scheduled(sim::Cpu& cpu) { cpus_[cpu.id()].flags.fetch_and(cpu, ~kNeedResched); }
 

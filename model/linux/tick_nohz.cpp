@@ -54,6 +54,19 @@ Ktime TickSched::next_event(Cpu& cpu) {
     return ts.timer_expires;
 }
 
+bool TickSched::tick_is_at(Cpu& cpu, Ktime expires) const {
+    const TickState& ts = of(cpu.id());
+    const Hrtimer& timer = timer_of(cpu.id());
+    return expires == ts.next_tick &&
+           (expires == kKtimeMax ||
+            (timer.expires == expires && (!ts.highres || timer.state == HrtimerState::kEnqueued)));
+}
+
+bool TickSched::device_is_at(Cpu& cpu, Ktime expires) const {
+    // Another timer may have asked for that instant, and the tick timer not be queued.
+    return devices_.next_event(cpu.id()) == expires;
+}
+
 void TickSched::stop_tick(Cpu& cpu) {
     const Frame frame(cpu, "tick stop");
     TickState& ts = state(cpu);
@@ -75,8 +88,9 @@ void TickSched::stop_tick(Cpu& cpu) {
         ts.do_timer_last = false;
     }
     const Hrtimer& timer = cpus_[cpu.id()].timer;
-    if (ts.stopped && expires == ts.next_tick &&
-        (expires == kKtimeMax || (timer.expires == expires && (!ts.highres || timer.state == HrtimerState::kEnqueued))))
+    const bool there =
+        parameters_.changes.tick_compared_with_timer ? tick_is_at(cpu, expires) : device_is_at(cpu, expires);
+    if (ts.stopped && there)
         return;
     if (!ts.stopped) {
         ts.last_tick = timer.expires;
@@ -130,7 +144,6 @@ void TickSched::idle_enter(Cpu& cpu) {
 void TickSched::idle_exit(Cpu& cpu) {
     TickState& ts = state(cpu);
     ts.inidle = false;
-    cpu.require(ts.timer_expires_base == kUnset, "idle left with a tick decision that was not used");
     const Ktime now = time_.now(cpu);
     close_idle(cpu, now);
     if (ts.stopped)

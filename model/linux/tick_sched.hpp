@@ -87,7 +87,15 @@ public:
 
     const TickState& of(sim::CpuId cpu) const { return cpus_[cpu].state; }
     const Hrtimer& timer_of(sim::CpuId cpu) const { return cpus_[cpu].timer; }
-    const TickParameters& parameters() const { return parameters_; }
+    /// For oracles.
+    struct Parts {
+        const Timekeeping& time;
+        const ClockEvents& devices;
+        const Hrtimers& hrtimers;
+        const TimerWheel& wheel;
+        const Softirqs& softirqs;
+    };
+    Parts parts() const { return {time_, devices_, hrtimers_, wheel_, softirqs_}; }
     KtimeSpan skew_of(sim::CpuId cpu) const;
 
 private:
@@ -112,6 +120,9 @@ private:
     bool may_stop(sim::Cpu& cpu);
     Ktime next_event(sim::Cpu& cpu);
     void stop_tick(sim::Cpu& cpu);
+    /// Whether a stopped tick needs no programming for `expires`: by its own timer, or as before 4.10 by the device.
+    bool tick_is_at(sim::Cpu& cpu, Ktime expires) const;
+    bool device_is_at(sim::Cpu& cpu, Ktime expires) const;
     void restart_tick(sim::Cpu& cpu, Ktime now);
     Ktime low_res_hrtimer(sim::Cpu& cpu, Ktime base);
     void open_idle(sim::Cpu& cpu, Ktime now);

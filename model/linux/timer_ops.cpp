@@ -66,6 +66,33 @@ void TimerWheel::init(Cpu& cpu, Timer& t, TimerFunction function, void* argument
     cpu.record(kTimerInitRecord, t.object);
 }
 
+wheel::Bucket TimerWheel::bucket_capped_by_expiry(const Wheel& wheel, Jiffies expires) {
+    const auto distance = static_cast<std::uint64_t>(expires - wheel.clk());
+    const unsigned last = wheel.levels() - 1;
+    if (wheel::level_for(distance, wheel.levels()) < last || expires < wheel.clk())
+        return wheel.bucket_for(expires);
+    // Right only while the clock is about 0.
+    return wheel::bucket_on_level(
+        expires.count() >= wheel::cutoff(wheel.levels()) ? Jiffies{wheel::max_distance(wheel.levels())} : expires,
+        last);
+}
+
+wheel::Bucket TimerWheel::bucket_for(const TimerBase& base, Jiffies expires) const {
+    return parameters_.changes.cutoff_on_distance ? base.wheel.bucket_for(expires)
+                                                  : bucket_capped_by_expiry(base.wheel, expires);
+}
+
+wheel::Bucket TimerWheel::bucket_at_past_expiry(const Wheel& wheel, const Timer& t, wheel::Bucket bucket) {
+    if (t.expires < wheel.clk())
+        bucket.expiry = t.expires;
+    return bucket;
+}
+
+std::uint32_t TimerWheel::flags_read_again(Cpu& cpu, const Timer& t) {
+    cpu.at(sites::kLockBaseAfterRead);
+    return t.flags;
+}
+
 TimerWheel::Locked TimerWheel::lock_timer(Cpu& cpu, Timer& t) {
     for (;;) {
         t.line.access(cpu, false);
@@ -74,8 +101,8 @@ TimerWheel::Locked TimerWheel::lock_timer(Cpu& cpu, Timer& t) {
             sim::spin_until(cpu, t.line, [&t] { return !t.has(flag::kMigrating); });
             continue;
         }
+        TimerBase& base = base_of(parameters_.changes.flags_read_once ? flags : flags_read_again(cpu, t));
         cpu.at(sites::kLockBaseAfterRead);
-        TimerBase& base = base_of(flags);
         const bool irqs = base.lock.acquire_irqsave(cpu);
         t.line.access(cpu, false);
         if (t.flags == flags)
@@ -106,9 +133,15 @@ void TimerWheel::move_to(Cpu& cpu, Locked& locked, Timer& t, TimerBase& to) {
     write_flags(cpu, t, (t.flags & ~flag::kBaseMask) | to.cpu);
 }
 
+bool TimerWheel::forward_reading_twice(Cpu& cpu, TimerBase& base) {
+    const Jiffies compared = time_.jiffies(cpu);
+    return base.locked(cpu).forward(compared, time_.jiffies(cpu));
+}
+
 void TimerWheel::forward(Cpu& cpu, TimerBase& base) {
-    const Jiffies now = time_.jiffies(cpu);
-    if (!base.locked(cpu).forward(now))
+    const bool done = parameters_.changes.jiffies_read_once ? base.locked(cpu).forward(time_.jiffies(cpu))
+                                                            : forward_reading_twice(cpu, base);
+    if (!done)
         cpu.fail(checks::kClock, fmt::format("the {} base of CPU {} would be rewound",
                                              kBaseNames[static_cast<std::size_t>(base.index)], base.cpu));
 }
@@ -118,7 +151,8 @@ void TimerWheel::enqueue(Cpu& cpu, TimerBase& base, Timer& t, const wheel::Bucke
     t.line.access(cpu, true);
     t.pending = true;
     t.bucket_expiry = bucket.expiry;
-    const bool first = base.locked(cpu).enqueue(t, bucket);
+    const bool first = base.locked(cpu).enqueue(
+        t, parameters_.changes.expired_keeps_clock ? bucket : bucket_at_past_expiry(base.wheel, t, bucket));
     ++base.counters.enqueued;
     const auto timeout = t.expires - Jiffies{time_.peek_jiffies()};
     const sim::RecordId started =
@@ -182,7 +216,7 @@ bool TimerWheel::modify(Cpu& cpu, Timer& t, Jiffies expires, Mode mode) {
             unlock(cpu, locked);
             return true;
         }
-        bucket = locked.base->wheel.bucket_for(expires);
+        bucket = bucket_for(*locked.base, expires);
         if (stay_in_bucket(cpu, t, expires, *bucket, mode)) {
             ++locked.base->counters.requeues_saved;
             unlock(cpu, locked);
@@ -200,8 +234,8 @@ bool TimerWheel::modify(Cpu& cpu, Timer& t, Jiffies expires, Mode mode) {
         forward(cpu, here);
     }
     t.expires = expires;
-    const Wheel& wheel = locked.base->wheel;
-    enqueue(cpu, *locked.base, t, bucket && clk == wheel.clk() ? *bucket : wheel.bucket_for(expires));
+    TimerBase& target = *locked.base;
+    enqueue(cpu, target, t, bucket && clk == target.wheel.clk() ? *bucket : bucket_for(target, expires));
     unlock(cpu, locked);
     return was_pending;
 }
@@ -243,7 +277,7 @@ void TimerWheel::add_on(Cpu& cpu, Timer& t, Jiffies expires, CpuId target) {
             move_to(cpu, locked, t, there);
         forward(cpu, there);
         t.expires = expires;
-        enqueue(cpu, there, t, there.wheel.bucket_for(expires));
+        enqueue(cpu, there, t, bucket_for(there, expires));
     }
     unlock(cpu, locked);
 }

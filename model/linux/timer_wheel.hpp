@@ -128,6 +128,11 @@ private:
     TimerBase& base_of(std::uint32_t flags) { return base(flags & timer_flags::kCpuMask, base_index_of(flags)); }
     void write_flags(sim::Cpu& cpu, Timer& t, std::uint32_t flags);
     void forward(sim::Cpu& cpu, TimerBase& base);
+    bool forward_reading_twice(sim::Cpu& cpu, TimerBase& base);
+    wheel::Bucket bucket_for(const TimerBase& base, Jiffies expires) const;
+    static wheel::Bucket bucket_capped_by_expiry(const Wheel& wheel, Jiffies expires);
+    static wheel::Bucket bucket_at_past_expiry(const Wheel& wheel, const Timer& t, wheel::Bucket bucket);
+    std::uint32_t flags_read_again(sim::Cpu& cpu, const Timer& t);
     void enqueue(sim::Cpu& cpu, TimerBase& base, Timer& t, const wheel::Bucket& bucket);
     bool detach(sim::Cpu& cpu, TimerBase& base, Timer& t, bool clear_pending);
     void require_not_pending(sim::Cpu& cpu, Timer& t);

@@ -42,10 +42,10 @@ void Wheel::detach(Timer& timer) {
     timer.hook.unlink();
 }
 
-bool Wheel::forward(Jiffies now) {
-    if (now <= clk_)
+bool Wheel::forward(Jiffies compared, Jiffies stored) {
+    if (compared <= clk_)
         return true;
-    const Jiffies to = next_expiry_ > now ? now : next_expiry_;
+    const Jiffies to = next_expiry_ > compared ? stored : next_expiry_;
     if (to < clk_)
         return false;
     clk_ = to;

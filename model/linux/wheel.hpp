@@ -38,7 +38,11 @@ public:
     void detach(Timer& timer);
 
     /// Moves the clock towards `now`, as far as rule (2) allows (LTW 5.1). False if that would have rewound it.
-    bool forward(Jiffies now);
+    bool forward(Jiffies now) { return forward(now, now); }
+    /// As 4.8 did: jiffies are read once to compare and once to store (WHEEL-04).
+    bool forward(Jiffies compared, Jiffies stored);
+    /// As 4.8 did at idle entry: the clock goes to `now` or to the first expiry, wherever it is (WHEEL-05).
+    void forward_anywhere(Jiffies now) { clk_ = next_expiry_ > now ? now : next_expiry_; }
     /// For the empty wheel: no event for as long as can be told from `now` (LTW 12.2).
     void refresh_empty(Jiffies now) { next_expiry_ = now + wheel::kHorizon; }
     /// Whether the first bucket is due at `now`, and the clock has not passed it.

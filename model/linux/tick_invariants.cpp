@@ -1,0 +1,111 @@
+#include "ticklab/model/linux/tick_invariants.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ticklab/model/linux/checks.hpp"
+#include "ticklab/model/linux/tick_sched.hpp"
+
+namespace ticklab::linux_ {
+namespace {
+
+std::string show(Ktime t) { return t == kKtimeMax ? "never" : fmt::format("{} ns", ns(t)); }
+
+std::optional<Broken> check_time(const Timekeeping& time) {
+    if (time.update_under_way())
+        return std::nullopt;
+    const std::int64_t ticks = time.peek_jiffies() - time.initial();
+    if (ns(time.peek_edge()) != ticks * time.tick().count() || time.peek_next_edge() - time.peek_edge() != time.tick())
+        return Broken{&checks::kJiffies, fmt::format("{} ticks, the last edge at {}, the next at {}", ticks,
+                                                     show(time.peek_edge()), show(time.peek_next_edge()))};
+    return std::nullopt;
+}
+
+/// When the first bucket of a base is collected, by a walk over all of them.
+Ktime first_bucket(const Timekeeping& time, const TimerBase& base) {
+    std::optional<Jiffies> first;
+    for (unsigned i = 0; i < base.wheel.bucket_count(); ++i)
+        for (const Timer& t : base.wheel.bucket(i))
+            if (!first || t.bucket_expiry < *first)
+                first = t.bucket_expiry;
+    return first ? time.edge_of(*first) : kKtimeMax;
+}
+
+/// When the first high-resolution timer must run: at its hard expiry, or in low resolution at the tick after it.
+Ktime first_hrtimer(const HrtimerCpu& cpu, KtimeSpan tick) {
+    Ktime first = kKtimeMax;
+    for (const HrtimerClockBase& base : cpu.bases)
+        if (!base.queue.empty() && !(base.soft() && cpu.softirq_activated))
+            first = std::min(first, base.monotonic(*base.queue.begin()));
+    if (cpu.hres_active || first == kKtimeMax || first.time_since_epoch() % tick == KtimeSpan::zero())
+        return first;
+    return first + (tick - first.time_since_epoch() % tick);
+}
+
+std::optional<Broken> check_armed(const TickSched& tick, sim::CpuId cpu, Ktime now) {
+    const TickSched::Parts parts = tick.parts();
+    const HrtimerCpu& queues = parts.hrtimers.of(cpu);
+    // Who queues a timer there now will call the CPU before it lets go of the lock.
+    if (queues.hang_detected || parts.wheel.base(cpu, BaseIndex::kLocal).lock.held())
+        return std::nullopt;
+    const Ktime wanted = std::min(first_bucket(parts.time, parts.wheel.base(cpu, BaseIndex::kLocal)),
+                                  first_hrtimer(queues, parts.time.tick()));
+    const Ktime armed = parts.devices.armed_for(cpu);
+    if (wanted == kKtimeMax || armed <= std::max(wanted, now + parts.devices.min_delta()))
+        return std::nullopt;
+    return Broken{&checks::kNotArmed, fmt::format("CPU {} sleeps, has to wake by {}, and its device is armed for {}",
+                                                  cpu, show(wanted), show(armed))};
+}
+
+bool queued_at(const TickSched& tick, sim::CpuId cpu, Ktime expires) {
+    const Hrtimer& timer = tick.timer_of(cpu);
+    return timer.expires == expires && (!tick.of(cpu).highres || timer.state == HrtimerState::kEnqueued);
+}
+
+std::optional<Broken> check_stopped(const TickSched& tick, sim::CpuId cpu) {
+    const TickState& ts = tick.of(cpu);
+    const bool idle = tick.parts().wheel.base(cpu, BaseIndex::kLocal).is_idle.peek();
+    if (ts.stopped != idle)
+        return Broken{ts.stopped ? &checks::kStoppedNotIdle : &checks::kBaseIdle, fmt::format("CPU {}", cpu)};
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime now) {
+    const TickState& ts = tick.of(cpu);
+    const TickSched::Parts parts = tick.parts();
+    if (auto broken = check_time(parts.time))
+        return broken;
+    if (auto broken = check_stopped(tick, cpu))
+        return broken;
+    if (parts.softirqs.pending(cpu, SoftirqNumber::kTimer))
+        return Broken{&checks::kSoftirqAsleep, fmt::format("CPU {}", cpu)};
+    if (!ts.stopped)
+        return std::nullopt;
+    if (ts.next_tick != kUnset && ts.next_tick != kKtimeMax &&
+        (!queued_at(tick, cpu, ts.next_tick) || ts.next_tick > ts.timer_expires))
+        return Broken{&checks::kNextTick,
+                      fmt::format("CPU {}: next tick {}, the timer says {}, the decision was {}", cpu,
+                                  show(ts.next_tick), show(tick.timer_of(cpu).expires), show(ts.timer_expires))};
+    return check_armed(tick, cpu, now);
+}
+
+std::optional<Broken> check_awake(const TickSched& tick, sim::CpuId cpu, Ktime now) {
+    const TickState& ts = tick.of(cpu);
+    if (auto broken = check_stopped(tick, cpu))
+        return broken;
+    if (ts.timer_expires_base != kUnset)
+        return Broken{&checks::kStaleDecision, fmt::format("CPU {}", cpu)};
+    const KtimeSpan most = tick.tick_length() + tick.skew_of(cpu);
+    if (ts.one_shot && !ts.stopped &&
+        (!queued_at(tick, cpu, tick.timer_of(cpu).expires) || tick.timer_of(cpu).expires > now + most))
+        return Broken{&checks::kNoTick,
+                      fmt::format("CPU {}: the tick timer is {} for {} at {}", cpu,
+                                  queued_at(tick, cpu, tick.timer_of(cpu).expires) ? "" : "not queued",
+                                  show(tick.timer_of(cpu).expires), show(now))};
+    return std::nullopt;
+}
+
+}  // namespace ticklab::linux_

@@ -1,0 +1,22 @@
+// Judges the ticks' states against wheel, queues and hardware (LNT 8.6, 13). Shares no code with what keeps them.
+//
+// Rules
+//  - Observers: they spend no time, emit no record and make no choice.
+//  - check_asleep() is asked when a CPU is about to sleep, all decisions taken; check_awake() when it has left idle.
+#pragma once
+
+#include <optional>
+
+#include "ticklab/model/linux/invariants.hpp"
+#include "ticklab/model/linux/ktime.hpp"
+
+namespace ticklab::linux_ {
+
+class TickSched;
+
+/// T1, T3, T6, T8, N1 and N2 of a CPU whose local time is `now`.
+std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime now);
+/// T1 with W8, T2, T4.
+std::optional<Broken> check_awake(const TickSched& tick, sim::CpuId cpu, Ktime now);
+
+}  // namespace ticklab::linux_
