@@ -10,6 +10,7 @@
 #include "ticklab/lab/load.hpp"
 #include "ticklab/lab/machine_verbs.hpp"
 #include "ticklab/lab/scenario_records.hpp"
+#include "ticklab/model/linux/declarations.hpp"
 #include "ticklab/model/xen/declarations.hpp"
 #include "ticklab/sim/change_set.hpp"
 #include "ticklab/sim/devices/apic_records.hpp"
@@ -76,6 +77,7 @@ Registry& mutable_program_registry() {
     static Registry registry = [] {
         Registry with_kernels;
         with_kernels.register_kernel(xen::xen_kernel_decl());
+        with_kernels.register_kernel(linux_::linux_kernel_decl());
         return with_kernels;
     }();
     return registry;
