@@ -50,7 +50,7 @@ inline constexpr Time at_us(std::int64_t t) { return kBoot + std::chrono::micros
 
 /// One run. Set `config` and `linux_config` first; the machine is built at the first use of it. What runs on a CPU may
 /// CHECK and must not REQUIRE: nothing may throw through a fiber.
-class Bench final : private sim::TimerClient, private sim::ActivityHandler, private sim::SiteWatcher {
+class Bench : private sim::TimerClient, private sim::ActivityHandler, private sim::SiteWatcher {
 public:
     explicit Bench(CpuId cpu_count = 2) : config(round_config(cpu_count)) {
         linux_config.hz = 1000;
