@@ -14,7 +14,7 @@ public:
     bool requires_remote(sim::Cpu&) override { return false; }
     void handle_remote(sim::Cpu&) override {}
     bool prepare(sim::Cpu&, sim::CpuId) override { return true; }
-    void set_available(sim::Cpu&) override {}
+    bool set_available(sim::Cpu&) override { return true; }
     void clear_available(sim::Cpu&) override {}
 };
 
