@@ -106,6 +106,8 @@ while IFS='|' read -r outcome content; do
 done <<'ROWS'
 passes|if (changes.waits) wait();
 passes|if (p.changes.waits) wait();\nbool waits = other.waits_long;\n// changes.waits is the flag
+passes|if (changes_.waits) wait();
+refused|if (changes_.waits) wait();\nif (p.changes.waits) go();
 refused|if (changes.waits_long) wait();
 refused|if (changes.waits || changes.waits) wait();
 refused|if (changes.waits) wait();\nif (old.changes.waits) go();

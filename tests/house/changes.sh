@@ -1,6 +1,7 @@
 #!/bin/bash
 # A change in a kernel's history is one flag with one place of use (DESIGN 3): each bool of a struct that ends in
-# "Changes", in a changes.hpp below model/, is read once, as "changes.NAME", in the code beside it.
+# "Changes", in a changes.hpp below model/, is read once, as "changes.NAME" or "changes_.NAME", in the code
+# beside it.
 set -euo pipefail
 # shellcheck source=tests/house/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -15,7 +16,7 @@ flags() {
 # Uses of flag $1 below folder $2, comments and the table itself left out.
 uses() {
     house_files | { grep -E "^$2/.*\\.(cpp|hpp)$" || true; } | { grep -v '/changes\.hpp$' || true; } |
-        xargs -r -d '\n' cat | sed 's|//.*||' | { grep -oE "changes\\.$1([^A-Za-z0-9_]|$)" || true; } | wc -l
+        xargs -r -d '\n' cat | sed 's|//.*||' | { grep -oE "changes_?\\.$1([^A-Za-z0-9_]|$)" || true; } | wc -l
 }
 
 while IFS= read -r table; do

@@ -10,9 +10,10 @@ using namespace ticklab::xen::testing;
 
 namespace {
 
-/// A bench with guests that spin when they have nothing to do.
+/// A bench of the newest release, with guests that spin when they have nothing to do.
 struct GuestBench : Bench {
     explicit GuestBench(CpuId cpus = 2, std::uint32_t guests = 2) : Bench(cpus) {
+        xen = newest();
         xen.clients.guests = guests;
         xen.clients.guest_idle = GuestIdle::kSpin;
     }

@@ -46,6 +46,15 @@ inline sim::MachineConfig round_config(CpuId cpu_count) {
 
 inline constexpr Time at_ns(std::int64_t t) { return kBoot + std::chrono::nanoseconds{t}; }
 
+/// Every change of the newest release.
+inline XenConfig newest() {
+    sim::KernelDecl::Settings s;
+    s.options.resize(xen_kernel_decl().options.size());
+    XenConfig config = XenConfig::from(s);
+    config.timers.check_effort = CheckEffort::kAlways;
+    return config;
+}
+
 /// As of 2 June 2010, the changeset that the tests start from: V2 with inactive timers tracked.
 inline XenConfig c2010() {
     sim::KernelDecl::Settings s;
