@@ -392,3 +392,29 @@ TEST_CASE("steps without time are a livelock (MA 3.4)") {
     CHECK(b.machine.run(kBoot + 1s, 1'000'000'000) == RunEnd::kVerdict);
     CHECK(b.machine.verdict()->check == &checks::kLivelock);
 }
+
+TEST_CASE("an interrupt on the way to user mode is noticed though it begins a new row: the kernel's exit is asked again") {
+    // CPU 1 returns to user mode from one interrupt, and another comes at each instant around that.
+    for (std::uint64_t delay = 0; delay < 300; ++delay) {
+        CAPTURE(delay);
+        BootedMachine b;
+        bool raised = false;
+        Time served = kNever;
+        b.kernel.on_interrupt = [&](Cpu&, std::uint8_t vector) { raised = raised || vector == 0x41; };
+        b.kernel.on_exit_to_user = [&](Cpu& cpu) {
+            if (cpu.id() == 1 && raised && served == kNever)
+                served = cpu.local_time();
+        };
+        b.machine.set_busy(1, kNever);
+        b.run(10us);
+        const Time sent = b.machine.now();
+        b.on(0, [delay](Cpu& cpu) {
+            cpu.send_ipi(1, 0x40);
+            cpu.spend(Cycles{delay});
+            cpu.send_ipi(1, 0x41);
+        });
+        CHECK(b.run(100us) == nullptr);
+        CHECK(raised);
+        CHECK(served < sent + 5us);
+    }
+}
