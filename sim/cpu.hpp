@@ -150,6 +150,9 @@ public:
     /// Like halt(), and also ended by a write to the monitored line. With `break_on_interrupt` interrupts wake the CPU
     /// even though they stay disabled, and are not taken here.
     WakeReason mwait(unsigned c_state, bool break_on_interrupt);
+    /// Suspend to RAM for `length`: the timer of the local APIC is lost, what else it holds stays
+    /// (LocalApic::lose_timer). Interrupts are off. [point]
+    void suspend_to_ram(Duration length);
     /// User mode until `until` (kNever: for ever), an interrupt that was handled, or work at thread level. [window]
     void run_user(Time until);
 

@@ -61,6 +61,13 @@ void Cpu::write_msr(std::uint32_t msr, std::uint64_t value) {
 
 void Cpu::write_tsc_deadline(std::uint64_t tsc) { write_msr(apic::kMsrTscDeadline, tsc); }
 
+void Cpu::suspend_to_ram(Duration length) {
+    require(!irqs_enabled_, "suspend to RAM with interrupts enabled");
+    sync();
+    apic_.lose_timer(clock_.now());
+    spend_time(length);
+}
+
 void Cpu::write_icr(CpuId target, std::uint32_t low) {
     constexpr std::uint32_t kMaxXapicTarget = 0xfe;
     sync();

@@ -61,6 +61,7 @@ struct XenChanges {
     bool own_channel_config = true;
     bool raise_after_late_exit = true;
     bool wide_count_product = true;
+    bool deadline_restored = true;
 };
 
 /// XT-F10: the change that XEN-28 mends.
@@ -451,6 +452,16 @@ inline constexpr std::array kXenChanges{
          "docs/spec/known-bugs.md LAPIC-03; xen-timers.md 8.1",
          "the count for a far deadline overflows and counts as passed: the softirq repeats without end"},
         &XenChanges::wide_count_product},
+    sim::Change<XenChanges>{{"LAPIC-05",
+                             "deadline-restored",
+                             "xen lapic",
+                             sim::ChangeKind::kFix,
+                             "4.21",
+                             {},
+                             {},
+                             "docs/spec/known-bugs.md LAPIC-05; local-apic.md 10; xen-timers.md 8.2",
+                             "after a resume the boot CPU's timer has no TSC deadline"},
+                            &XenChanges::deadline_restored},
 };
 
 }  // namespace ticklab::xen

@@ -1,6 +1,7 @@
 #include "ticklab/model/xen/clients.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "ticklab/model/xen/client_records.hpp"
 #include "ticklab/model/xen/client_sites.hpp"
@@ -62,6 +63,17 @@ bool Clients::run_guest(Cpu& cpu) {
     return v != nullptr;
 }
 
+// The hardware has forgotten the deadline, whatever its mode; a pass programs it anew.
+void Clients::program_again(Cpu& cpu) { softirqs_.raise_local(cpu, SoftirqNumber::kTimer); }
+
+// Before LAPIC-05: the count of one-shot mode was among the registers saved, the deadline MSR was not.
+void Clients::restore_count(Cpu& cpu, std::uint64_t count, Stime armed_for) {
+    if (count == 0)
+        return;
+    reprogrammer_.restart(cpu, count);
+    core_.base(cpu.id()).armed_for = armed_for;
+}
+
 void Clients::suspend(Cpu& cpu, sim::Duration length) {
     const Frame frame(cpu, "suspend");
     for (Vcpu& v : guests.vcpus()) {
@@ -77,12 +89,15 @@ void Clients::suspend(Cpu& cpu, sim::Duration length) {
     {
         const sim::IrqGuard irqs_off(cpu);
         cpu.record(kSuspendRecord, true);
+        const std::uint64_t count = reprogrammer_.count(cpu);
+        const Stime armed_for = std::exchange(core_.base(cpu.id()).armed_for, kNoDeadline);
         reprogrammer_.mask(cpu);
-        core_.base(cpu.id()).armed_for = kNoDeadline;
-        cpu.spend_time(length);
+        cpu.suspend_to_ram(length);
         reprogrammer_.set_up(cpu);
-        // The hardware has forgotten the deadline; a pass programs it anew.
-        softirqs_.raise_local(cpu, SoftirqNumber::kTimer);
+        if (core_.parameters().changes.deadline_restored)
+            program_again(cpu);
+        else
+            restore_count(cpu, count, armed_for);
         ++suspends_;
         cpu.record(kSuspendRecord, false);
     }

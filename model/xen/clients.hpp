@@ -57,6 +57,8 @@ public:
     RcuIdle rcu_idle;
 
 private:
+    void program_again(sim::Cpu& cpu);
+    void restore_count(sim::Cpu& cpu, std::uint64_t count, Stime armed_for);
     void dump_queues(sim::Cpu& cpu, bool with_softirqs);
     bool has_guests() const { return parameters_.guests != 0; }
 

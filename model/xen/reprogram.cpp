@@ -77,6 +77,10 @@ Reprogrammed Reprogrammer::reprogram(sim::Cpu& cpu, Stime deadline) const {
     return {ticks, ticks != 0 || deadline == kNoDeadline};
 }
 
+std::uint64_t Reprogrammer::count(sim::Cpu& cpu) const { return cpu.apic_read(apic::kInitialCount); }
+
+void Reprogrammer::restart(sim::Cpu& cpu, std::uint64_t count) const { cpu.apic_write(apic::kInitialCount, count); }
+
 sim::Duration Reprogrammer::quantum() const {
     const std::uint64_t hz = bus_hz_;
     return sim::Duration{static_cast<std::int64_t>((1'000'000'000'000 + hz - 1) / hz)};

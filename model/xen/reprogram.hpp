@@ -44,6 +44,10 @@ public:
     void unpark(sim::Cpu& cpu) const;
     /// Programs this CPU's hardware; `cpu.cause()` becomes the cause of the interrupt. [point]
     Reprogrammed reprogram(sim::Cpu& cpu, Stime deadline) const;
+    /// Initial count of this CPU's one-shot timer, 0 if it is stopped or in TSC-deadline mode. [point]
+    std::uint64_t count(sim::Cpu& cpu) const;
+    /// Starts the one-shot timer with that count. [point]
+    void restart(sim::Cpu& cpu, std::uint64_t count) const;
     /// Bus ticks for `remaining` nanoseconds, at most 2^32 - 1: rounded down twice, so the interrupt may come early
     /// (XT 8.1).
     std::uint64_t ticks_for(StimeSpan remaining) const;

@@ -284,6 +284,15 @@ void LocalApic::power_on_reset(Time at) {
     reset(at, {});
 }
 
+void LocalApic::lose_timer(Time at) {
+    settle(at);
+    const Time old_event_at = timer_.event_at();
+    const bool was_armed = timer_.armed();
+    lvt_word(LvtEntry::kTimer) = apic::kLvtMasked;
+    timer_.reset();
+    timer_written(at, 0, was_armed, old_event_at, {});
+}
+
 void LocalApic::record_state(Time at, Cause cause) {
     records_.emit(emitter_, at, kApicState, cause.record, bus_.apic_mode_name(static_cast<unsigned>(mode_)),
                   software_enabled());

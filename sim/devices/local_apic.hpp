@@ -129,6 +129,9 @@ public:
     bool waiting_for_start_up() const { return waiting_for_start_up_; }
     /// Power-on state; everything is lost (S3).
     void power_on_reset(Time at);
+    /// The CPU is suspended to RAM: the timer loses its LVT entry, divide value, count and deadline (LA 10). The
+    /// registers that software writes at each start anyway stay, and so does IRR: devices are taken to ask again.
+    void lose_timer(Time at);
 
     /// A local source (thermal, performance, CMCI, LINT pins) raises its LVT entry. Not for the timer.
     void raise_lvt(Time at, LvtEntry entry, Cause cause);
