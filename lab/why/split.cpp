@@ -193,8 +193,8 @@ private:
         const auto since = std::find_if(chain_.begin(), chain_.end(),
                                         [&](const KeptRecord& r) { return r.at >= firing_.requested(); });
         chain_.erase(chain_.begin(), since);
-        if (timer_stopped(firing_.cpu, firing_.requested()))
-            find_helpers();
+        if (const std::optional<Time> woken = woken_without_timer())
+            find_helpers(*woken);
         for (CpuId c = 0; c < log_.cpu_count(); ++c)
             if (concerned(c))
                 find_flights(c);
@@ -210,9 +210,23 @@ private:
         return s && s->frame.kind == FrameKind::kIdle && s->armed_for == sim::kNever;
     }
 
+    /// When the CPU that runs the callback began to wake last, if it slept with its local timer stopped.
+    std::optional<Time> woken_without_timer() const {
+        const std::deque<Segment>& segments = log_.segments(firing_.cpu);
+        for (auto s = segments.rbegin(); s != segments.rend() && std::next(s) != segments.rend(); ++s) {
+            const Segment& before = *std::next(s);
+            if (s->at <= firing_.requested())
+                break;
+            if (s->frame.kind != FrameKind::kIdle && before.frame.kind == FrameKind::kIdle &&
+                timer_stopped(firing_.cpu, s->at - log_.exit_latency(before.frame.what) - Duration{1}))
+                return s->at - log_.exit_latency(before.frame.what);
+        }
+        return std::nullopt;
+    }
+
     /// The interrupts of comparators since the timer was due, each to the end of its handler (rule 10).
-    void find_helpers() {
-        std::optional<KeptRecord> first;
+    void find_helpers(Time woken) {
+        std::optional<KeptRecord> last;
         for (CpuId c = 0; c < log_.cpu_count(); ++c)
             for (auto d = log_.deliveries(c).rbegin(); d != log_.deliveries(c).rend(); ++d) {
                 const Time end = std::min(handler_end(c, d->taken), firing_.at);
@@ -222,11 +236,12 @@ private:
                 if (way.empty() || way.back().kind->id != sim::kHpetMatch.id || is_ipi(way))
                     continue;
                 helpers_.push_back({c, {way.back().at, end}});
-                if (way.back().at >= firing_.requested() && (!first || way.back().at < first->at))
-                    first = way.back();
+                if ((c == firing_.cpu ? d->accepted : d->taken) <= woken && way.back().at >= firing_.requested() &&
+                    (!last || way.back().at > last->at))
+                    last = way.back();
             }
-        if (first && !known_event_)
-            came_from(*first);
+        if (last && !known_event_)
+            came_from(*last);
     }
 
     /// Whether the interrupt that was accepted was sent by a CPU: an IPI.
