@@ -94,6 +94,8 @@ ActivityLog::ActivityLog(sim::Machine& machine, std::size_t capacity)
     longest_flight_ =
         std::max({config.timer_fly, config.msi_fly, config.ioapic_fly, config.ipi_fly, config.ipi_fly_remote}) +
         config.flight_jitter;
+    constexpr std::uint64_t kFsPerPs = 1000;
+    hpet_tick_ = Duration{static_cast<std::int64_t>(config.hpet_period_fs / kFsPerPs)};
 }
 
 std::span<const Placement> ActivityLog::placements(std::uint64_t timer) const {

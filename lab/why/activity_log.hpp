@@ -108,6 +108,7 @@ public:
     sim::Duration exit_latency(std::uint64_t c_state_name) const;
     /// The longest that an undisturbed message takes.
     sim::Duration longest_flight() const { return longest_flight_; }
+    sim::Duration hpet_tick() const { return hpet_tick_; }
 
 private:
     using Stack = std::vector<CpuFrame>;
@@ -153,6 +154,7 @@ private:
     std::vector<std::vector<Placement>> placements_;
     std::vector<std::pair<std::uint64_t, sim::Duration>> exit_latencies_;
     sim::Duration longest_flight_;
+    sim::Duration hpet_tick_;
     std::uint64_t lost_by_fault_;
     std::uint64_t periodic_;
     bool knows_deadlines_ = false;

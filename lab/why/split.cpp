@@ -1,6 +1,7 @@
 #include "ticklab/lab/why/split.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "ticklab/sim/devices/apic_records.hpp"
 #include "ticklab/sim/devices/hpet_records.hpp"
@@ -28,6 +29,12 @@ struct Flight {
     Delivery delivery;
 };
 
+/// A CPU that was about to take, or handled, the interrupt of a comparator.
+struct Helper {
+    CpuId cpu;
+    Interval at_work;
+};
+
 class Splitter {
 public:
     Splitter(const ActivityLog& log, const Firing& firing, std::uint64_t timer)
@@ -39,6 +46,7 @@ public:
         result.pass = pass_.begin;
         if (firing_.at <= firing_.requested())
             return result;
+        pass_began_ = pass_.begin ? pass_begin_at() : firing_.at;
         place_timer();
         follow_chain();
         cut();
@@ -81,7 +89,7 @@ private:
         if (placements_.empty() || placements_.front().at > firing_.at)
             placements_.assign(1, {firing_.armed_at, firing_.cpu});
         if (placements_.back().cpu != firing_.cpu && pass_.begin)
-            placements_.push_back({pass_begin_at(), firing_.cpu});
+            placements_.push_back({pass_began_, firing_.cpu});
     }
 
     Time pass_begin_at() const {
@@ -93,30 +101,179 @@ private:
         return at;
     }
 
+    /// From `id` back to the hardware event that led to it; without one, to where the timer was due. The last first.
+    std::vector<KeptRecord> chain_to_hardware(RecordId id) const {
+        std::vector<KeptRecord> links;
+        log_.records().backwards([&](const KeptRecord& record) {
+            if (record.id != id)
+                return static_cast<bool>(id);
+            links.push_back(record);
+            id = record.cause;
+            return !is_hardware_event(record);
+        });
+        return links;
+    }
+
+    Duration local_timer_delayed(CpuId cpu) const {
+        const Segment* const before = segment_at(cpu, fired_at_ - Duration{1});
+        return before ? before->delayed : Duration::zero();
+    }
+
+    /// By how much the programming of the comparator that matched was delayed (rule 9).
+    Duration comparator_delayed(const KeptRecord& match) const {
+        const KeptRecord* write = nullptr;
+        const KeptRecord* published = nullptr;
+        bool missed = false;
+        log_.records().backwards([&](const KeptRecord& record) {
+            if (!write) {
+                write = record.id == match.cause ? &record : nullptr;
+            } else if (record.kind->id == sim::kHpetWrite.id && record.cause == write->cause) {
+                missed = missed || (record.operands[0] == write->operands[0] && passed_by(record, write->at));
+            } else if (record.id == write->cause) {
+                published = &record;
+            }
+            return !published;
+        });
+        if (!write || !published)
+            return Duration::zero();
+        Duration delayed{};
+        for (CpuId c = 0; c < log_.cpu_count(); ++c)
+            delayed += stood_still(c, c == published->cpu ? published->at : handler_since(c, write->at), write->at);
+        // An attempt that came too late is repeated with a longer span: the double of what the delay outlasted.
+        return missed ? 2 * delayed : delayed;
+    }
+
+    /// Whether the instant that a write to a comparator asked for was past at `t`.
+    bool passed_by(const KeptRecord& write, Time t) const {
+        const auto ticks = static_cast<std::int32_t>(static_cast<std::uint32_t>(write.operands[2] - write.operands[3]));
+        return write.at + ticks * log_.hpet_tick() <= t;
+    }
+
+    /// When the interrupt began that the CPU handles at `t`; `t` if it handles none.
+    Time handler_since(CpuId cpu, Time t) const {
+        const std::deque<Segment>& segments = log_.segments(cpu);
+        Time since = t;
+        for (auto s = segments.rbegin(); s != segments.rend(); ++s) {
+            if (s->at > t)
+                continue;
+            if (rests(*s) || s->frame.kind == FrameKind::kIdleThread || s->frame.kind == FrameKind::kThread)
+                break;
+            since = s->at;
+        }
+        return since;
+    }
+
+    /// For how long of [from, to) the CPU was stalled or held.
+    Duration stood_still(CpuId cpu, Time from, Time to) const {
+        Duration total{};
+        const auto add = [&](Time begin, Time end) {
+            total += std::max(std::min(end, to) - std::max(begin, from), Duration::zero());
+        };
+        for (const Interval& stall : log_.stalls(cpu))
+            add(stall.from, stall.to);
+        const std::deque<Segment>& segments = log_.segments(cpu);
+        for (auto s = segments.begin(); s != segments.end(); ++s)
+            if (s->frame.kind == FrameKind::kHeld)
+                add(s->at, std::next(s) == segments.end() ? to : std::next(s)->at);
+        return total;
+    }
+
     void follow_chain() {
         // A kernel that calls back straight from the interrupt has no pass.
-        chain_ = chain_of(log_.records(), pass_.begin ? pass_.begin : firing_.record, firing_.requested()).links;
+        const RecordId end = pass_.begin ? pass_.begin : firing_.record;
+        chain_ = chain_to_hardware(end);
         std::reverse(chain_.begin(), chain_.end());
-        const auto last_event = std::find_if(chain_.rbegin(), chain_.rend(), is_hardware_event);
-        if (last_event != chain_.rend()) {
-            fired_at_ = last_event->at;
-            if (last_event->cpu != sim::kNoCpu)
-                if (const Segment* const before = segment_at(last_event->cpu, fired_at_ - Duration{1}))
-                    fired_delayed_ = before->delayed;
-            from_event_ = static_cast<std::size_t>(chain_.rend() - last_event) - 1;
-        } else {
-            from_event_ = chain_.size();
-        }
+        known_event_ = !chain_.empty() && is_hardware_event(chain_.front());
+        if (known_event_)
+            came_from(chain_.front());
         for (const KeptRecord& record : chain_)
             if (is_interrupt(record))
                 own_interrupts_.push_back(record.id);
+        // One that had fired before the timer was due led to the pass by what was done since.
+        const auto since = std::find_if(chain_.begin(), chain_.end(),
+                                        [&](const KeptRecord& r) { return r.at >= firing_.requested(); });
+        chain_.erase(chain_.begin(), since);
+        if (const std::optional<Time> woken = woken_without_timer())
+            find_helpers(*woken);
         for (CpuId c = 0; c < log_.cpu_count(); ++c)
             if (concerned(c))
                 find_flights(c);
     }
 
+    void came_from(const KeptRecord& event) {
+        fired_at_ = event.at;
+        fired_delayed_ = event.cpu == sim::kNoCpu ? comparator_delayed(event) : local_timer_delayed(event.cpu);
+    }
+
+    bool timer_stopped(CpuId cpu, Time t) const {
+        const Segment* const s = segment_at(cpu, t);
+        return s && s->frame.kind == FrameKind::kIdle && s->armed_for == sim::kNever;
+    }
+
+    /// When the CPU that runs the callback began to wake last, if it slept with its local timer stopped.
+    std::optional<Time> woken_without_timer() const {
+        const std::deque<Segment>& segments = log_.segments(firing_.cpu);
+        for (auto s = segments.rbegin(); s != segments.rend() && std::next(s) != segments.rend(); ++s) {
+            const Segment& before = *std::next(s);
+            if (s->at <= firing_.requested())
+                break;
+            if (s->frame.kind != FrameKind::kIdle && before.frame.kind == FrameKind::kIdle &&
+                timer_stopped(firing_.cpu, s->at - log_.exit_latency(before.frame.what) - Duration{1}))
+                return s->at - log_.exit_latency(before.frame.what);
+        }
+        return std::nullopt;
+    }
+
+    /// The interrupts of comparators since the timer was due, each to the end of its handler (rule 10).
+    void find_helpers(Time woken) {
+        std::optional<KeptRecord> last;
+        for (CpuId c = 0; c < log_.cpu_count(); ++c)
+            for (auto d = log_.deliveries(c).rbegin(); d != log_.deliveries(c).rend(); ++d) {
+                const Time end = std::min(handler_end(c, d->taken), firing_.at);
+                if (end <= firing_.requested() || d->accepted >= firing_.at)
+                    continue;
+                const std::vector<KeptRecord> way = chain_to_hardware(d->accept);
+                if (way.empty() || way.back().kind->id != sim::kHpetMatch.id || is_ipi(way))
+                    continue;
+                helpers_.push_back({c, {way.back().at, end}});
+                if ((c == firing_.cpu ? d->accepted : d->taken) <= woken && way.back().at >= firing_.requested() &&
+                    (!last || way.back().at > last->at))
+                    last = way.back();
+            }
+        if (last && !known_event_)
+            came_from(*last);
+    }
+
+    /// Whether the interrupt that was accepted was sent by a CPU: an IPI.
+    static bool is_ipi(const std::vector<KeptRecord>& way) {
+        return std::any_of(std::next(way.begin()), way.end(),
+                           [](const KeptRecord& r) { return r.kind->id == sim::kIrqEntry.id; });
+    }
+
+    /// When the handler ends of an interrupt that the CPU takes at `taken`.
+    Time handler_end(CpuId cpu, Time taken) const {
+        const std::deque<Segment>& segments = log_.segments(cpu);
+        const auto end = std::find_if(segments.begin(), segments.end(), [taken](const Segment& s) {
+            return s.at > taken && s.frame.kind != FrameKind::kInterrupt && s.frame.kind != FrameKind::kNmi &&
+                   s.frame.kind != FrameKind::kLockWait && s.frame.kind != FrameKind::kHeld;
+        });
+        return end == segments.end() ? sim::kNever : end->at;
+    }
+
+    /// The CPU that acts for one that cannot wake by itself (rule 10); that one if none does.
+    CpuId helper_of(CpuId cpu, Time t) const {
+        const Segment* const s = segment_at(cpu, t);
+        if (!timer_stopped(cpu, t) || way_at(cpu, t) != Way::kNone || wakes_soon(*s, cpu, t))
+            return cpu;
+        for (const Helper& helper : helpers_)
+            if (helper.at_work.from <= t && t < helper.at_work.to)
+                return helper.cpu;
+        return cpu;
+    }
+
     bool concerned(CpuId cpu) const {
-        return std::any_of(placements_.begin(), placements_.end(),
+        return std::any_of(helpers_.begin(), helpers_.end(), [cpu](const Helper& h) { return h.cpu == cpu; }) ||
+               std::any_of(placements_.begin(), placements_.end(),
                            [cpu](const Placement& p) { return p.cpu == cpu; }) ||
                std::any_of(chain_.begin(), chain_.end(), [cpu](const KeptRecord& r) { return r.cpu == cpu; });
     }
@@ -151,11 +308,16 @@ private:
         cuts_ = {firing_.requested(), firing_.at};
         cut_at(firing_.not_after);
         cut_at(firing_.armed_at);
+        cut_at(pass_began_);
         for (const Placement& p : placements_)
             cut_at(p.at);
         for (const KeptRecord& record : chain_)
             cut_at(record.at);
         cut_at(fired_at_ - fired_delayed_);
+        for (const Helper& helper : helpers_) {
+            cut_at(helper.at_work.from);
+            cut_at(helper.at_work.to);
+        }
         for (CpuId c = 0; c < log_.cpu_count(); ++c)
             if (concerned(c))
                 cut_for(c);
@@ -226,6 +388,8 @@ private:
 
     /// Whether the CPU waits for an instant after `t`, by its own decision (rule 4).
     bool aims_beyond(const Placement& where, Time t) const {
+        if (t >= pass_began_)
+            return false;
         const Segment* const s = segment_at(where.cpu, t);
         const bool content = s && rests(*s) && way_at(where.cpu, t) == Way::kNone && !in(log_.losses(where.cpu), t);
         if (!log_.knows_deadlines())
@@ -251,7 +415,7 @@ private:
         const Placement where = *std::prev(next);
         if (aims_beyond(where, t))
             return piece(t < firing_.not_after ? LatenessPart::kSlack : LatenessPart::kLateAim, where.cpu);
-        const CpuId cpu = next == placements_.end() ? actor_at(t) : where.cpu;
+        const CpuId cpu = helper_of(next == placements_.end() ? actor_at(t) : where.cpu, t);
         const Segment* const s = segment_at(cpu, t);
         if (!s)
             return piece(LatenessPart::kNotKept, cpu);
@@ -260,10 +424,10 @@ private:
 
     /// The CPU that acts next in the chain from the hardware to the pass (rule 3).
     CpuId actor_at(Time t) const {
-        if (from_event_ < chain_.size() && t >= fired_at_)
-            for (std::size_t i = from_event_; i < chain_.size(); ++i)
-                if (chain_[i].at > t && chain_[i].cpu != sim::kNoCpu)
-                    return chain_[i].cpu;
+        if (known_event_ && t >= fired_at_)
+            for (const KeptRecord& link : chain_)
+                if (link.at > t && link.cpu != sim::kNoCpu)
+                    return link.cpu;
         return firing_.cpu;
     }
 
@@ -294,7 +458,7 @@ private:
         }
     }
 
-    /// Rules 7 to 9.
+    /// Rules 7, 8 and 11.
     LatenessPart part_of_rest(const Segment& s, CpuId cpu, Time t) const {
         const bool asleep = s.frame.kind == FrameKind::kIdle;
         const Way way = way_at(cpu, t);
@@ -329,13 +493,15 @@ private:
     const Firing& firing_;
     std::uint64_t timer_;
     CpuFrame pass_;
+    Time pass_began_ = sim::kBoot;
     std::vector<RecordId> own_frames_;
     std::vector<RecordId> own_interrupts_;
     std::vector<Placement> placements_;
     std::vector<KeptRecord> chain_;  ///< what led to the pass since the timer was due, ascending
-    std::size_t from_event_ = 0;     ///< index in it of the hardware event, its size if there is none
-    Time fired_at_ = sim::kBoot;     ///< of that event
-    Duration fired_delayed_{};       ///< by which its programming was delayed
+    std::vector<Helper> helpers_;
+    bool known_event_ = false;    ///< whether a hardware event led to the pass
+    Time fired_at_ = sim::kBoot;  ///< of that event
+    Duration fired_delayed_{};    ///< by which its programming was delayed
     std::vector<std::vector<Flight>> flights_;
     std::vector<Time> cuts_;
 };

@@ -8,8 +8,8 @@
 //      runs the callback. Once the hardware has fired that led to the pass, wherever that was, it is the CPU which acts
 //      next in the chain from there to the pass.
 //  (4) While the deadline that this CPU published since the timer came to it lies ahead: `slack`, beyond the promise
-//      `late aim`. A deadline published earlier counts as long as the CPU rests and nothing is on its way to it. Where
-//      the kernel publishes none, the local APIC timer's next event stands for it.
+//      `late aim`, until the pass begins. A deadline published earlier counts as long as the CPU rests and nothing is
+//      on its way to it. Where the kernel publishes none, the local APIC timer's next event stands for it.
 //  (5) Else it is what that CPU is doing: stalled or held: `fault`; off-line: `migration`; waiting for a spin lock:
 //      `lock wait`; in an interrupt: `interrupt` if it led to the pass, else `other interrupts`; in the callback of
 //      another timer or in an earlier one of this: `callbacks`; in another kind of softirq: `other softirqs`.
@@ -21,7 +21,12 @@
 //      message may take, beyond that `fault`; after the loss of one by a fault: `fault`; before the hardware fired that
 //      led to the pass, or that is armed: `hardware`, but `fault` for as long as its CPU was stalled or held between
 //      publishing the deadline and programming it.
-//  (9) What is left: in the idle thread `kernel`, in other threads `threads`, asleep or in user mode `unattended`.
+//  (9) A comparator's write came from the CPU that published the deadline, or from a handler: its delay is what that
+//  CPU
+//      stood still since; twice as much if a first attempt came too late, since it is repeated with a longer span.
+//  (10) A CPU that sleeps with its local timer stopped, and nothing on its way to it, depends on the comparators of the
+//      HPET: from a match to the end of its handler the CPU acts that takes the interrupt.
+//  (11) What is left: in the idle thread `kernel`, in other threads `threads`, asleep or in user mode `unattended`.
 //      What is older than the log: `not kept`.
 #pragma once
 
