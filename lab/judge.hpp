@@ -5,11 +5,11 @@
 //  - Lateness (XT-P2: slop + Q + L + W; LW and HR likewise): of the time from not_before to the start of the callback,
 //    split as in lab/why/split.hpp, what no part excuses is at most not_after - not_before, which the promise lets the
 //    kernel wait, and clock_allowance(). So an excuse counts wherever it lies: a pass that was held up and then aims
-//    slop ahead of its end is no late aim (V4, XT 7.4). Excused are callbacks in front,
-//    lock waits, interrupts and their latency, idle exit, interrupts off, threads in the kernel, injected faults, and
-//    that the CPU which had the timer was off-line (XT 10.4). Of the kernel's own work, each step from one record of
-//    the CPU to the next is excused up to kLongestStep. Time before the arming was in force and while the timer was
-//    being moved does not count.
+//    slop ahead of its end is no late aim (V4, XT 7.4). The wait counts anew from the moment at which the timer was
+//    there to be served. Excused are callbacks in front, lock waits, interrupts and their latency, idle exit,
+//    interrupts off, threads in the kernel, injected faults, and that the CPU which had the timer was off-line
+//    (XT 10.4). Of the kernel's own work, each step from one record of the CPU to the next is excused up to
+//    kLongestStep. Time before the arming was in force and while the timer was being moved does not count.
 //  - Lost: not_after is past, and since then and since it got the timer, the CPU that has it was idle or in user mode
 //    for longer than hardware_allowance(), and at least kLostGrace unless the run is over. A CPU that is off-line
 //    excuses nothing once the hotplug operation is over.

@@ -183,8 +183,9 @@ void Hrtimers::start(Cpu& cpu, Hrtimer& t, Ktime expires, KtimeSpan slack, Hrtim
     HrtimerCpu& mine = cpus_[cpu.id()];
     const bool force_local = base->cpu_base == &mine && mine.next_timer == &t && mine.online;
     const bool was_armed = t.state == HrtimerState::kEnqueued;
+    const bool in_place = was_armed && changes_.hrtimer_update_in_place;
     if (was_armed) {
-        if (!changes_.hrtimer_update_in_place)
+        if (!in_place)
             cpu.record(kHrtimerCancelRecord, t.object);
         remove(cpu, t, HrtimerState::kEnqueued, !force_local);
     }
@@ -194,7 +195,7 @@ void Hrtimers::start(Cpu& cpu, Hrtimer& t, Ktime expires, KtimeSpan slack, Hrtim
     t.expires = saturating(expires, slack);
     if (!force_local)
         base = &switch_base(cpu, t, *base, choose_cpu(cpu));
-    const bool first = enqueue(cpu, t, *base, mode, was_armed && changes_.hrtimer_update_in_place);
+    const bool first = enqueue(cpu, t, *base, mode, in_place);
     {
         const sim::CauseScope scope(cpu, t.armed_by);
         if (force_local)

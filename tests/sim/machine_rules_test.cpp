@@ -393,7 +393,8 @@ TEST_CASE("steps without time are a livelock (MA 3.4)") {
     CHECK(b.machine.verdict()->check == &checks::kLivelock);
 }
 
-TEST_CASE("an interrupt on the way to user mode is noticed though it begins a new row: the kernel's exit is asked again") {
+TEST_CASE(
+    "an interrupt on the way to user mode is noticed though it begins a new row: the kernel's exit is asked again") {
     // CPU 1 returns to user mode from one interrupt, and another comes at each instant around that.
     for (std::uint64_t delay = 0; delay < 300; ++delay) {
         CAPTURE(delay);
