@@ -386,11 +386,19 @@ private:
 
     static bool rests(const Segment& s) { return s.frame.kind == FrameKind::kIdle || s.frame.kind == FrameKind::kUser; }
 
+    /// Whatever was published before, a CPU in the middle of a pass does not wait: it is about to decide anew.
+    bool works_in_a_pass(const Segment& s) const {
+        return s.frame.kind == FrameKind::kCallback || s.frame.kind == FrameKind::kLockWait ||
+               (s.frame.kind == FrameKind::kSoftirq && s.frame.what == pass_.what);
+    }
+
     /// Whether the CPU waits for an instant after `t`, by its own decision (rule 4).
     bool aims_beyond(const Placement& where, Time t) const {
         if (t >= pass_began_)
             return false;
         const Segment* const s = segment_at(where.cpu, t);
+        if (s && works_in_a_pass(*s))
+            return false;
         const bool content = s && rests(*s) && way_at(where.cpu, t) == Way::kNone && !in(log_.losses(where.cpu), t);
         if (!log_.knows_deadlines())
             return s && s->armed_for != sim::kNever && s->armed_for > t &&

@@ -8,8 +8,9 @@
 //      runs the callback. Once the hardware has fired that led to the pass, wherever that was, it is the CPU which acts
 //      next in the chain from there to the pass.
 //  (4) While the deadline that this CPU published since the timer came to it lies ahead: `slack`, beyond the promise
-//      `late aim`, until the pass begins. A deadline published earlier counts as long as the CPU rests and nothing is
-//      on its way to it. Where the kernel publishes none, the local APIC timer's next event stands for it.
+//      `late aim`, until the pass begins, but not while the CPU is in the middle of another pass. A deadline published
+//      earlier counts as long as the CPU rests and nothing is on its way to it. Where the kernel publishes none, the
+//      local APIC timer's next event stands for it.
 //  (5) Else it is what that CPU is doing: stalled or held: `fault`; off-line: `migration`; waiting for a spin lock:
 //      `lock wait`; in an interrupt: `interrupt` if it led to the pass, else `other interrupts`; in the callback of
 //      another timer or in an earlier one of this: `callbacks`; in another kind of softirq: `other softirqs`.
