@@ -40,9 +40,9 @@ void set_ranges(Bench& b, std::vector<std::pair<std::int64_t, std::int64_t>> ran
 TEST_CASE("a release has the timer core of its time (XT 0)") {
     const std::map<std::string, std::string_view> eras{{"3.3", "V0"}, {"3.4", "V2"}, {"4.0", "V2"},  {"4.1", "V3"},
                                                        {"4.4", "V3"}, {"4.5", "V4"}, {"4.20", "V4"}, {"", "V4"}};
-    for (const auto& [version, era] : eras) {
-        CAPTURE(version);
-        CHECK(XenConfig::from(release(version)).timers.policy->name == era);
+    for (const auto& row : eras) {
+        CAPTURE(row.first);
+        CHECK(XenConfig::from(release(row.first)).timers.policy->name == row.second);
     }
 }
 
@@ -227,7 +227,9 @@ TEST_CASE("on one workload the eras differ as promised: early, late and passes (
     std::map<std::string_view, Outcome> of;
     for (const VariantPolicy* const variant : kAll)
         of[variant->name] = workload(*variant);
-    for (const auto& [name, o] : of) {
+    for (const auto& row : of) {
+        const std::string_view name = row.first;
+        const Outcome& o = row.second;
         CAPTURE(name);
         CHECK((o.early > 0) == (name == "V0"));
         CHECK(o.late_max < 55us);
