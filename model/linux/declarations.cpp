@@ -12,6 +12,9 @@
 #include "ticklab/model/linux/hrtimer_records.hpp"
 #include "ticklab/model/linux/records.hpp"
 #include "ticklab/model/linux/sites.hpp"
+#include "ticklab/model/linux/tmigr/checks.hpp"
+#include "ticklab/model/linux/tmigr/records.hpp"
+#include "ticklab/model/linux/tmigr/sites.hpp"
 
 namespace ticklab::linux_ {
 namespace {
@@ -22,6 +25,7 @@ using sim::ValueType;
 constexpr std::array<std::string_view, 2> kTickSources{"tsc-deadline", "one-shot"};
 constexpr std::array<std::string_view, 2> kGovernors{"menu", "always"};
 constexpr std::array<std::string_view, 3> kCheckEfforts{"never", "amortised", "always"};
+constexpr std::array<std::int64_t, 3> kChildren{2, 4, 8};
 constexpr std::array<std::int64_t, 4> kHz{100, 250, 300, 1000};
 
 constexpr auto kPlacementWords = [] {
@@ -48,6 +52,13 @@ void apply_hz(const sim::Value& value, LinuxConfig& config) {
     if (std::find(kHz.begin(), kHz.end(), hz) == kHz.end())
         throw std::invalid_argument(fmt::format("kernel.hz is {}, expected 100, 250, 300 or 1000", hz));
     config.hz = static_cast<unsigned>(hz);
+}
+
+void apply_children(const sim::Value& value, LinuxConfig& config) {
+    const std::int64_t children = std::get<std::int64_t>(value);
+    if (std::find(kChildren.begin(), kChildren.end(), children) == kChildren.end())
+        throw std::invalid_argument(fmt::format("kernel.tmigr_children is {}, expected 2, 4 or 8", children));
+    config.tmigr.children = static_cast<unsigned>(children);
 }
 
 constexpr std::array kOptions{
@@ -80,6 +91,15 @@ constexpr std::array kOptions{
                 [](const sim::Value& v, LinuxConfig& c) {
                     c.wheel.check_effort = static_cast<CheckEffort>(index_of(kCheckEfforts, v));
                 }},
+    LinuxOption{{"tmigr_children", ValueType::kInteger,
+                 "placement tmigr: children a group has at most: 2, 4 or 8, as the kernel has; fewer make more levels",
+                 false, "8", 2, 8},
+                apply_children},
+    LinuxOption{{"isolated", ValueType::kText,
+                 "placement tmigr: CPUs that neither run timers of others nor have theirs run, as a list such as "
+                 "\"2-3,5\"",
+                 false},
+                [](const sim::Value& v, LinuxConfig& c) { c.isolated = std::get<std::string>(v); }},
 };
 
 // What KernelDecl points to: plain arrays, made from the tables above.
@@ -90,16 +110,44 @@ constexpr auto kOptionDecls = [] {
     return decls;
 }();
 
-constexpr auto kCostDecls = [] {
-    std::array<sim::CostDecl, kLinuxPriceSlots.size() + kLinuxOtherCosts.size()> decls{};
-    for (std::size_t i = 0; i < kLinuxPriceSlots.size(); ++i)
-        decls[i] = kLinuxPriceSlots[i].decl;
-    for (std::size_t i = 0; i < kLinuxOtherCosts.size(); ++i)
-        decls[kLinuxPriceSlots.size() + i] = kLinuxOtherCosts[i];
-    return decls;
-}();
+template <class T, std::size_t N, std::size_t M>
+constexpr std::array<T, N + M> joined(const std::array<T, N>& a, const std::array<T, M>& b) {
+    std::array<T, N + M> all{};
+    std::copy(a.begin(), a.end(), all.begin());
+    std::copy(b.begin(), b.end(), all.begin() + N);
+    return all;
+}
 
-constexpr auto kChangeDecls = sim::decls_of(kLinuxChanges);
+template <class Slot, std::size_t N>
+constexpr std::array<sim::CostDecl, N> costs_of(const std::array<Slot, N>& slots) {
+    std::array<sim::CostDecl, N> decls{};
+    for (std::size_t i = 0; i < N; ++i)
+        decls[i] = slots[i].decl;
+    return decls;
+}
+
+constexpr auto kCostDecls =
+    joined(joined(costs_of(kLinuxPriceSlots), kLinuxOtherCosts), costs_of(tmigr::kTmigrPriceSlots));
+constexpr auto kChangeDecls = joined(sim::decls_of(kLinuxChanges), sim::decls_of(tmigr::kTmigrChanges));
+constexpr auto kCheckDecls = joined(checks::kLinuxChecks, tmigr::checks::kTmigrChecks);
+constexpr auto kAllSites = joined(sites::kLinuxSites, tmigr::sites::kTmigrSites);
+
+/// The flags of one of the tables that kChangeDecls joins; no change of one requires or excludes one of the other.
+template <class Flags, std::size_t N>
+Flags flags_of(const std::array<sim::Change<Flags>, N>& table, const sim::KernelDecl::Settings& settings) {
+    const auto ids_of_table = [&table](const std::vector<std::string>& ids) {
+        std::vector<std::string> own;
+        for (const std::string& id : ids)
+            if (std::any_of(table.begin(), table.end(), [&](const auto& c) { return c.decl.id == id; }))
+                own.push_back(id);
+        return own;
+    };
+    sim::KernelDecl::Settings own;
+    own.version = settings.version;
+    own.without = ids_of_table(settings.without);
+    own.with = ids_of_table(settings.with);
+    return sim::flags_in_force(table, kLinuxVersions, own);
+}
 
 std::unique_ptr<sim::Kernel> make(const sim::KernelDecl::Settings& settings, sim::TimerClient& client) {
     return std::make_unique<LinuxKernel>(LinuxConfig::from(settings), client);
@@ -119,7 +167,10 @@ void require_known_word(const ParameterDecl& decl, const sim::Value& value) {
 
 LinuxConfig LinuxConfig::from(const sim::KernelDecl::Settings& settings) {
     LinuxConfig config;
-    config.changes = sim::flags_in_force(kLinuxChanges, kLinuxVersions, settings);
+    // For ids that no table has.
+    (void)sim::changes_in_force(kChangeDecls, kLinuxVersions, settings);
+    config.changes = flags_of(kLinuxChanges, settings);
+    config.tmigr.changes = flags_of(tmigr::kTmigrChanges, settings);
     config.tick.changes = config.wheel.changes = config.changes;
     for (std::size_t i = 0; i < kOptions.size() && i < settings.options.size(); ++i) {
         if (!settings.options[i])
@@ -141,21 +192,22 @@ const sim::KernelDecl& linux_kernel_decl() {
     static const std::vector<sim::RecordKind> records = [] {
         std::vector<sim::RecordKind> kinds(kTimerRecordKinds.begin(), kTimerRecordKinds.end());
         kinds.insert(kinds.end(), kHrtimerRecordKinds.begin(), kHrtimerRecordKinds.end());
+        kinds.insert(kinds.end(), tmigr::kTmigrRecordKinds.begin(), tmigr::kTmigrRecordKinds.end());
         return kinds;
     }();
-    static const sim::KernelDecl decl{
-        "linux",
-        "timer wheel, tick, high-resolution timers and idle loop of Linux: NOHZ, softirqs, CPU hotplug",
-        kLinuxVersions,
-        kOptionDecls,
-        verbs,
-        linux_state_decls(),
-        kChangeDecls,
-        checks::kLinuxChecks,
-        kCostDecls,
-        records,
-        sites::kLinuxSites,
-        &make};
+    static const sim::KernelDecl decl{"linux",
+                                      "timer wheel, tick, high-resolution timers and idle loop of Linux: NOHZ, "
+                                      "softirqs, timer migration, CPU hotplug",
+                                      kLinuxVersions,
+                                      kOptionDecls,
+                                      verbs,
+                                      linux_state_decls(),
+                                      kChangeDecls,
+                                      kCheckDecls,
+                                      kCostDecls,
+                                      records,
+                                      kAllSites,
+                                      &make};
     return decl;
 }
 

@@ -98,10 +98,7 @@ std::vector<sim::HotplugState> make_hotplug_states(const HotplugParts& parts) {
                           return true;
                       }});
     states.push_back({"tmigr:online", HotplugSection::kOnline,
-                      [&migration = parts.migration](Cpu& on, Cpu&) {
-                          migration.set_available(on);
-                          return true;
-                      },
+                      [&migration = parts.migration](Cpu& on, Cpu&) { return migration.set_available(on); },
                       [&migration = parts.migration](Cpu& on, Cpu&) {
                           migration.clear_available(on);
                           return true;

@@ -2,6 +2,7 @@
 
 #include "ticklab/model/linux/records.hpp"
 #include "ticklab/model/linux/sites.hpp"
+#include "ticklab/model/linux/sleep_view.hpp"
 
 namespace ticklab::linux_ {
 
@@ -14,12 +15,24 @@ constexpr std::uint32_t kAwake = 0xffff'ffff;
 
 }  // namespace
 
+bool IdleLoop::wanted(std::uint32_t& moments) const {
+    if (effort_ == CheckEffort::kNever || (effort_ == CheckEffort::kAmortised && ++moments < kAmortisedReleases))
+        return false;
+    moments = 0;
+    return true;
+}
+
 void IdleLoop::check(Cpu& cpu, std::optional<Broken> (*invariant)(const TickSched&, sim::CpuId, Ktime)) {
-    if (effort_ == CheckEffort::kNever ||
-        (effort_ == CheckEffort::kAmortised && ++moments_since_check_ < kAmortisedReleases))
+    if (!wanted(moments_since_check_))
         return;
-    moments_since_check_ = 0;
     if (std::optional<Broken> broken = invariant(tick_, cpu.id(), time_.peek(cpu)))
+        cpu.fail(*broken->check, std::move(broken->message));
+}
+
+void IdleLoop::check_placement(Cpu& cpu) {
+    if (!hierarchy_ || !hierarchy_->quiet() || !wanted(placement_moments_))
+        return;
+    if (std::optional<Broken> broken = check_quiet(*hierarchy_, SleepView(tick_, cpu)))
         cpu.fail(*broken->check, std::move(broken->message));
 }
 
@@ -33,6 +46,7 @@ void IdleLoop::sleep(Cpu& cpu, unsigned c_state) {
         // Who was called since wakes at once.
         if (!scheduler_.called(cpu.id()))
             check(cpu, check_asleep);
+        check_placement(cpu);
         const Ktime before = time_.now(cpu);
         cpu.halt(c_state);
         if (!looks_again_)

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "ticklab/model/linux/checks.hpp"
+#include "ticklab/model/linux/cpu_list.hpp"
 #include "ticklab/model/linux/declarations.hpp"
 #include "ticklab/model/linux/vectors.hpp"
 
@@ -20,10 +21,12 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
       devices(machine, time, config.tick_source),
       hrtimers(machine, config.changes, time, devices, softirqs, scheduler),
       wheel(machine, config.wheel, time, softirqs, scheduler),
-      migration(config.placement->make(machine, wheel)),
+      migration(config.placement->make(machine, config.tmigr, wheel)),
+      hierarchy(dynamic_cast<tmigr::TmigrPlacement*>(migration.get())),
       tick(machine, config.tick, time, devices, hrtimers, wheel, softirqs, scheduler),
       governor(machine, config.governor, tick),
-      idle(time, tick, scheduler, governor, config.wheel.check_effort, config.changes.idle_loop_looks_again) {
+      idle(time, tick, scheduler, governor, hierarchy, config.wheel.check_effort,
+           config.changes.idle_loop_looks_again) {
     wheel.set_migration(*migration);
 }
 
@@ -32,24 +35,28 @@ void LinuxKernel::boot(sim::Machine& machine) {
         throw std::invalid_argument(
             "kernel.tick_source is \"tsc-deadline\", and the machine's local APIC has no such mode");
     machine_ = &machine;
+    config_.tmigr.isolated = cpus_listed(config_.isolated, machine.cpu_count());
     core_ = std::make_unique<Core>(machine, config_);
     for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
         core_->hrtimers.mark_online(c);
     hotplug_states_ = make_hotplug_states(
         {core_->softirqs, core_->wheel, core_->hrtimers, core_->tick, core_->scheduler, *core_->migration});
-    if (config_.placement->needs_bring_up)
-        bring_up_placement();
+    if (config_.placement->needs_bring_up) {
+        boot_work_ = std::make_unique<CpuWork>(machine);
+        machine_->run_in_control_thread(0, sim::Cause{}, [this](Cpu& cpu) { bring_up_placement(cpu); });
+    }
 }
 
-void LinuxKernel::bring_up_placement() {
-    machine_->run_in_control_thread(0, sim::Cause{}, [this](Cpu& boot_cpu) {
-        for (CpuId c = 0; c < machine_->config().online_at_boot; ++c)
-            boot_cpu.require(core_->migration->prepare(boot_cpu, c), "no memory for the placement at boot");
-        boot_cpu.sync();
-        for (CpuId c = 0; c < machine_->config().online_at_boot; ++c)
-            machine_->run_in_control_thread(c, {boot_cpu.cause().record, sim::mix(boot_cpu.cause().root, c)},
-                                            [this](Cpu& cpu) { core_->migration->set_available(cpu); });
-    });
+void LinuxKernel::bring_up_placement(Cpu& boot_cpu) {
+    TimerMigration& migration = *core_->migration;
+    for (CpuId c = 0; c < machine_->config().online_at_boot; ++c) {
+        bool joined = migration.prepare(boot_cpu, c);
+        if (joined)
+            boot_work_->run_on(boot_cpu, c, [&](Cpu& cpu) { joined = migration.set_available(cpu); });
+        boot_cpu.require(joined, "no memory for the placement at boot");
+    }
+    if (core_->hierarchy && !config_.isolated.empty())
+        core_->hierarchy->enable_isolation(boot_cpu);
 }
 
 void LinuxKernel::cpu_start(Cpu& cpu) {

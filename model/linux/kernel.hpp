@@ -5,8 +5,10 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "ticklab/model/linux/cpu_work.hpp"
 #include "ticklab/model/linux/hotplug.hpp"
 #include "ticklab/model/linux/idle.hpp"
 #include "ticklab/model/linux/placements.hpp"
@@ -23,6 +25,9 @@ struct LinuxConfig {
     TickParameters tick;
     WheelParameters wheel;
     LinuxChanges changes;
+    tmigr::TmigrParameters tmigr;
+    /// CPUs that the hierarchy leaves out from late boot on, as a list: "2-3,5".
+    std::string isolated;
 
     /// Throws std::invalid_argument with a message that names the option.
     static LinuxConfig from(const sim::KernelDecl::Settings& settings);
@@ -74,6 +79,8 @@ public:
         Hrtimers hrtimers;
         TimerWheel wheel;
         std::unique_ptr<TimerMigration> migration;
+        /// The same if it is the hierarchy, else null.
+        tmigr::TmigrPlacement* hierarchy;
         TickSched tick;
         Governor governor;
         IdleLoop idle;
@@ -94,7 +101,7 @@ public:
 private:
     void irq_enter(sim::Cpu& cpu);
     void irq_exit(sim::Cpu& cpu);
-    void bring_up_placement();
+    void bring_up_placement(sim::Cpu& boot_cpu);
 
     LinuxConfig config_;
     sim::TimerClient& client_;
@@ -103,6 +110,7 @@ private:
     std::deque<WheelTimer> wheel_timers_;
     std::deque<HighResTimer> high_res_timers_;
     std::unique_ptr<Core> core_;
+    std::unique_ptr<CpuWork> boot_work_;
     std::vector<sim::HotplugState> hotplug_states_;
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ticklab/model/linux/declarations.hpp"
+#include "ticklab/model/linux/tmigr/invariants.hpp"
 
 namespace ticklab::linux_ {
 namespace {
@@ -43,6 +44,11 @@ constexpr std::array kGlobalStates{
                 }},
     GlobalState{"tick.updates", "times that jiffies were advanced",
                 [](const LinuxKernel& k) { return number(k.core().time.updates()); }},
+    GlobalState{"tmigr.groups", "groups of the migration hierarchy, 0 under another placement",
+                [](const LinuxKernel& k) {
+                    const tmigr::TmigrPlacement* const h = k.core().hierarchy;
+                    return h ? number(h->groups().size()) : 0;
+                }},
 };
 
 constexpr std::array kCpuStates{
@@ -80,6 +86,23 @@ constexpr std::array kCpuStates{
              [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().hrtimers.of(c).nr_retries); }},
     CpuState{"hrtimers.hangs", "interrupts that gave up after three passes",
              [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().hrtimers.of(c).nr_hangs); }},
+    CpuState{"tmigr.available", "1 while the CPU takes part in the migration hierarchy",
+             [](const LinuxKernel& k, sim::CpuId c) {
+                 const tmigr::TmigrPlacement* const h = k.core().hierarchy;
+                 return std::int64_t{h && h->cpu(c).available.peek()};
+             }},
+    CpuState{"tmigr.idle", "1 while the CPU is idle in the migration hierarchy",
+             [](const LinuxKernel& k, sim::CpuId c) {
+                 const tmigr::TmigrPlacement* const h = k.core().hierarchy;
+                 return std::int64_t{h && h->cpu(c).idle.peek()};
+             }},
+    CpuState{"tmigr.responsible",
+             "the CPU that runs the CPU's global timers now, itself if it takes no part, -1 while all sleep",
+             [](const LinuxKernel& k, sim::CpuId c) {
+                 const tmigr::TmigrPlacement* const h = k.core().hierarchy;
+                 const sim::CpuId by = h ? tmigr::responsible_for(*h, c) : c;
+                 return by == sim::kNoCpu ? -1 : std::int64_t{by};
+             }},
 };
 
 template <std::uint64_t BaseCounters::*Counter>

@@ -22,16 +22,6 @@ std::optional<Broken> check_time(const Timekeeping& time) {
     return std::nullopt;
 }
 
-/// When the first bucket of a base is collected, by a walk over all of them.
-Ktime first_bucket(const Timekeeping& time, const TimerBase& base) {
-    std::optional<Jiffies> first;
-    for (unsigned i = 0; i < base.wheel.bucket_count(); ++i)
-        for (const Timer& t : base.wheel.bucket(i))
-            if (!first || t.bucket_expiry < *first)
-                first = t.bucket_expiry;
-    return first ? time.edge_of(*first) : kKtimeMax;
-}
-
 /// When the first high-resolution timer must run: at its hard expiry, or in low resolution at the tick after it.
 Ktime first_hrtimer(const HrtimerCpu& cpu, KtimeSpan tick) {
     Ktime first = kKtimeMax;
@@ -72,6 +62,15 @@ std::optional<Broken> check_stopped(const TickSched& tick, sim::CpuId cpu) {
 }
 
 }  // namespace
+
+Ktime first_bucket(const Timekeeping& time, const TimerBase& base) {
+    std::optional<Jiffies> first;
+    for (unsigned i = 0; i < base.wheel.bucket_count(); ++i)
+        for (const Timer& t : base.wheel.bucket(i))
+            if (!first || t.bucket_expiry < *first)
+                first = t.bucket_expiry;
+    return first ? time.edge_of(*first) : kKtimeMax;
+}
 
 std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime now) {
     const TickState& ts = tick.of(cpu);

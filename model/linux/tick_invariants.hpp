@@ -13,6 +13,11 @@
 namespace ticklab::linux_ {
 
 class TickSched;
+class Timekeeping;
+struct TimerBase;
+
+/// When the first bucket of a base is collected, by a walk over all of them; kKtimeMax for none.
+Ktime first_bucket(const Timekeeping& time, const TimerBase& base);
 
 /// T1, T3, T6, T8, N1 and N2 of a CPU whose local time is `now`.
 std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime now);

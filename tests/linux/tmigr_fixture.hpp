@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "sim/machine_fixture.hpp"
+#include "ticklab/model/linux/changes.hpp"
 #include "ticklab/model/linux/tmigr/checks.hpp"
 #include "ticklab/model/linux/tmigr/invariants.hpp"
 #include "ticklab/model/linux/tmigr/placement.hpp"
@@ -48,7 +49,7 @@ inline TmigrChanges changes_without(std::vector<std::string> without, std::strin
     s.version = std::move(version);
     s.without = std::move(without);
     s.with = std::move(with);
-    return sim::flags_in_force(kTmigrChanges, kTmigrVersions, s);
+    return sim::flags_in_force(kTmigrChanges, kLinuxVersions, s);
 }
 
 /// Set `config` and `parameters` first; the machine is built at the first use of it.
@@ -236,6 +237,7 @@ public:
     bool local_base_idle(const Cpu& cpu) const override { return timers_[cpu.id()].idle; }
 
     // TimerView
+    bool settled(CpuId) const override { return true; }
     bool base_idle(CpuId cpu) const override { return timers_[cpu].idle; }
     Ktime first_local(CpuId) const override { return kKtimeMax; }
     Ktime first_global(CpuId cpu) const override {

@@ -17,10 +17,6 @@
 
 namespace ticklab::linux_::tmigr {
 
-/// Releases with the hierarchy, ascending.
-inline constexpr std::array<std::string_view, 14> kTmigrVersions{"6.9",  "6.10", "6.11", "6.12", "6.13", "6.14", "6.15",
-                                                                 "6.16", "6.17", "6.18", "6.19", "7.0",  "7.1",  "7.2"};
-
 struct TmigrChanges {
     bool accumulate_forecast = true;
     bool root_handles_ignored_event = true;
@@ -45,6 +41,7 @@ struct TmigrChanges {
     bool sample_under_lock = true;
     bool walk_after_expiry = true;
     bool ordered_deactivation = true;
+    bool late_event_goes_up = false;
 };
 
 inline constexpr std::array<std::string_view, 1> kRequiresMaskBeforeLink{"TMIGR-09"};
@@ -285,6 +282,16 @@ inline constexpr std::array kTmigrChanges{
                                "docs/spec/tmigr-mainline.md 7.2, 15 O3, O4",
                                "with weak memory, a deactivation clears the bit of a child that is active again"},
                               &TmigrChanges::ordered_deactivation},
+    sim::Change<TmigrChanges>{{"TMM 7.7",
+                               "late-event-goes-up",
+                               "tmigr",
+                               sim::ChangeKind::kFix,
+                               "",
+                               {},
+                               {},
+                               "docs/spec/tmigr-mainline.md 7.7",
+                               "the last CPU of a group to go idle overtakes another one, whose timer no parent shows"},
+                              &TmigrChanges::late_event_goes_up},
 };
 
 }  // namespace ticklab::linux_::tmigr

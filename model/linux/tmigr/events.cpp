@@ -95,6 +95,7 @@ void TmigrPlacement::keep_first_cpu(Cpu& cpu, Event& e, sim::CpuId first) { e.cp
 void TmigrPlacement::keep_old_cpu(Cpu&, Event&, sim::CpuId) {}
 
 bool TmigrPlacement::update_events(Cpu& cpu, Group& group, Group* child, Walk& w) {
+    w.group_idle = false;
     bool ignore = false;
     if (!child) {
         ignore = w.evt->ignore.read_once(cpu);
@@ -118,6 +119,7 @@ bool TmigrPlacement::update_events(Cpu& cpu, Group& group, Group* child, Walk& w
         ignore = nextexp == kKtimeMax;
         evt->ignore.write_once(cpu, ignore);
     }
+    w.group_idle = s.group.active == 0;
     const sim::CpuId first_cpu = first ? first->cpu.read(cpu) : 0;
 
     bool stop = false;

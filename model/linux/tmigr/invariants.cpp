@@ -96,7 +96,7 @@ std::optional<Broken> check_cpu(const TmigrCpu& c) {
 
 std::optional<Broken> check_cover(const TmigrPlacement& p, const TimerView& view, CpuId id) {
     const TmigrCpu& c = p.cpu(id);
-    if (!c.available.peek())
+    if (!c.available.peek() || !view.settled(id))
         return std::nullopt;
     if (c.idle.peek() != view.base_idle(id))
         return Broken{&checks::kIdleFlag,
@@ -120,6 +120,9 @@ std::optional<Broken> check_wakeup(const TmigrPlacement& p, const TimerView& vie
     const Event* const first = first_event(root);
     if (root.peek_state().active != 0 || !first)
         return std::nullopt;
+    for (CpuId c = 0; c < p.cpu_count(); ++c)
+        if (p.cpu(c).available.peek() && !view.settled(c))
+            return std::nullopt;
     const Ktime t = first->expires.peek();
     for (CpuId c = 0; c < p.cpu_count(); ++c)
         if (p.cpu(c).available.peek() && p.cpu(c).idle.peek() && p.cpu(c).wakeup.peek() <= t &&

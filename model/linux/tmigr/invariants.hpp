@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "ticklab/model/linux/invariants.hpp"
 #include "ticklab/model/linux/tmigr/placement.hpp"
 
 namespace ticklab::linux_::tmigr {
@@ -14,6 +15,9 @@ namespace ticklab::linux_::tmigr {
 class TimerView {
 public:
     virtual ~TimerView() = default;
+    /// The CPU sleeps: its wheel, its tick and the hierarchy have come to an agreement. While it is in an interrupt or
+    /// on its way out of idle they may differ.
+    virtual bool settled(sim::CpuId cpu) const = 0;
     virtual bool base_idle(sim::CpuId cpu) const = 0;
     /// First pending timer of the class, kKtimeMax for none.
     virtual Ktime first_local(sim::CpuId cpu) const = 0;
@@ -24,14 +28,9 @@ public:
     virtual KtimeSpan tick() const = 0;
 };
 
-struct Broken {
-    const sim::CheckDecl* check;
-    std::string message;
-};
-
 /// M1, M2, M4, M5, M7 and M9 to M13: what the hierarchy shows by itself. Requires quiet().
 std::optional<Broken> check_structure(const TmigrPlacement& placement);
-/// The same, and M3, M6 and M8.
+/// The same, and M3 and M6 of CPUs that are settled, M8 if all are.
 std::optional<Broken> check_quiet(const TmigrPlacement& placement, const TimerView& view);
 
 /// The CPU that runs the global timers of `owner` now, by its lowest active ancestor and the migrators below that:

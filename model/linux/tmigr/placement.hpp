@@ -72,6 +72,13 @@
 //  its timer T was cpu1's to run.
 //    Wrong: nobody is left to run T. Guard: who finds on leaving that nobody is awake wakes another CPU and waits for
 //    it.
+//
+//  Play 10, "overtaken on the way out" (TMM 7.7): cpu0 and cpu1 awake in G below R, cpu1 is migrator, cpu0 has timer T.
+//    1. cpu0 idles: G 03/02 --> 02/02, and is held before it queues T in G. It will go no further, since cpu1 is awake.
+//    2. cpu1 idles without a timer: G 02/02 --> 00/NONE, R 00/NONE. R shows of G what was queued there: not T.
+//    3. cpu0 queues T in G.
+//    Wrong: T is shown nowhere above G, and nobody wakes. Guard, which no release has: whoever finds the group idle
+//    when it has queued its event under the group's lock goes on upwards.
 #pragma once
 
 #include <deque>
@@ -139,6 +146,8 @@ private:
         Ktime firstexp = kKtimeMax;
         Event* evt = nullptr;
         bool remote = false;
+        /// The group was inactive when its events were updated, seen under its lock.
+        bool group_idle = false;
         JiffiesPair now{};
     };
     struct States {
@@ -173,6 +182,8 @@ private:
     bool active_step(sim::Cpu& cpu, Group& group, const Walk& w);
     Ktime start_deactivation(sim::Cpu& cpu, TmigrCpu& tmc, Ktime next);
     bool inactive_step(sim::Cpu& cpu, Group& group, Group* child, Walk& w);
+    static bool still_active(bool others_left, const Walk& w);
+    static bool active_at_exchange(bool others_left);
 
     // events.cpp: TMM 5.2, 5.3, 8
     Event* refresh(sim::Cpu& cpu, Group& group);

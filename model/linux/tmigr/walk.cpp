@@ -174,7 +174,12 @@ bool TmigrPlacement::inactive_step(Cpu& cpu, Group& group, Group* child, Walk& w
     cpu.at(sites::kInactiveAfterCas);
     w.remote = false;
     update_events(cpu, group, child, w);
-    return last;
+    return parameters_.changes.late_event_goes_up ? still_active(last, w) : active_at_exchange(last);
 }
+
+bool TmigrPlacement::still_active(bool others_left, const Walk& w) { return others_left && !w.group_idle; }
+
+// Whatever has become of them until the event was queued (play 10).
+bool TmigrPlacement::active_at_exchange(bool others_left) { return others_left; }
 
 }  // namespace ticklab::linux_::tmigr
