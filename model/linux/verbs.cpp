@@ -74,14 +74,23 @@ Jiffies asked_at(const LinuxKernel& kernel, const LinuxKernel::WheelTimer* t, Ji
     return t && t->timer.pending && t->timer.expires == expires ? t->asked_at : present(kernel, now);
 }
 
+/// Ticks that pass while the duty to run a sleeping CPU's timers goes from CPU to CPU (TMM 14.4).
+constexpr int kHandOverTicks = 2;
+
+/// What the kernel's options add to the wait for a tick.
+KtimeSpan service_delay(const LinuxKernel& kernel) {
+    const KtimeSpan tick = kernel.core().time.tick();
+    const KtimeSpan skew = kernel.config().tick.skew_tick ? tick / 2 : KtimeSpan::zero();
+    return kernel.core().hierarchy ? skew + kHandOverTicks * tick : skew;
+}
+
 TimerPromise promise_start(const LinuxKernel& kernel, const VerbCall& call, Time now) {
     const LinuxKernel::WheelTimer* const t = known(kernel, call);
     if (t && !t->timer.function)
         return kNoPromise;
     const Jiffies expires = expires_of(kernel, call);
     return wheel_promise(kernel.core().time, expires, asked_at(kernel, t, expires, now), now,
-                         t && t->timer.has(flag::kDeferrable),
-                         kernel.config().tick.skew_tick ? kernel.core().time.tick() / 2 : KtimeSpan::zero());
+                         t && t->timer.has(flag::kDeferrable), service_delay(kernel));
 }
 
 /// Whether it takes effect is known under the lock only: nothing is owed, and nothing that happens is a surprise.
