@@ -58,7 +58,7 @@ Ktime TimerWheel::look_ahead(Cpu& cpu, const JiffiesPair& now, bool* idle) {
         Ktime by_placement{};
         if (local.is_idle.peek())
             by_placement = migration_->new_timer(cpu, events.global);
-        else if (idle)
+        else if (idle != nullptr)
             by_placement = migration_->deactivate(cpu, events.global);
         else
             by_placement = migration_->quick_check(cpu, events.global);

@@ -86,9 +86,9 @@ std::string fault_of(std::uint64_t seed, const TmigrChanges& changes) {
     b.boot();
     for (CpuId c = 0; c < b.config.cpu_count; ++c)
         b.on(c, [&b, seed](Cpu& cpu) { live(b, cpu, seed); });
-    if (const std::string verdict = b.run_to_verdict(20ms); !verdict.empty())
+    if (std::string verdict = b.run_to_verdict(20ms); !verdict.empty())
         return verdict;
-    if (const std::string broken = b.broken(); !broken.empty())
+    if (std::string broken = b.broken(); !broken.empty())
         return broken;
     return runs_all_that_is_left(b) ? "" : "a timer is forgotten";
 }
