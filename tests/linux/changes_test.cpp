@@ -41,7 +41,7 @@ TEST_CASE("without WHEEL-08 a far timer goes to a bucket of the past") {
     for (const bool on : {true, false}) {
         Changed b(2, &LinuxChanges::cutoff_on_distance, on);
         b.on(1, at_us(50'100), [&](Cpu& cpu) { b.mod(cpu, 0, at_ms(200'000'000)); });
-        CHECK((b.run_to_verdict(at_ms(100)) == "") == on);
+        CHECK(b.run_to_verdict(at_ms(100)).empty() == on);
     }
 }
 

@@ -208,7 +208,7 @@ TEST_CASE("reduce moves to an earlier time only, mod_pending only what is pendin
 }
 
 TEST_CASE("contracts of the operations are checked (LTW 8.2, WHEEL-20)") {
-    const auto verdict = [](std::function<void(Bench&)> plan) {
+    const auto verdict = [](const std::function<void(Bench&)>& plan) {
         Bench b;
         plan(b);
         return b.run_to_verdict(at_ms(100));
