@@ -113,9 +113,12 @@ void Timers::execute(Pass& pass, Timer& t) {
                  fmt::format("timer {} was initialised anew meanwhile", machine_.records().name(object)));
 
     // From here on `t` may be killed, freed or set elsewhere.
-    const std::int64_t late = ns(time_.peek(cpu)) - ns(expires);
-    base.counters.early_callbacks += late < 0;
-    base.counters.lateness_ns.add(static_cast<std::uint64_t>(std::max<std::int64_t>(late, 0)));
+    // Unsigned: a time before boot lies as far back as 64 bits go (XT-D7).
+    const std::int64_t now_ns = ns(time_.peek(cpu));
+    const bool early = now_ns < ns(expires);
+    base.counters.early_callbacks += early;
+    base.counters.lateness_ns.add(early ? 0
+                                        : static_cast<std::uint64_t>(now_ns) - static_cast<std::uint64_t>(ns(expires)));
     ++base.counters.callbacks;
     {
         const std::uint64_t root = sim::mix(armed_by.root, object + 3);

@@ -29,7 +29,7 @@ struct GuestBench : Bench {
     void raise(Time at, std::uint32_t irq) {
         script(at, [this, irq] { kernel().clients().irqs.raise(irq, {}); });
     }
-    void act(CpuId cpu, Time at, std::string_view verb, std::vector<sim::Value> arguments) {
+    void act(CpuId cpu, Time at, std::string_view verb, const std::vector<sim::Value>& arguments) {
         on(cpu, at, [this, verb = std::string(verb), arguments](Cpu& c) { perform(c, verb, arguments); });
     }
     void bind(CpuId cpu, Time at, std::int64_t irq, std::int64_t guest, const char* ack, std::int64_t target) {
