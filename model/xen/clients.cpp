@@ -81,10 +81,10 @@ void Clients::suspend(Cpu& cpu, sim::Duration length) {
         v.home = v.processor.peek();
     }
     scheduler.set_suspending(true);
-    std::vector<CpuId> taken;
+    taken_down_.clear();
     for (CpuId c = 1; c < machine_.cpu_count(); ++c)
         if (machine_.cpu(c).online() && machine_.cpu_down(cpu, machine_.cpu(c)))
-            taken.push_back(c);
+            taken_down_.push_back(c);
     calibration.suspend(cpu);
     {
         const sim::IrqGuard irqs_off(cpu);
@@ -102,7 +102,7 @@ void Clients::suspend(Cpu& cpu, sim::Duration length) {
         cpu.record(kSuspendRecord, false);
     }
     calibration.resume(cpu);
-    for (const CpuId c : taken)
+    for (const CpuId c : taken_down_)
         (void)machine_.cpu_up(cpu, machine_.cpu(c));
     scheduler.set_suspending(false);
     for (Vcpu& v : guests.vcpus()) {

@@ -63,6 +63,8 @@ private:
     bool has_guests() const { return parameters_.guests != 0; }
 
     sim::Machine& machine_;
+    /// By the suspend under way: not on its stack, which a verdict abandons (MA 1.4).
+    std::vector<sim::CpuId> taken_down_;
     Timers& core_;
     Softirqs& softirqs_;
     const Reprogrammer& reprogrammer_;
