@@ -1,12 +1,13 @@
 // One load on the whole machine under callgrind: only what advances it is counted. bench/instructions.sh runs it.
 //
-// usage: instructions LOAD      prints the operations counted: ticks, or timers set and stopped
+// usage: instructions LOAD      prints the operations counted: ticks, timers set and stopped, events of local timers
 #include <valgrind/callgrind.h>
 
 #include <array>
 #include <cstdio>
 #include <string_view>
 
+#include "linux_loads.hpp"
 #include "machine_loads.hpp"
 
 namespace {
@@ -39,6 +40,12 @@ std::uint64_t xen_churn() {
     return count(load);
 }
 
+template <sim::CpuId cpus, sim::CpuId busy, std::uint32_t timers_per_cpu>
+std::uint64_t linux_ticks() {
+    bench::LinuxLoad load({.cpus = cpus, .busy = busy, .placement = "tmigr", .timers_per_cpu = timers_per_cpu});
+    return count(load);
+}
+
 constexpr sim::Duration::rep kQuantumPs = sim::Duration{10us}.count();
 
 struct Load {
@@ -56,6 +63,8 @@ constexpr std::array kLoads{
     Load{"xen_churn/16/unchecked", &xen_churn<16, xen::CheckEffort::kNever>},
     Load{"xen_churn/256/checked", &xen_churn<256, xen::CheckEffort::kAmortised>},
     Load{"xen_churn/256/unchecked", &xen_churn<256, xen::CheckEffort::kNever>},
+    Load{"linux/64/busy", &linux_ticks<64, 64, 0>},
+    Load{"linux/1024/idle", &linux_ticks<1024, 1, 100>},
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Counts the instructions of one operation (a tick; a timer set or stopped) of each load of bench/instructions.cpp,
+# Counts the instructions of one operation (a tick; a timer set or stopped; an event of a local timer) of each load of bench/instructions.cpp,
 # with callgrind: the same figure on every run and every machine, for one compiler.
 #
 # usage: bench/instructions.sh PROGRAMS_DIR [LOAD...]

@@ -8,11 +8,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <deque>
 #include <string>
 
+#include "advance.hpp"
 #include "load.hpp"
 #include "tick_kernel.hpp"
 #include "ticklab/model/xen/declarations.hpp"
@@ -27,7 +26,7 @@ public:
         : step_(std::max<sim::Duration>(std::chrono::milliseconds{1}, std::chrono::milliseconds{16} / cpu_count)),
           kernel_(cpu_count, {std::chrono::milliseconds{1}, staggered}),
           machine_(config(cpu_count, quantum), kernel_) {
-        machine_.run(until_, UINT64_MAX);
+        run_to(machine_, until_);
     }
 
     sim::Machine& machine() { return machine_; }
@@ -36,7 +35,7 @@ public:
     std::uint64_t operations() const { return kernel_.ticks(); }
     void advance() {
         until_ += step_;
-        machine_.run(until_, UINT64_MAX);
+        run_to(machine_, until_);
     }
 
 private:
@@ -67,8 +66,7 @@ public:
             cpus_[c].start(*this, c);
         source_ = machine_.engine().add(sim::ActivityClass::kScript, *this);
         machine_.engine().arm(source_, sim::kBoot + std::chrono::milliseconds{1});
-        machine_.run(until_, UINT64_MAX);
-        require_no_verdict();
+        run_to(machine_, until_);
     }
 
     sim::Machine& machine() { return machine_; }
@@ -82,8 +80,7 @@ public:
     }
     void advance() {
         until_ += step();
-        machine_.run(until_, UINT64_MAX);
-        require_no_verdict();
+        run_to(machine_, until_);
     }
 
 private:
@@ -159,14 +156,6 @@ private:
     }
     void timer_fired(sim::Cpu&, sim::TimerIndex) override {}
     std::string_view timer_name(sim::TimerIndex) const override { return "none"; }
-
-    void require_no_verdict() const {
-        if (!machine_.verdict())
-            return;
-        std::fprintf(stderr, "%s: %s\n", std::string(machine_.verdict()->check->name).c_str(),
-                     machine_.verdict()->message.c_str());
-        std::exit(1);
-    }
 
     sim::Time until_ = sim::kBoot + std::chrono::milliseconds{20};
     std::deque<PerCpu> cpus_;
