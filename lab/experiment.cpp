@@ -55,7 +55,8 @@ Experiment::Experiment(const Scenario& scenario, const ExperimentOptions& option
         });
         watch_ = std::make_unique<FiringWatch>(*machine_, options.log_capacity);
         machine_->records().add_consumer(*watch_);
-        watch_->add(worst_);
+        if (options.metrics)
+            watch_->add(worst_);
         if (options.checks) {
             judge_ = std::make_unique<Judge>(*machine_, *obligations_, watch_->log(), *this, offline, online);
             machine_->records().add_consumer(*judge_);

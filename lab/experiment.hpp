@@ -34,7 +34,7 @@ struct ExperimentOptions {
     std::optional<sim::Time> until;
     /// The checks of lab/: obligations, lateness, structures. Those of machine and kernel are always on.
     bool checks = true;
-    /// Keeps figures of timers; without it and without checks the run is not observed at all.
+    /// Explains the latest timers, for reports; without it and without checks the run is not observed at all.
     bool metrics = true;
     /// In place of what the scenario says of jitter, stalls and ties.
     std::optional<Disturbance> disturbance{};
@@ -86,7 +86,8 @@ public:
     const Obligations* obligations() const { return obligations_.get(); }
     const Histogram& lateness_ps() const { return lateness_; }
     const std::vector<TimerFigures>& timers() const { return figures_; }
-    /// How the lateness of a timer is made up, at its worst; null if it is none of the kWorstTimers latest.
+    /// How the lateness of a timer is made up, at its worst; null if it is none of the kWorstTimers latest,
+    /// or without metrics.
     const LatenessSplit* worst_split(sim::TimerIndex timer) const { return worst_.find(timer); }
     /// Null if the run was not observed.
     const ActivityLog* log() const { return watch_ ? &watch_->log() : nullptr; }

@@ -47,6 +47,7 @@ Outcome run_one(const Scenario& scenario, const HuntOptions& options, std::uint6
     run.seed = seed;
     // Structures are looked at by the kernel's own checks at each lock; a few looks from outside bound a loss.
     run.looks = 8;
+    run.metrics = false;
     if (options.strategy == HuntStrategy::kRandom)
         run.disturbance = random_disturbance(seed, scenario.machine);
     Experiment experiment(scenario, run);
