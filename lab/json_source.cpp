@@ -322,16 +322,7 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
         errors.push_back(file_error(file, found_expected(in_quotes(argument), "/pointer=value or dotted.path=value")));
         return false;
     }
-    std::string pointer = argument.substr(0, equals);
-    if (pointer[0] != '/') {
-        std::string dotted;
-        dotted.swap(pointer);
-        for (std::size_t at = 0; at <= dotted.size();) {
-            const std::size_t end = std::min(dotted.find('.', at), dotted.size());
-            pointer = pointer_to(pointer, std::string_view(dotted).substr(at, end - at));
-            at = end + 1;
-        }
-    }
+    const std::string pointer = pointer_of_path(argument.substr(0, equals));
     std::string text = argument.substr(equals + 1);
     json value;
     if (looks_like_json(text)) {
@@ -469,5 +460,17 @@ std::string pointer_to(const std::string& pointer, std::string_view key) {
 }
 
 std::string pointer_to(const std::string& pointer, std::size_t index) { return pointer + '/' + std::to_string(index); }
+
+std::string pointer_of_path(const std::string& path) {
+    if (path.starts_with('/'))
+        return path;
+    std::string pointer;
+    for (std::size_t at = 0; at <= path.size();) {
+        const std::size_t end = std::min(path.find('.', at), path.size());
+        pointer = pointer_to(pointer, std::string_view(path).substr(at, end - at));
+        at = end + 1;
+    }
+    return pointer;
+}
 
 }  // namespace ticklab::lab

@@ -85,5 +85,7 @@ private:
 /// `pointer` with one more reference token, escaped.
 std::string pointer_to(const std::string& pointer, std::string_view key);
 std::string pointer_to(const std::string& pointer, std::size_t index);
+/// The JSON pointer that "/pointer" or "dotted.path" stands for.
+std::string pointer_of_path(const std::string& path);
 
 }  // namespace ticklab::lab

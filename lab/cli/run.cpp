@@ -10,6 +10,7 @@
 
 #include "ticklab/lab/cli/command.hpp"
 #include "ticklab/lab/cli/interrupt.hpp"
+#include "ticklab/lab/cli/progress_line.hpp"
 #include "ticklab/lab/cli/scenario_options.hpp"
 #include "ticklab/lab/cli/timeline_cuts.hpp"
 #include "ticklab/lab/experiment.hpp"
@@ -37,39 +38,26 @@ struct Options {
 /// Watches the run from outside: stops it when the user asks to, and says how far it is, on a terminal.
 class Progress final : public sim::RecordConsumer {
 public:
-    explicit Progress(sim::Duration length) : length_(length), shown_at_(Clock::now()) {}
-    ~Progress() override { clear(); }
+    explicit Progress(sim::Duration length) : length_(length) {}
     void watch(Experiment& experiment) { experiment_ = &experiment; }
 
     void consume(std::span<const sim::Record> batch) override {
         if (InterruptWatch::interrupted())
             experiment_->stop();
-        if (!terminal_ || batch.empty())
+        if (batch.empty() || !line_.due())
             return;
-        const Clock::time_point now = Clock::now();
-        if (now - shown_at_ < std::chrono::milliseconds{500})
-            return;
-        shown_at_ = now;
-        shown_ = true;
         const sim::Duration done = batch.back().at - sim::kBoot;
-        fmt::print(
-            stderr, "\r{:>3} % of virtual time, {} records \x1b[K",
+        line_.show(fmt::format(
+            "{:>3} % of virtual time, {} records",
             static_cast<std::int64_t>(sim::Int128{done.count()} * 100 / std::max<std::int64_t>(1, length_.count())),
-            experiment_->machine().records().committed());
-        std::fflush(stderr);
+            experiment_->machine().records().committed()));
     }
-    void clear() {
-        if (shown_)
-            fmt::print(stderr, "\r\x1b[K");
-        shown_ = false;
-    }
+    void clear() { line_.clear(); }
 
 private:
     Experiment* experiment_ = nullptr;
     sim::Duration length_;
-    bool terminal_ = ::isatty(STDERR_FILENO) == 1;
-    bool shown_ = false;
-    Clock::time_point shown_at_;
+    ProgressLine line_{std::chrono::milliseconds{500}};
 };
 
 /// The options that are not default, as they would be typed.

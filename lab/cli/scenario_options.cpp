@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+#include <thread>
+
 #include "ticklab/lab/cli/command.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/registry.hpp"
@@ -9,16 +13,50 @@
 
 namespace ticklab::lab {
 
-void ScenarioOptions::add_to(CLI::App& app) {
+void add_scenario_argument(CLI::App& app, std::string& file) {
     app.add_option("SCENARIO", file, "Scenario file, or - for the standard input")->type_name("FILE")->required();
-    app.add_option("--seed", seed, "Seed of everything that the scenario leaves open")
-        ->type_name("NUMBER")
-        ->capture_default_str();
+}
+
+void add_overrides(CLI::App& app, std::vector<std::string>& overrides) {
     app.add_option("--set", overrides,
                    "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
         ->type_name("PATH=VALUE")
         ->take_all()
         ->expected(1);
+}
+
+void add_seeds(CLI::App& app, std::string& seeds) {
+    app.add_option("--seeds", seeds, "Seeds A..B, both included")->type_name("A..B")->capture_default_str();
+}
+
+void add_jobs(CLI::App& app, unsigned& jobs) {
+    app.add_option("--jobs", jobs, "Runs at a time; what is found does not depend on it")
+        ->check(CLI::Range(1u, 1024u))
+        ->default_str("one a processor");
+}
+
+unsigned default_jobs() { return std::max(1u, std::thread::hardware_concurrency()); }
+
+Parsed<SeedRange> parse_seeds(std::string_view text) {
+    const auto number = [](std::string_view digits) -> std::optional<std::uint64_t> {
+        std::uint64_t value = 0;
+        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+        return error == std::errc{} && end == digits.data() + digits.size() ? std::optional(value) : std::nullopt;
+    };
+    const std::size_t dots = text.find("..");
+    const std::optional<std::uint64_t> first = number(text.substr(0, dots));
+    const std::optional<std::uint64_t> last = dots == std::string_view::npos ? first : number(text.substr(dots + 2));
+    if (!first || !last || *first > *last)
+        return {std::nullopt, "two seeds such as 1..1000, or one"};
+    return {SeedRange{*first, *last}, {}};
+}
+
+void ScenarioOptions::add_to(CLI::App& app) {
+    add_scenario_argument(app, file);
+    app.add_option("--seed", seed, "Seed of everything that the scenario leaves open")
+        ->type_name("NUMBER")
+        ->capture_default_str();
+    add_overrides(app, overrides);
 }
 
 std::optional<Scenario> ScenarioOptions::load() const {

@@ -1,4 +1,4 @@
-// What the commands that run one scenario under one seed have in common on the command line.
+// What the commands that run one scenario, under one seed or many, have in common on the command line.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,8 +9,28 @@
 
 #include "ticklab/lab/exit_code.hpp"
 #include "ticklab/lab/scenario.hpp"
+#include "ticklab/lab/values.hpp"
 
 namespace ticklab::lab {
+
+/// SCENARIO
+void add_scenario_argument(CLI::App& app, std::string& file);
+/// --set
+void add_overrides(CLI::App& app, std::vector<std::string>& overrides);
+/// --seeds
+void add_seeds(CLI::App& app, std::string& seeds);
+/// --jobs
+void add_jobs(CLI::App& app, unsigned& jobs);
+/// As many as the host runs at a time.
+unsigned default_jobs();
+
+/// Both included; at least one.
+struct SeedRange {
+    std::uint64_t first;
+    std::uint64_t last;
+};
+/// "A..B", or one seed.
+Parsed<SeedRange> parse_seeds(std::string_view text);
 
 struct ScenarioOptions {
     std::string file;
