@@ -35,6 +35,7 @@ struct LinuxChanges {
     bool base_read_once = true;
     bool tick_compared_with_timer = true;
     bool idle_loop_looks_again = true;
+    bool edge_counted_once = false;
 };
 
 inline constexpr std::array kLinuxChanges{
@@ -198,6 +199,16 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/known-bugs.md NOHZ-05; linux-nohz-tick.md 7.1",
                                "a timer armed by an interrupt of an idle CPU is late by the rest of the sleep"},
                               &LinuxChanges::idle_loop_looks_again},
+    sim::Change<LinuxChanges>{{"LNT 2.7",
+                               "edge-counted-once",
+                               "tick",
+                               sim::ChangeKind::kFix,
+                               "",
+                               {},
+                               {},
+                               "docs/spec/linux-nohz-tick.md 2.7",
+                               "a late periodic tick counts an edge that another CPU has counted: jiffies run ahead"},
+                              &LinuxChanges::edge_counted_once},
 };
 
 }  // namespace ticklab::linux_

@@ -54,13 +54,16 @@ inline constexpr CheckDecl kNotArmed{"linux.tick.not_armed",
                                      "A CPU sleeps past its first local timer or high-resolution timer (T6)."};
 inline constexpr CheckDecl kSoftirqAsleep{"linux.tick.softirq_asleep",
                                           "A CPU sleeps with its timer softirq pending (T8)."};
+inline constexpr CheckDecl kHrtimerForeignBase{
+    "linux.hrtimer.foreign_base", "A high-resolution timer was queued or removed without the lock of its queue."};
 inline constexpr CheckDecl kTimerLeft{"linux.hotplug.timer_left",
                                       "A timer is still queued on a CPU whose timers were taken over (CH H3)."};
 
-inline constexpr std::array kLinuxChecks{kInitPending,   kAddPending,  kAddOffline,     kSyncContext, kSyncFromCallback,
-                                         kTimerKind,     kBitmap,      kMembership,     kClock,       kNextExpiry,
-                                         kForgotten,     kBucketRange, kRunning,        kBaseIdle,    kShutDownQueued,
-                                         kGlobalIdle,    kJiffies,     kStoppedNotIdle, kNoTick,      kNextTick,
-                                         kStaleDecision, kNotArmed,    kSoftirqAsleep,  kTimerLeft};
+inline constexpr std::array kLinuxChecks{
+    kInitPending, kAddPending, kAddOffline,     kSyncContext, kSyncFromCallback, kTimerKind,
+    kBitmap,      kMembership, kClock,          kNextExpiry,  kForgotten,        kBucketRange,
+    kRunning,     kBaseIdle,   kShutDownQueued, kGlobalIdle,  kJiffies,          kStoppedNotIdle,
+    kNoTick,      kNextTick,   kStaleDecision,  kNotArmed,    kSoftirqAsleep,    kHrtimerForeignBase,
+    kTimerLeft};
 
 }  // namespace ticklab::linux_::checks

@@ -78,8 +78,17 @@ void Hrtimers::setup(Cpu& cpu, Hrtimer& t, HrtimerFunction function, void* argum
 }
 
 HrtimerClockBase* Hrtimers::base_read_again(Cpu& cpu, const Hrtimer& t) {
-    cpu.at(sites::kHrtimerBeforeLock);
-    return t.base;
+    cpu.at(sites::kHrtimerReadAgain);
+    HrtimerClockBase* const base = t.base;
+    cpu.at(sites::kHrtimerReadAgain);
+    return base;
+}
+
+void Hrtimers::require_locked(Cpu& cpu, const Hrtimer& t, const HrtimerClockBase& base) {
+    if (!base.cpu_base->lock.held_by(cpu))
+        cpu.fail(checks::kHrtimerForeignBase,
+                 fmt::format("timer {}: it is on CPU {}, whose lock CPU {} does not hold",
+                             machine_.records().name(t.object), base.cpu_base->cpu, cpu.id()));
 }
 
 HrtimerClockBase& Hrtimers::lock_base(Cpu& cpu, Hrtimer& t, bool& irqs) {
@@ -143,6 +152,7 @@ HrtimerClockBase& Hrtimers::switch_base(Cpu& cpu, Hrtimer& t, HrtimerClockBase& 
 }
 
 bool Hrtimers::enqueue(Cpu& cpu, Hrtimer& t, HrtimerClockBase& base, HrtimerMode mode, bool was_armed) {
+    require_locked(cpu, t, base);
     cpu.spend(prices_.rb_step.cycles * static_cast<std::uint64_t>(std::bit_width(base.queue.size() + 1)));
     t.line.access(cpu, true);
     base.queue.insert(t);
@@ -157,6 +167,7 @@ bool Hrtimers::enqueue(Cpu& cpu, Hrtimer& t, HrtimerClockBase& base, HrtimerMode
 
 void Hrtimers::unlink(Cpu& cpu, Hrtimer& t) {
     HrtimerClockBase& base = *t.base;
+    require_locked(cpu, t, base);
     cpu.spend(prices_.rb_step.cycles * static_cast<std::uint64_t>(std::bit_width(base.queue.size())));
     t.line.access(cpu, true);
     base.queue.erase(base.queue.iterator_to(t));

@@ -93,6 +93,7 @@ private:
     sim::CpuId choose_cpu(sim::Cpu& cpu) const;
     /// True if it became the first of its clock base.
     bool enqueue(sim::Cpu& cpu, Hrtimer& t, HrtimerClockBase& base, HrtimerMode mode, bool was_armed);
+    void require_locked(sim::Cpu& cpu, const Hrtimer& t, const HrtimerClockBase& base);
     void unlink(sim::Cpu& cpu, Hrtimer& t);
     void remove(sim::Cpu& cpu, Hrtimer& t, HrtimerState state, bool reprogram);
     void new_first(sim::Cpu& cpu, Hrtimer& t, HrtimerClockBase& base);

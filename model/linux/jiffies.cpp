@@ -78,6 +78,13 @@ void Timekeeping::periodic(sim::Cpu& cpu) {
     lock_.release(cpu);
 }
 
+void Timekeeping::periodic_to(sim::Cpu& cpu, Ktime edge) {
+    lock_.acquire(cpu);
+    if (next_edge_.peek() <= ns(edge))
+        advance(cpu, 1);
+    lock_.release(cpu);
+}
+
 void Timekeeping::set_duty(sim::Cpu& cpu, sim::CpuId to) {
     duty_.write_once(cpu, to);
     cpu.record(kTickDutyRecord, to);

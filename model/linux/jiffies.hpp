@@ -44,6 +44,8 @@ public:
     void update(sim::Cpu& cpu, Ktime now);
     /// One tick of a periodic device: interrupts off, by the CPU that has the duty. (LNT 2.2) [point]
     void periodic(sim::Cpu& cpu);
+    /// The same for the tick at `edge`, unless that edge is counted already. (LNT 2.7) [point]
+    void periodic_to(sim::Cpu& cpu, Ktime edge);
 
     sim::CpuId duty(sim::Cpu& cpu) { return duty_.read_once(cpu); }
     void set_duty(sim::Cpu& cpu, sim::CpuId to);

@@ -35,6 +35,7 @@ void LinuxKernel::boot(sim::Machine& machine) {
         throw std::invalid_argument(
             "kernel.tick_source is \"tsc-deadline\", and the machine's local APIC has no such mode");
     machine_ = &machine;
+    config_.tmigr.check_after_expiry = config_.wheel.check_effort == CheckEffort::kAlways;
     config_.tmigr.isolated = cpus_listed(config_.isolated, machine.cpu_count());
     core_ = std::make_unique<Core>(machine, config_);
     for (CpuId c = 0; c < machine.config().online_at_boot; ++c)

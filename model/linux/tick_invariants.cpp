@@ -53,6 +53,22 @@ bool queued_at(const TickSched& tick, sim::CpuId cpu, Ktime expires) {
     return timer.expires == expires && (!tick.of(cpu).highres || timer.state == HrtimerState::kEnqueued);
 }
 
+/// The tick timer is what runs the wheel of a CPU whose tick is stopped; that the device wakes it is not enough.
+std::optional<Broken> check_wheel_covered(const TickSched& tick, sim::CpuId cpu, Ktime now) {
+    const TickSched::Parts parts = tick.parts();
+    const TimerBase& base = parts.wheel.base(cpu, BaseIndex::kLocal);
+    if (base.lock.held())
+        return std::nullopt;
+    const Ktime first = first_bucket(parts.time, base);
+    const Hrtimer& timer = tick.timer_of(cpu);
+    if (first == kKtimeMax ||
+        (queued_at(tick, cpu, timer.expires) && timer.expires <= std::max(first, now + parts.devices.min_delta())))
+        return std::nullopt;
+    return Broken{&checks::kNextTick,
+                  fmt::format("CPU {}: a local timer for {}, the tick timer is {} for {}", cpu, show(first),
+                              queued_at(tick, cpu, timer.expires) ? "queued" : "not queued", show(timer.expires))};
+}
+
 std::optional<Broken> check_stopped(const TickSched& tick, sim::CpuId cpu) {
     const TickState& ts = tick.of(cpu);
     const bool idle = tick.parts().wheel.base(cpu, BaseIndex::kLocal).is_idle.peek();
@@ -88,6 +104,8 @@ std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime 
         return Broken{&checks::kNextTick,
                       fmt::format("CPU {}: next tick {}, the timer says {}, the decision was {}", cpu,
                                   show(ts.next_tick), show(tick.timer_of(cpu).expires), show(ts.timer_expires))};
+    if (auto broken = check_wheel_covered(tick, cpu, now))
+        return broken;
     return check_armed(tick, cpu, now);
 }
 

@@ -57,8 +57,12 @@ void TickSched::set_up_device(Cpu& cpu) {
 void TickSched::periodic_interrupt(Cpu& cpu) {
     TickState& ts = state(cpu);
     for (;;) {
-        if (time_.duty(cpu) == cpu.id())
-            time_.periodic(cpu);
+        if (time_.duty(cpu) == cpu.id()) {
+            if (parameters_.changes.edge_counted_once)
+                time_.periodic_to(cpu, ts.next_period);
+            else
+                time_.periodic(cpu);
+        }
         tick_work(cpu);
         if (ts.one_shot)
             return;

@@ -135,6 +135,7 @@ void TimerWheel::move_to(Cpu& cpu, Locked& locked, Timer& t, TimerBase& to) {
 
 bool TimerWheel::forward_reading_twice(Cpu& cpu, TimerBase& base) {
     const Jiffies compared = time_.jiffies(cpu);
+    cpu.at(sites::kForwardBetweenReads);
     return base.locked(cpu).forward(compared, time_.jiffies(cpu));
 }
 

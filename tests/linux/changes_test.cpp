@@ -86,6 +86,48 @@ TEST_CASE("without NOHZ-05 a timer armed by an interrupt of an idle CPU waits fo
     }
 }
 
+TEST_CASE("without HRT-03 a timer started on a CPU that gave its timers away is lost") {
+    for (const bool on : {true, false}) {
+        Changed b(2, &LinuxChanges::start_avoids_dying_cpu, on);
+        // What a CPU does between its last state and its death: wake-ups, which start timers.
+        b.on(1, at_us(50'100), [&](Cpu& cpu) {
+            const bool irqs = cpu.irq_save();
+            b.core().tick.dying(cpu);
+            b.core().hrtimers.dying(cpu);
+            b.perform(cpu, "hrtimer.start", {std::int64_t{0}, at_ms(70)});
+            cpu.irq_restore(irqs);
+        });
+        b.run_to_verdict(at_ms(100));
+        CHECK((b.firings.size() == 1 && b.firings[0].cpu == 0) == on);
+    }
+}
+
+TEST_CASE("without HRT-01 a timer that moves from a dying CPU looks inactive on the way") {
+    for (const bool on : {true, false}) {
+        Changed b(2, &LinuxChanges::state_kept_in_move, on);
+        b.on(1, at_us(50'100), [&](Cpu& cpu) {
+            b.perform(cpu, "hrtimer.start", {std::int64_t{0}, at_ms(70)});
+            cpu.spend_time(10us);
+            const bool irqs = cpu.irq_save();
+            b.core().tick.dying(cpu);
+            b.core().hrtimers.dying(cpu);
+            cpu.irq_restore(irqs);
+        });
+        // In every version since 6.9 all other CPUs stand still meanwhile (CH D8); before, one could look.
+        bool looked_inactive = false;
+        b.on(0, at_us(50'105), [&](Cpu& cpu) {
+            Hrtimer& t = b.kernel().high_res_timer(0).timer;
+            for (int i = 0; i < 5'000; ++i) {
+                t.line.access(cpu, false);
+                looked_inactive = looked_inactive || t.state == HrtimerState::kInactive;
+                cpu.spend_time(5ns);
+            }
+        });
+        b.run_to_verdict(at_us(50'300));
+        CHECK(looked_inactive != on);
+    }
+}
+
 TEST_CASE("set-up and restart of a high-resolution timer are traced as their version has it (LHR 16)") {
     for (const bool on : {true, false}) {
         Changed b(2, &LinuxChanges::hrtimer_setup_event, on);

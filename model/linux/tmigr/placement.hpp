@@ -107,6 +107,8 @@ struct TmigrParameters {
     sim::CpuId tick_cpu = 0;
     /// Capacity of each CPU; empty for all the same.
     std::vector<std::uint32_t> capacities;
+    /// Check the structure (TMM 14.1) whenever a remote expiry leaves the hierarchy quiet.
+    bool check_after_expiry = false;
 };
 
 class TmigrPlacement final : public TimerMigration {
@@ -206,6 +208,8 @@ private:
     bool has_expired(sim::Cpu& cpu, TmigrCpu& tmc, Ktime now);
     bool no_duty(sim::Cpu& cpu, TmigrCpu& tmc) const;
     static bool no_duty_if_not_migrator();
+    void pull(sim::Cpu& cpu, TmigrCpu& tmc);
+    void check_when_quiet(sim::Cpu& cpu) const;
     bool pull_step(sim::Cpu& cpu, Group& group, Walk& w);
     void handle_cpu(sim::Cpu& cpu, sim::CpuId target, const JiffiesPair& now);
     void expire(sim::Cpu& cpu, sim::CpuId target);

@@ -1,5 +1,6 @@
 // Expiry of other CPUs' timers (TMM 9).
 #include "ticklab/model/linux/tmigr/checks.hpp"
+#include "ticklab/model/linux/tmigr/invariants.hpp"
 #include "ticklab/model/linux/tmigr/placement.hpp"
 #include "ticklab/model/linux/tmigr/records.hpp"
 #include "ticklab/model/linux/tmigr/sites.hpp"
@@ -44,6 +45,11 @@ void TmigrPlacement::handle_remote(Cpu& cpu) {
         return;
     if (!responsible(cpu, *leaf_of(cpu, tmc), tmc.groupmask.read_once(cpu)) && no_duty(cpu, tmc))
         return;
+    pull(cpu, tmc);
+    check_when_quiet(cpu);
+}
+
+void TmigrPlacement::pull(Cpu& cpu, TmigrCpu& tmc) {
     const Operation operation(*this);
     cpu.at(sites::kRemoteBeforeSnapshot);
     Walk w;
@@ -52,6 +58,14 @@ void TmigrPlacement::handle_remote(Cpu& cpu) {
     cpu.at(sites::kRemoteBeforeWakeup);
     const sim::SpinLockIrqGuard guard(cpu, tmc.lock);
     tmc.wakeup.write_once(cpu, w.firstexp);
+}
+
+void TmigrPlacement::check_when_quiet(Cpu& cpu) const {
+    // An event that was popped and is shown no more is lost from here on, whenever its timer is due.
+    if (!parameters_.check_after_expiry || !quiet())
+        return;
+    if (std::optional<Broken> broken = check_structure(*this))
+        cpu.fail(*broken->check, std::move(broken->message));
 }
 
 bool TmigrPlacement::pull_step(Cpu& cpu, Group& group, Walk& w) {
