@@ -25,6 +25,9 @@ inline constexpr CheckDecl kBitmap{"linux.wheel.bitmap", "A bucket is marked and
 inline constexpr CheckDecl kMembership{
     "linux.wheel.membership",
     "A queued timer's flags do not name the bucket, the CPU and the base that it is in (W2, W10)."};
+inline constexpr CheckDecl kPinnedElsewhere{
+    "linux.wheel.pinned_elsewhere",
+    "A pinned timer is queued on another CPU than the one that armed it, or that it was added on (LPP Q6)."};
 inline constexpr CheckDecl kClock{"linux.wheel.clock",
                                   "A base's clock went back, or is ahead of jiffies or of its next expiry (W3)."};
 inline constexpr CheckDecl kNextExpiry{
@@ -34,6 +37,9 @@ inline constexpr CheckDecl kBucketRange{"linux.wheel.bucket_range",
                                         "A queued timer's bucket lies outside the range of its level (W6)."};
 inline constexpr CheckDecl kRunning{"linux.wheel.running",
                                     "A timer is marked as running, and no CPU is in its callback (W7)."};
+inline constexpr CheckDecl kTwoRunners{
+    "linux.wheel.two_runners",
+    "Two CPUs run callbacks of one base, which remembers one of them: a delete may return too early (TM17 11.10)."};
 inline constexpr CheckDecl kBaseIdle{"linux.wheel.base_idle",
                                      "A local base is marked idle, and its CPU's tick is not stopped (W8)."};
 inline constexpr CheckDecl kShutDownQueued{"linux.wheel.shut_down_queued",
@@ -60,10 +66,10 @@ inline constexpr CheckDecl kTimerLeft{"linux.hotplug.timer_left",
                                       "A timer is still queued on a CPU whose timers were taken over (CH H3)."};
 
 inline constexpr std::array kLinuxChecks{
-    kInitPending, kAddPending, kAddOffline,     kSyncContext, kSyncFromCallback, kTimerKind,
-    kBitmap,      kMembership, kClock,          kNextExpiry,  kForgotten,        kBucketRange,
-    kRunning,     kBaseIdle,   kShutDownQueued, kGlobalIdle,  kJiffies,          kStoppedNotIdle,
-    kNoTick,      kNextTick,   kStaleDecision,  kNotArmed,    kSoftirqAsleep,    kHrtimerForeignBase,
-    kTimerLeft};
+    kInitPending, kAddPending,      kAddOffline,     kSyncContext, kSyncFromCallback, kTimerKind,
+    kBitmap,      kMembership,      kClock,          kNextExpiry,  kForgotten,        kBucketRange,
+    kRunning,     kBaseIdle,        kShutDownQueued, kGlobalIdle,  kJiffies,          kStoppedNotIdle,
+    kNoTick,      kNextTick,        kStaleDecision,  kNotArmed,    kSoftirqAsleep,    kHrtimerForeignBase,
+    kTimerLeft,   kPinnedElsewhere, kTwoRunners};
 
 }  // namespace ticklab::linux_::checks

@@ -15,6 +15,9 @@
 #include "ticklab/model/linux/tmigr/checks.hpp"
 #include "ticklab/model/linux/tmigr/records.hpp"
 #include "ticklab/model/linux/tmigr/sites.hpp"
+#include "ticklab/model/linux/tmigr2017/checks.hpp"
+#include "ticklab/model/linux/tmigr2017/records.hpp"
+#include "ticklab/model/linux/tmigr2017/sites.hpp"
 
 namespace ticklab::linux_ {
 namespace {
@@ -58,7 +61,7 @@ void apply_children(const sim::Value& value, LinuxConfig& config) {
     const std::int64_t children = std::get<std::int64_t>(value);
     if (std::find(kChildren.begin(), kChildren.end(), children) == kChildren.end())
         throw std::invalid_argument(fmt::format("kernel.tmigr_children is {}, expected 2, 4 or 8", children));
-    config.tmigr.children = static_cast<unsigned>(children);
+    config.placements.tmigr.children = static_cast<unsigned>(children);
 }
 
 constexpr std::array kOptions{
@@ -95,11 +98,16 @@ constexpr std::array kOptions{
                  "placement tmigr: children a group has at most: 2, 4 or 8, as the kernel has; fewer make more levels",
                  false, "8", 2, 8},
                 apply_children},
-    LinuxOption{{"isolated", ValueType::kText,
-                 "placement tmigr: CPUs that neither run timers of others nor have theirs run, as a list such as "
-                 "\"2-3,5\"",
-                 false},
-                [](const sim::Value& v, LinuxConfig& c) { c.isolated = std::get<std::string>(v); }},
+    LinuxOption{
+        {"timer_migration", ValueType::kBool,
+         "placements push and tmigr-2017: the sysctl of that name, without which no timer is pushed", false, "true"},
+        [](const sim::Value& v, LinuxConfig& c) { c.placements.push.timer_migration = std::get<bool>(v); }},
+    LinuxOption{
+        {"isolated", ValueType::kText,
+         "CPUs that run no timers of others, as a list such as \"2-3,5\"; under placement tmigr nobody runs theirs "
+         "either, under push their timers go to the other CPUs",
+         false},
+        [](const sim::Value& v, LinuxConfig& c) { c.isolated = std::get<std::string>(v); }},
 };
 
 // What KernelDecl points to: plain arrays, made from the tables above.
@@ -128,9 +136,12 @@ constexpr std::array<sim::CostDecl, N> costs_of(const std::array<Slot, N>& slots
 
 constexpr auto kCostDecls =
     joined(joined(costs_of(kLinuxPriceSlots), kLinuxOtherCosts), costs_of(tmigr::kTmigrPriceSlots));
-constexpr auto kChangeDecls = joined(sim::decls_of(kLinuxChanges), sim::decls_of(tmigr::kTmigrChanges));
-constexpr auto kCheckDecls = joined(checks::kLinuxChecks, tmigr::checks::kTmigrChecks);
-constexpr auto kAllSites = joined(sites::kLinuxSites, tmigr::sites::kTmigrSites);
+constexpr auto kChangeDecls = joined(joined(sim::decls_of(kLinuxChanges), sim::decls_of(tmigr::kTmigrChanges)),
+                                     sim::decls_of(tmigr2017::kTmigr2017Changes));
+constexpr auto kCheckDecls =
+    joined(joined(checks::kLinuxChecks, tmigr::checks::kTmigrChecks), tmigr2017::checks::kTmigr2017Checks);
+constexpr auto kAllSites =
+    joined(joined(sites::kLinuxSites, tmigr::sites::kTmigrSites), tmigr2017::sites::kTmigr2017Sites);
 
 /// The flags of one of the tables that kChangeDecls joins; no change of one requires or excludes one of the other.
 template <class Flags, std::size_t N>
@@ -170,7 +181,8 @@ LinuxConfig LinuxConfig::from(const sim::KernelDecl::Settings& settings) {
     // For ids that no table has.
     (void)sim::changes_in_force(kChangeDecls, kLinuxVersions, settings);
     config.changes = flags_of(kLinuxChanges, settings);
-    config.tmigr.changes = flags_of(tmigr::kTmigrChanges, settings);
+    config.placements.tmigr.changes = flags_of(tmigr::kTmigrChanges, settings);
+    config.placements.tmigr2017.changes = flags_of(tmigr2017::kTmigr2017Changes, settings);
     config.tick.changes = config.wheel.changes = config.changes;
     for (std::size_t i = 0; i < kOptions.size() && i < settings.options.size(); ++i) {
         if (!settings.options[i])
@@ -193,6 +205,7 @@ const sim::KernelDecl& linux_kernel_decl() {
         std::vector<sim::RecordKind> kinds(kTimerRecordKinds.begin(), kTimerRecordKinds.end());
         kinds.insert(kinds.end(), kHrtimerRecordKinds.begin(), kHrtimerRecordKinds.end());
         kinds.insert(kinds.end(), tmigr::kTmigrRecordKinds.begin(), tmigr::kTmigrRecordKinds.end());
+        kinds.insert(kinds.end(), tmigr2017::kTmigr2017RecordKinds.begin(), tmigr2017::kTmigr2017RecordKinds.end());
         return kinds;
     }();
     static const sim::KernelDecl decl{"linux",

@@ -44,6 +44,7 @@ std::uint64_t TimerWheel::take_over_dead(Cpu& cpu, CpuId victim) {
                 detach(cpu, from, t, false);
                 write_flags(cpu, t, (t.flags & ~flag::kBaseMask) | to.cpu);
                 const sim::Cause armed_by = t.armed_by;
+                t.armed_on = to.cpu;
                 enqueue(cpu, to, t, bucket_for(to, t.expires));
                 t.armed_by = armed_by;
                 ++from.counters.moved_away;

@@ -112,10 +112,10 @@ HrtimerClockBase& Hrtimers::lock_base(Cpu& cpu, Hrtimer& t, bool& irqs) {
 
 void Hrtimers::unlock(Cpu& cpu, HrtimerCpu& base, bool irqs) { base.lock.release_restore(cpu, irqs); }
 
-CpuId Hrtimers::choose_cpu(Cpu& cpu) const {
+CpuId Hrtimers::choose_cpu(Cpu& cpu, HrtimerMode mode) const {
     // Before, a timer that was started after its CPU gave its timers away stayed there, and was lost.
     if (cpus_[cpu.id()].online || !changes_.start_avoids_dying_cpu)
-        return cpu.id();
+        return mode.pinned ? cpu.id() : placement_->hrtimer_target(cpu);
     for (CpuId c = 0; c < machine_.cpu_count(); ++c)
         if (cpus_[c].online && machine_.cpu(c).online())
             return c;
@@ -205,7 +205,7 @@ void Hrtimers::start(Cpu& cpu, Hrtimer& t, Ktime expires, KtimeSpan slack, Hrtim
     t.soft_expires = expires;
     t.expires = saturating(expires, slack);
     if (!force_local)
-        base = &switch_base(cpu, t, *base, choose_cpu(cpu));
+        base = &switch_base(cpu, t, *base, choose_cpu(cpu, mode));
     const bool first = enqueue(cpu, t, *base, mode, in_place);
     {
         const sim::CauseScope scope(cpu, t.armed_by);

@@ -18,6 +18,7 @@
 #include "ticklab/model/linux/hrtimer.hpp"
 #include "ticklab/model/linux/prices.hpp"
 #include "ticklab/model/linux/softirq.hpp"
+#include "ticklab/model/linux/timer_migration.hpp"
 #include "ticklab/sim/machine.hpp"
 
 namespace ticklab::linux_ {
@@ -35,6 +36,8 @@ public:
     Hrtimers(sim::Machine& machine, const LinuxChanges& changes, Timekeeping& time, ClockEvents& devices,
              Softirqs& softirqs, RemoteCall& remote);
 
+    /// Before the first use.
+    void set_placement(TimerMigration& placement) { placement_ = &placement; }
     /// `t` is not queued and not running. [window]
     void setup(sim::Cpu& cpu, Hrtimer& t, HrtimerFunction function, void* argument, ClockId clock, HrtimerMode mode);
     /// Queues `t`, in place of what it was queued for: to run in [expires, expires + slack]. `expires` is of the
@@ -90,7 +93,7 @@ private:
     HrtimerClockBase* base_read_again(sim::Cpu& cpu, const Hrtimer& t);
     void unlock(sim::Cpu& cpu, HrtimerCpu& base, bool irqs);
     HrtimerClockBase& switch_base(sim::Cpu& cpu, Hrtimer& t, HrtimerClockBase& from, sim::CpuId target);
-    sim::CpuId choose_cpu(sim::Cpu& cpu) const;
+    sim::CpuId choose_cpu(sim::Cpu& cpu, HrtimerMode mode) const;
     /// True if it became the first of its clock base.
     bool enqueue(sim::Cpu& cpu, Hrtimer& t, HrtimerClockBase& base, HrtimerMode mode, bool was_armed);
     void require_locked(sim::Cpu& cpu, const Hrtimer& t, const HrtimerClockBase& base);
@@ -114,6 +117,7 @@ private:
     ClockEvents& devices_;
     Softirqs& softirqs_;
     RemoteCall& remote_;
+    TimerMigration* placement_ = nullptr;
     LinuxPrices prices_;
     std::deque<HrtimerCpu> cpus_;
     std::array<std::uint64_t, kClockCount> clock_names_{};

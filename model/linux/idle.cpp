@@ -65,20 +65,28 @@ void IdleLoop::halt_until_called(Cpu& cpu, unsigned c_state) {
     }
 }
 
+void IdleLoop::follow(Cpu& cpu, const Governor::Choice& choice) {
+    if (choice.stop_tick || tick_.stopped(cpu))
+        tick_.idle_stop_tick(cpu);
+    else
+        tick_.idle_retain_tick(cpu);
+}
+
 void IdleLoop::run(Cpu& cpu) {
     const sim::Frame frame(cpu, "idle");
+    scheduler_.set_idle_task(cpu, true);
     scheduler_.set_polling(cpu, true);
     cpu.irq_disable();
     tick_.idle_enter(cpu);
+    if (tick_.stops_before_choice())
+        tick_.idle_stop_tick(cpu);
     cpu.irq_enable();
     while (!scheduler_.need_resched(cpu)) {
         // Off until the sleep itself: an interrupt after the decision could queue an earlier timer (LNT 7.1).
         cpu.irq_disable();
         const Governor::Choice choice = governor_.select(cpu);
-        if (choice.stop_tick || tick_.stopped(cpu))
-            tick_.idle_stop_tick(cpu);
-        else
-            tick_.idle_retain_tick(cpu);
+        if (!tick_.stops_before_choice())
+            follow(cpu, choice);
         sleep(cpu, choice.c_state);
     }
     cpu.irq_disable();
@@ -88,6 +96,7 @@ void IdleLoop::run(Cpu& cpu) {
     scheduler_.set_polling(cpu, false);
     sim::full_barrier(cpu);
     scheduler_.scheduled(cpu);
+    scheduler_.set_idle_task(cpu, false);
 }
 
 }  // namespace ticklab::linux_

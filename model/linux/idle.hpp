@@ -25,6 +25,7 @@ public:
     void run(sim::Cpu& cpu);
 
 private:
+    void follow(sim::Cpu& cpu, const Governor::Choice& choice);
     void sleep(sim::Cpu& cpu, unsigned c_state);
     /// Back to the sleep instead of to the loop (without NOHZ-05).
     void halt_until_called(sim::Cpu& cpu, unsigned c_state);

@@ -31,10 +31,15 @@ std::optional<Broken> misplaced(const TimerWheel& wheel, const TimerBase& base, 
                                   t.pending ? "" : "not ", name_of(base))};
     const bool deferrable = t.has(timer_flags::kDeferrable);
     const bool pinned = t.has(timer_flags::kPinned);
-    const BaseIndex expected = deferrable ? BaseIndex::kDeferrable : pinned ? BaseIndex::kLocal : BaseIndex::kGlobal;
+    const BaseIndex expected = deferrable                        ? BaseIndex::kDeferrable
+                               : pinned || wheel.form().one_base ? BaseIndex::kLocal
+                                                                 : BaseIndex::kGlobal;
     if (base.index != expected)
         return Broken{&checks::kMembership,
                       fmt::format("timer {} of flags {:#x} is in the {}", name_of(wheel, t), t.flags, name_of(base))};
+    if (pinned && t.armed_on != base.cpu)
+        return Broken{&checks::kPinnedElsewhere, fmt::format("timer {} in the {} was armed on CPU {}",
+                                                             name_of(wheel, t), name_of(base), t.armed_on)};
     if (!t.function)
         return Broken{&checks::kShutDownQueued, fmt::format("timer {} in the {}", name_of(wheel, t), name_of(base))};
     return std::nullopt;

@@ -21,13 +21,18 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
       devices(machine, time, config.tick_source),
       hrtimers(machine, config.changes, time, devices, softirqs, scheduler),
       wheel(machine, config.wheel, time, softirqs, scheduler),
-      migration(config.placement->make(machine, config.tmigr, wheel)),
+      migration(config.placement->make({machine, config.placements, wheel, scheduler, scheduler})),
       hierarchy(dynamic_cast<tmigr::TmigrPlacement*>(migration.get())),
+      push(dynamic_cast<push::PushPlacement*>(migration.get())),
+      proposal(dynamic_cast<tmigr2017::Tmigr2017Placement*>(migration.get())),
       tick(machine, config.tick, time, devices, hrtimers, wheel, softirqs, scheduler),
       governor(machine, config.governor, tick),
       idle(time, tick, scheduler, governor, hierarchy, config.wheel.check_effort,
            config.changes.idle_loop_looks_again) {
     wheel.set_migration(*migration);
+    hrtimers.set_placement(*migration);
+    if (config.placement->asks_idle)
+        scheduler.watch_run_queues();
 }
 
 void LinuxKernel::boot(sim::Machine& machine) {
@@ -35,8 +40,9 @@ void LinuxKernel::boot(sim::Machine& machine) {
         throw std::invalid_argument(
             "kernel.tick_source is \"tsc-deadline\", and the machine's local APIC has no such mode");
     machine_ = &machine;
-    config_.tmigr.check_after_expiry = config_.wheel.check_effort == CheckEffort::kAlways;
-    config_.tmigr.isolated = cpus_listed(config_.isolated, machine.cpu_count());
+    config_.placements.tmigr.check_after_expiry = config_.wheel.check_effort == CheckEffort::kAlways;
+    config_.placements.tmigr.isolated = config_.placements.push.isolation.isolated =
+        cpus_listed(config_.isolated, machine.cpu_count());
     core_ = std::make_unique<Core>(machine, config_);
     for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
         core_->hrtimers.mark_online(c);
@@ -56,6 +62,7 @@ void LinuxKernel::bring_up_placement(Cpu& boot_cpu) {
             boot_work_->run_on(boot_cpu, c, [&](Cpu& cpu) { joined = migration.set_available(cpu); });
         boot_cpu.require(joined, "no memory for the placement at boot");
     }
+    migration.end_bring_up(boot_cpu);
     if (core_->hierarchy && !config_.isolated.empty())
         core_->hierarchy->enable_isolation(boot_cpu);
 }
@@ -80,6 +87,10 @@ void LinuxKernel::irq_exit(Cpu& cpu) {
 void LinuxKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
     if (vector == kSpuriousVector)
         return;
+    if (vector == kRescheduleVector && core_->wheel.form().bare_reschedule) {
+        cpu.apic_eoi();
+        return;
+    }
     irq_enter(cpu);
     cpu.apic_eoi();
     // The reschedule interrupt has done its work by coming: need_resched is looked at on the way out.

@@ -25,8 +25,8 @@ struct LinuxConfig {
     TickParameters tick;
     WheelParameters wheel;
     LinuxChanges changes;
-    tmigr::TmigrParameters tmigr;
-    /// CPUs that the hierarchy leaves out from late boot on, as a list: "2-3,5".
+    PlacementParameters placements;
+    /// CPUs that run no timers of others, as a list: "2-3,5"; the hierarchy leaves them out from late boot on.
     std::string isolated;
 
     /// Throws std::invalid_argument with a message that names the option.
@@ -79,8 +79,10 @@ public:
         Hrtimers hrtimers;
         TimerWheel wheel;
         std::unique_ptr<TimerMigration> migration;
-        /// The same if it is the hierarchy, else null.
+        /// The same if it is the hierarchy, placement push, or the proposal of 2017, else null.
         tmigr::TmigrPlacement* hierarchy;
+        push::PushPlacement* push;
+        tmigr2017::Tmigr2017Placement* proposal;
         TickSched tick;
         Governor governor;
         IdleLoop idle;

@@ -68,16 +68,11 @@ Ktime TimerWheel::look_ahead(Cpu& cpu, const JiffiesPair& now, bool* idle) {
             events.local = by_placement;
         }
     }
-    for (TimerBase* const base : {&local, &global})
-        if (!parameters_.changes.idle_forwards_only)
-            base->wheel.forward_anywhere(now.basej);
-        else
-            cpu.require(base->wheel.forward(now.basej), "a base would be rewound");
+    forward_idle(cpu, local, now.basej);
+    forward_idle(cpu, global, now.basej);
     if (idle) {
-        if (!local.is_idle.peek() && next > now.basej + 1) {
-            local.is_idle.write_once(cpu, true);
-            cpu.record(kTimerBaseIdleRecord, true, cpu.id());
-        }
+        if (!local.is_idle.peek() && next > now.basej + 1)
+            mark_idle(cpu, local);
         *idle = local.is_idle.peek();
         if (!*idle && possible)
             migration_->activate(cpu);
@@ -85,6 +80,55 @@ Ktime TimerWheel::look_ahead(Cpu& cpu, const JiffiesPair& now, bool* idle) {
     unlock(cpu, global);
     unlock(cpu, local);
     return events.local;
+}
+
+void TimerWheel::forward_idle(Cpu& cpu, TimerBase& base, Jiffies now) {
+    if (!parameters_.changes.idle_forwards_only)
+        base.wheel.forward_anywhere(now);
+    else
+        cpu.require(base.wheel.forward(now), "a base would be rewound");
+}
+
+void TimerWheel::mark_idle(Cpu& cpu, TimerBase& base) {
+    base.is_idle.write_once(cpu, true);
+    cpu.record(kTimerBaseIdleRecord, true, base.cpu);
+}
+
+Ktime TimerWheel::event_of(Cpu& cpu, TimerBase& base, const JiffiesPair& now) {
+    const Jiffies next = next_of(cpu, base, now.basej);
+    return base.wheel.timers_pending() ? edge_after(now, next < now.basej ? now.basej : next) : kKtimeMax;
+}
+
+NextEvents TimerWheel::query(Cpu& cpu, CpuId target, const JiffiesPair& now) {
+    cpu.require(!cpu.irqs_enabled(), "the next events of a CPU are asked for with interrupts on");
+    TimerBase& local = base(target, BaseIndex::kLocal);
+    TimerBase* const global = unused(BaseIndex::kGlobal) ? nullptr : &base(target, BaseIndex::kGlobal);
+    local.lock.acquire(cpu);
+    if (global)
+        global->lock.acquire(cpu);
+    NextEvents events;
+    events.local = event_of(cpu, local, now);
+    if (global)
+        events.global = event_of(cpu, *global, now);
+    forward_idle(cpu, local, now.basej);
+    if (global)
+        forward_idle(cpu, *global, now.basej);
+    // By the local one alone: with a global one that is nearer the CPU may sleep as well.
+    if (events.local <= now.basem)
+        local.is_idle.write_once(cpu, false);
+    else if (events.local - now.basem > time_.tick() && !local.is_idle.peek())
+        mark_idle(cpu, local);
+    if (global)
+        unlock(cpu, *global);
+    unlock(cpu, local);
+    return events;
+}
+
+void TimerWheel::undo_idle(Cpu& cpu) {
+    if (base(cpu.id(), BaseIndex::kLocal).is_idle.peek())
+        clear_idle(cpu);
+    else
+        migration_->activate(cpu);
 }
 
 void TimerWheel::clear_idle(Cpu& cpu) {

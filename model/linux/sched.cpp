@@ -27,6 +27,19 @@ bool Scheduler::need_resched(Cpu& cpu) {
     return (cpus_[cpu.id()].flags.load(cpu) & kNeedResched) != 0 || has_work(cpu);
 }
 
+void Scheduler::set_idle_task(Cpu& cpu, bool runs) {
+    PerCpuState& mine = cpus_[cpu.id()];
+    if (watched_)
+        mine.run_queue.access(cpu, true);
+    mine.in_idle_task = runs;
+}
+
+bool Scheduler::is_idle(Cpu& cpu, CpuId asked) {
+    PerCpuState& other = cpus_[asked];
+    other.run_queue.access(cpu, false);
+    return other.in_idle_task && !machine_.cpu(asked).has_runnable() && machine_.busy_until(asked) <= cpu.local_time();
+}
+
 bool Scheduler::set_polling(Cpu& cpu, bool on) {
     sim::Atomic<std::uint32_t>& flags = cpus_[cpu.id()].flags;
     const std::uint32_t before = on ? flags.fetch_or(cpu, kPolling) : flags.fetch_and(cpu, ~kPolling);

@@ -1,4 +1,5 @@
-// What of the scheduler the timer code needs: need_resched, the polling idle task, and cross calls (LTW 7, LHR 2.3).
+// What of the scheduler the timer code needs: need_resched, the polling idle task, cross calls (LTW 7, LHR 2.3), and
+// whether a CPU is idle (LPP 3.2).
 //
 // Rules
 //  (1) need_resched and polling lie in one word: who sets the first learns whether the idle task will look by itself,
@@ -10,6 +11,7 @@
 #include <deque>
 
 #include "ticklab/model/linux/hrtimers.hpp"
+#include "ticklab/model/linux/push/nearby.hpp"
 #include "ticklab/model/linux/timer_wheel.hpp"
 #include "ticklab/sim/cpu.hpp"
 #include "ticklab/sim/machine.hpp"
@@ -17,7 +19,7 @@
 
 namespace ticklab::linux_ {
 
-class Scheduler final : public IdleWaker, public RemoteCall {
+class Scheduler final : public IdleWaker, public RemoteCall, public IdleTest {
 public:
     explicit Scheduler(sim::Machine& machine) : machine_(machine), cpus_(machine.cpu_count()) {}
 
@@ -34,6 +36,12 @@ public:
     bool set_polling(sim::Cpu& cpu, bool on);
     /// For oracles: need_resched is set.
     bool called(sim::CpuId cpu) const { return (cpus_[cpu].flags.peek() & kNeedResched) != 0; }
+    /// The idle task starts or stops to run here. [point if a placement asks is_idle()]
+    void set_idle_task(sim::Cpu& cpu, bool runs);
+    bool is_idle(sim::Cpu& cpu, sim::CpuId asked) override;
+    /// Before the first use: is_idle() is asked, so switches of tasks have their price.
+    void watch_run_queues() { watched_ = true; }
+
     /// Something else runs now. [point]
     void scheduled(sim::Cpu& cpu) { cpus_[cpu.id()].flags.fetch_and(cpu, ~kNeedResched); }
 
@@ -43,6 +51,8 @@ private:
     struct PerCpuState {
         sim::Atomic<std::uint32_t> flags{0};
         sim::Atomic<bool> call{false};
+        sim::CacheLine run_queue;
+        bool in_idle_task = false;
     };
     bool has_work(const sim::Cpu& cpu) const {
         return cpu.has_runnable() || machine_.busy_until(cpu.id()) > cpu.local_time();
@@ -50,6 +60,7 @@ private:
 
     sim::Machine& machine_;
     std::deque<PerCpuState> cpus_;
+    bool watched_ = false;
 };
 
 }  // namespace ticklab::linux_

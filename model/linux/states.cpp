@@ -34,6 +34,12 @@ struct BaseState {
 std::int64_t number(std::uint64_t n) { return static_cast<std::int64_t>(n); }
 std::int64_t since_boot(const LinuxKernel& kernel, Jiffies j) { return j - kernel.core().time.initial(); }
 
+template <std::uint64_t push::ChoiceCounters::*Counter>
+std::int64_t choices(const LinuxKernel& k, sim::CpuId c) {
+    const push::PushPlacement* const p = k.core().push;
+    return p ? number(p->nearby().counters(c).*Counter) : 0;
+}
+
 constexpr std::array kGlobalStates{
     GlobalState{"jiffies", "ticks counted since boot",
                 [](const LinuxKernel& k) { return since_boot(k, k.core().time.peek_jiffies()); }},
@@ -49,9 +55,25 @@ constexpr std::array kGlobalStates{
                     const tmigr::TmigrPlacement* const h = k.core().hierarchy;
                     return h ? number(h->groups().size()) : 0;
                 }},
+    GlobalState{"proposal.groups", "groups of placement tmigr-2017",
+                [](const LinuxKernel& k) {
+                    const tmigr2017::Tmigr2017Placement* const p = k.core().proposal;
+                    return p ? number(p->groups().size()) : 0;
+                }},
 };
 
 constexpr std::array kCpuStates{
+    CpuState{"proposal.active", "placement tmigr-2017: 1 while the CPU is active in its leaf group",
+             [](const LinuxKernel& k, sim::CpuId c) {
+                 const tmigr2017::Tmigr2017Placement* const p = k.core().proposal;
+                 return std::int64_t{p && p->cpu(c).leaf && p->cpu(c).leaf->cpus.contains(c)};
+             }},
+    CpuState{"proposal.event",
+             "placement tmigr-2017: what the CPU's event is queued for, in ns since boot, -1 if it is not",
+             [](const LinuxKernel& k, sim::CpuId c) {
+                 const tmigr2017::Tmigr2017Placement* const p = k.core().proposal;
+                 return p && p->cpu(c).cpuevt.queued() ? ns(p->cpu(c).cpuevt.expires) : -1;
+             }},
     CpuState{"tick.stopped", "1 while the tick is stopped",
              [](const LinuxKernel& k, sim::CpuId c) { return std::int64_t{k.core().tick.of(c).stopped}; }},
     CpuState{"tick.ticks", "ticks taken",
@@ -103,6 +125,18 @@ constexpr std::array kCpuStates{
                  const sim::CpuId by = h ? tmigr::responsible_for(*h, c) : c;
                  return by == sim::kNoCpu ? -1 : std::int64_t{by};
              }},
+    CpuState{"push.busy", "placement push: timers armed here, not pinned, that stayed since the CPU was busy",
+             choices<&push::ChoiceCounters::busy>},
+    CpuState{"push.near", "placement push: timers armed here that went to a busy CPU of the node",
+             choices<&push::ChoiceCounters::near>},
+    CpuState{"push.far", "placement push: timers armed here that went to a busy CPU of another node",
+             choices<&push::ChoiceCounters::far>},
+    CpuState{"push.idle", "placement push: timers armed here that stayed since nobody was busy",
+             choices<&push::ChoiceCounters::idle>},
+    CpuState{"push.housekeeper", "placement push: timers armed here, on an isolated CPU, that went to an idle one",
+             choices<&push::ChoiceCounters::housekeeper>},
+    CpuState{"push.idle_tests", "placement push: CPUs that were asked whether they are idle",
+             choices<&push::ChoiceCounters::idle_tests>},
 };
 
 template <std::uint64_t BaseCounters::*Counter>
@@ -135,6 +169,12 @@ constexpr std::array kBaseStates{
     BaseState{"expired_remotely", "of them, by another CPU", counter<&BaseCounters::expired_remotely>},
     BaseState{"cancelled", "pending timers that were deleted", counter<&BaseCounters::cancelled>},
     BaseState{"kicks", "times that queueing a timer woke the CPU", counter<&BaseCounters::kicks>},
+    BaseState{"pushed", "times that a timer was queued here because another CPU's choice fell on this one",
+              counter<&BaseCounters::pushed>},
+    BaseState{"pushed_wasted", "of them, those in which it was deleted or moved before it expired",
+              counter<&BaseCounters::pushed_wasted>},
+    BaseState{"pushed_asleep", "of them, those in which the CPU slept when it expired",
+              counter<&BaseCounters::pushed_asleep>},
     BaseState{"moved_away", "timers that were taken over when the CPU was dead", counter<&BaseCounters::moved_away>},
     BaseState{"lock_contended", "times that a CPU waited for the base lock",
               [](const LinuxKernel&, const TimerBase& b) { return number(b.lock.counters().contended); }},

@@ -69,10 +69,13 @@ std::optional<Broken> check_wheel_covered(const TickSched& tick, sim::CpuId cpu,
                               queued_at(tick, cpu, timer.expires) ? "queued" : "not queued", show(timer.expires))};
 }
 
-std::optional<Broken> check_stopped(const TickSched& tick, sim::CpuId cpu) {
+std::optional<Broken> check_stopped(const TickSched& tick, sim::CpuId cpu, Ktime now) {
     const TickState& ts = tick.of(cpu);
-    const bool idle = tick.parts().wheel.base(cpu, BaseIndex::kLocal).is_idle.peek();
-    if (ts.stopped != idle)
+    const TickSched::Parts parts = tick.parts();
+    const bool idle = parts.wheel.base(cpu, BaseIndex::kLocal).is_idle.peek();
+    // LPP 7.1: a base whose first event is within a tick is not marked, also while the tick is stopped.
+    const bool soon = parts.wheel.form().query_marks_idle && parts.devices.armed_for(cpu) <= now + tick.tick_length();
+    if (ts.stopped != idle && !(ts.stopped && soon))
         return Broken{ts.stopped ? &checks::kStoppedNotIdle : &checks::kBaseIdle, fmt::format("CPU {}", cpu)};
     return std::nullopt;
 }
@@ -93,7 +96,7 @@ std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime 
     const TickSched::Parts parts = tick.parts();
     if (auto broken = check_time(parts.time))
         return broken;
-    if (auto broken = check_stopped(tick, cpu))
+    if (auto broken = check_stopped(tick, cpu, now))
         return broken;
     if (parts.softirqs.pending(cpu, SoftirqNumber::kTimer))
         return Broken{&checks::kSoftirqAsleep, fmt::format("CPU {}", cpu)};
@@ -111,7 +114,7 @@ std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime 
 
 std::optional<Broken> check_awake(const TickSched& tick, sim::CpuId cpu, Ktime now) {
     const TickState& ts = tick.of(cpu);
-    if (auto broken = check_stopped(tick, cpu))
+    if (auto broken = check_stopped(tick, cpu, now))
         return broken;
     if (ts.timer_expires_base != kUnset)
         return Broken{&checks::kStaleDecision, fmt::format("CPU {}", cpu)};

@@ -32,13 +32,27 @@ bool TickSched::may_stop(Cpu& cpu) {
     return state(cpu).nohz && !scheduler_.need_resched(cpu) && !softirqs_.pending(cpu);
 }
 
+Ktime TickSched::next_event_marking(Cpu& cpu, const JiffiesPair& now) {
+    NextEvents events{now.basem + time_.tick(), kKtimeMax};
+    if (!softirqs_.pending(cpu.id(), SoftirqNumber::kTimer))
+        events = wheel_.query(cpu, cpu.id(), now);
+    events.local = std::min(events.local, low_res_hrtimer(cpu, now.basem));
+    const Ktime next =
+        events.local - now.basem > time_.tick() ? wheel_.migration().enter_idle(cpu, events) : events.local;
+    if (next - now.basem <= time_.tick())
+        wheel_.undo_idle(cpu);
+    return next;
+}
+
 Ktime TickSched::next_event(Cpu& cpu) {
     TickState& ts = state(cpu);
     const JiffiesPair now = time_.pair(cpu);
     ts.last_jiffies = now.basej;
     ts.timer_expires_base = now.basem;
     Ktime next{};
-    if (softirqs_.pending(cpu.id(), SoftirqNumber::kTimer))
+    if (wheel_.form().query_marks_idle)
+        next = next_event_marking(cpu, now);
+    else if (softirqs_.pending(cpu.id(), SoftirqNumber::kTimer))
         // A timer that is due and not run yet would make the wheel answer "at once", again and again.
         next = now.basem + time_.tick();
     else
@@ -72,14 +86,17 @@ void TickSched::stop_tick(Cpu& cpu) {
     TickState& ts = state(cpu);
     const JiffiesPair now{ts.last_jiffies, ts.timer_expires_base};
     ts.timer_expires_base = kUnset;
-    bool idle = ts.stopped;
-    Ktime expires = wheel_.try_to_set_idle(cpu, now, idle);
-    if (!ts.stopped)
-        expires = std::min(expires, low_res_hrtimer(cpu, now.basem));
-    // An event has vanished in between: what the governor chose by stays.
-    expires = std::min(expires, ts.timer_expires);
-    if (!idle)
-        return;
+    Ktime expires = ts.timer_expires;
+    if (!wheel_.form().query_marks_idle) {
+        bool idle = ts.stopped;
+        expires = wheel_.try_to_set_idle(cpu, now, idle);
+        if (!ts.stopped)
+            expires = std::min(expires, low_res_hrtimer(cpu, now.basem));
+        // An event has vanished in between: what the governor chose by stays.
+        expires = std::min(expires, ts.timer_expires);
+        if (!idle)
+            return;
+    }
     cpu.at(sites::kIdleBaseMarked);
     if (const sim::CpuId duty = time_.duty(cpu); duty == cpu.id()) {
         time_.set_duty(cpu, kDutyNone);
@@ -154,13 +171,21 @@ KtimeSpan TickSched::get_sleep_length(Cpu& cpu, KtimeSpan& until_tick) {
     TickState& ts = state(cpu);
     const Ktime device = devices_.next_event(cpu.id());
     until_tick = device == kKtimeMax ? KtimeSpan::max() : device - ts.idle_entry;
-    if (!may_stop(cpu))
+    if (stops_before_choice() || !may_stop(cpu))
         return until_tick;
     const Ktime next = next_event(cpu);
     if (next == kUnset)
         return until_tick;
     const Ktime first = std::min(next, hrtimers_.next_event_without(cpu, cpus_[cpu.id()].timer));
     return first == kKtimeMax ? KtimeSpan::max() : first - ts.idle_entry;
+}
+
+void TickSched::idle_retain_tick(Cpu& cpu) {
+    TickState& ts = state(cpu);
+    // Also for a decision of the first jiffy, which looks like none.
+    if (wheel_.form().query_marks_idle && !ts.stopped)
+        wheel_.undo_idle(cpu);
+    ts.timer_expires_base = kUnset;
 }
 
 void TickSched::idle_stop_tick(Cpu& cpu) {
@@ -171,7 +196,7 @@ void TickSched::idle_stop_tick(Cpu& cpu) {
     else if (may_stop(cpu))
         expires = next_event(cpu);
     else
-        return;
+        return idle_retain_tick(cpu);
     ++ts.idle_calls;
     if (expires == kUnset) {
         idle_retain_tick(cpu);
@@ -198,11 +223,15 @@ void TickSched::irq_enter(Cpu& cpu) {
     // The timekeeper may sleep as well.
     if (ts.stopped)
         time_.update(cpu, now);
+    wheel_.migration().interrupt_in_idle(cpu);
 }
 
 void TickSched::irq_exit(Cpu& cpu) {
-    if (state(cpu).inidle && !softirqs_.in_interrupt(cpu))
-        open_idle(cpu, time_.now(cpu));
+    if (!state(cpu).inidle || softirqs_.in_interrupt(cpu))
+        return;
+    open_idle(cpu, time_.now(cpu));
+    if (stops_before_choice())
+        idle_stop_tick(cpu);
 }
 
 }  // namespace ticklab::linux_

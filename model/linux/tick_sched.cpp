@@ -109,7 +109,7 @@ void TickSched::set_up_emulated(Cpu& cpu) {
     if (ts.highres)
         hrtimers_.reevaluate(cpu);
     if (ts.nohz)
-        wheel_.activate_nohz();
+        wheel_.activate_nohz(cpu);
 }
 
 void TickSched::arm(Cpu& cpu, Ktime expires) {

@@ -72,7 +72,9 @@ public:
     void idle_enter(sim::Cpu& cpu);
     void idle_exit(sim::Cpu& cpu);
     void idle_stop_tick(sim::Cpu& cpu);
-    void idle_retain_tick(sim::Cpu& cpu) { state(cpu).timer_expires_base = kUnset; }
+    void idle_retain_tick(sim::Cpu& cpu);
+    /// idle_stop_tick() comes before the choice of a C-state, which takes no decision on the tick.
+    bool stops_before_choice() const { return wheel_.form().tick_stops_first; }
     /// How long the CPU will sleep if its tick is stopped, and until the next event of the device as it is now. May be
     /// negative. (LNT 7.3) [point]
     KtimeSpan get_sleep_length(sim::Cpu& cpu, KtimeSpan& until_tick);
@@ -119,6 +121,8 @@ private:
 
     bool may_stop(sim::Cpu& cpu);
     Ktime next_event(sim::Cpu& cpu);
+    /// The old form of the question for the next event, which leaves its marks (LPP 7, TM17 7.1).
+    Ktime next_event_marking(sim::Cpu& cpu, const JiffiesPair& now);
     void stop_tick(sim::Cpu& cpu);
     /// Whether a stopped tick needs no programming for `expires`: by its own timer, or as before 4.10 by the device.
     bool tick_is_at(sim::Cpu& cpu, Ktime expires) const;

@@ -68,6 +68,10 @@ struct Timer {
     void* argument = nullptr;
     sim::CacheLine line;
 
+    /// The CPU that armed it, or on which it was added or taken over: where it is if it is pinned (LPP Q6).
+    sim::CpuId armed_on = sim::kNoCpu;
+    /// The placement chose another CPU than the one that armed it.
+    bool pushed = false;
     /// The operation that queued it: cause of the expiry.
     sim::Cause armed_by;
     /// Its name, and that of its function, in the machine's table.
@@ -84,11 +88,12 @@ struct Timer {
     bool has(std::uint32_t flag) const { return (flags & flag) != 0; }
 };
 
-/// The base that a timer of these flags belongs to (LTW 3.3): deferrable wins over pinned.
-constexpr BaseIndex base_index_of(std::uint32_t flags) {
+/// The base that a timer of these flags belongs to (LTW 3.3): deferrable wins over pinned. `one_base`: no base is for
+/// timers that are not pinned (LPP 4.1).
+constexpr BaseIndex base_index_of(std::uint32_t flags, bool one_base) {
     if (flags & timer_flags::kDeferrable)
         return BaseIndex::kDeferrable;
-    return flags & timer_flags::kPinned ? BaseIndex::kLocal : BaseIndex::kGlobal;
+    return one_base || (flags & timer_flags::kPinned) ? BaseIndex::kLocal : BaseIndex::kGlobal;
 }
 
 using TimerList = boost::intrusive::list<Timer, boost::intrusive::member_hook<Timer, TimerHook, &Timer::hook>,

@@ -28,6 +28,9 @@ struct BaseCounters {
     std::uint64_t cancelled = 0;
     std::uint64_t kicks = 0;  ///< enqueues that woke the base's idle CPU
     std::uint64_t moved_away = 0;
+    std::uint64_t pushed = 0;         ///< enqueues by a placement that chose this CPU for another (LPP 10)
+    std::uint64_t pushed_wasted = 0;  ///< of them, those deleted or moved before they expired (LPP X1)
+    std::uint64_t pushed_asleep = 0;  ///< of them, those that expired when the CPU's tick was stopped (LPP X2)
 };
 
 struct TimerBase {

@@ -15,6 +15,8 @@ using sim::Frame;
 void TimerWheel::tick(Cpu& cpu) {
     for (std::size_t i = 0; i < kBasesPerCpu; ++i) {
         const auto index = static_cast<BaseIndex>(i);
+        if (unused(index))
+            continue;
         // Without the lock: at worst the softirq finds nothing, or a timer that another CPU queues here waits a tick.
         const Jiffies next{base(cpu.id(), index).next_expiry.read_once(cpu)};
         if (next <= time_.jiffies(cpu) || (index == BaseIndex::kDeferrable && migration_->requires_remote(cpu))) {
@@ -26,7 +28,8 @@ void TimerWheel::tick(Cpu& cpu) {
 
 void TimerWheel::softirq_action(Cpu& cpu) {
     for (std::size_t i = 0; i < kBasesPerCpu; ++i)
-        run_base(cpu, base(cpu.id(), static_cast<BaseIndex>(i)));
+        if (!unused(static_cast<BaseIndex>(i)))
+            run_base(cpu, base(cpu.id(), static_cast<BaseIndex>(i)));
     if (nohz_active_)
         migration_->handle_remote(cpu);
 }
@@ -39,7 +42,7 @@ void TimerWheel::run_base(Cpu& cpu, TimerBase& base) {
     cpu.irq_disable();
     base.lock.acquire(cpu);
     // Another CPU executes this base already, the owner or one that pulls (LTW 9.6).
-    if (!base.running.peek()) {
+    if (form_.unguarded_runs || !base.running.peek()) {
         while (base.locked(cpu).due(time_.jiffies(cpu))) {
             const bool expected = !base.wheel.recalc() && base.wheel.timers_pending();
             const unsigned lists = base.wheel.collect();
@@ -60,8 +63,13 @@ void TimerWheel::run_list(Cpu& cpu, TimerBase& base, TimerList& list, Jiffies co
 }
 
 void TimerWheel::run_timer(Cpu& cpu, TimerBase& base, Timer& t, Jiffies collected_at) {
+    if (base.running.peek())
+        fail(cpu, checks::kTwoRunners, t,
+             fmt::format("CPU {} runs it, and CPU {} runs another timer", cpu.id(), base.runner));
     base.running.write_once(cpu, &t);
     base.runner = cpu.id();
+    base.counters.pushed_asleep += t.pushed && base.is_idle.peek();
+    t.pushed = false;
     detach(cpu, base, t, true);
     ++base.counters.expired;
     base.counters.expired_remotely += base.cpu != cpu.id();

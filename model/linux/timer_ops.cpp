@@ -173,6 +173,8 @@ bool TimerWheel::detach(Cpu& cpu, TimerBase& base, Timer& t, bool clear_pending)
     cpu.spend(prices_.wheel_bucket);
     t.line.access(cpu, true);
     base.locked(cpu).detach(t);
+    base.counters.pushed_wasted += t.pushed;
+    t.pushed = false;
     if (clear_pending)
         t.pending = false;
     cpu.record(kTimerCancelRecord, t.object);
@@ -229,16 +231,23 @@ bool TimerWheel::modify(Cpu& cpu, Timer& t, Jiffies expires, Mode mode) {
         unlock(cpu, locked);
         return false;
     }
-    TimerBase& here = base(cpu.id(), base_index_of(t.flags));
-    if (locked.base != &here && locked.base->running.peek() != &t) {
-        move_to(cpu, locked, t, here);
-        forward(cpu, here);
+    TimerBase& chosen = base(target_of(cpu, t), index_of(t.flags));
+    if (locked.base != &chosen && locked.base->running.peek() != &t) {
+        move_to(cpu, locked, t, chosen);
+        forward(cpu, chosen);
     }
     t.expires = expires;
     TimerBase& target = *locked.base;
+    t.pushed = &target == &chosen && target.cpu != cpu.id();
+    t.armed_on = &target == &chosen ? cpu.id() : target.cpu;
+    target.counters.pushed += t.pushed;
     enqueue(cpu, target, t, bucket && clk == target.wheel.clk() ? *bucket : bucket_for(target, expires));
     unlock(cpu, locked);
     return was_pending;
+}
+
+CpuId TimerWheel::target_of(Cpu& cpu, const Timer& t) {
+    return t.has(flag::kPinned) ? cpu.id() : migration_->timer_target(cpu);
 }
 
 void TimerWheel::require_not_pending(Cpu& cpu, Timer& t) {
@@ -270,14 +279,17 @@ void TimerWheel::add_on(Cpu& cpu, Timer& t, Jiffies expires, CpuId target) {
     require_not_pending(cpu, t);
     if (!machine_.cpu(target).online())
         fail(cpu, checks::kAddOffline, t, fmt::format("added on CPU {}, which is off-line", target));
-    write_flags(cpu, t, t.flags | flag::kPinned);
+    // Before 6.9 that did not pin it: a later modification may move it (LPP 4.2).
+    write_flags(cpu, t, form_.one_base ? t.flags : t.flags | flag::kPinned);
     Locked locked = lock_timer(cpu, t);
     if (t.function) {
-        TimerBase& there = base(target, base_index_of(t.flags));
+        TimerBase& there = base(target, index_of(t.flags));
         if (locked.base != &there)
             move_to(cpu, locked, t, there);
         forward(cpu, there);
         t.expires = expires;
+        t.armed_on = target;
+        t.pushed = false;
         enqueue(cpu, there, t, bucket_for(there, expires));
     }
     unlock(cpu, locked);

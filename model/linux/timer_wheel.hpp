@@ -5,12 +5,13 @@
 //  (1) mod, add and delete may be called on any CPU in any context; what waits (delete_sync, shutdown_sync) not in hard
 //      interrupts unless the timer is irq-safe, not from the timer's own callback, and not with anything held that the
 //      callback needs (LTW 8.2).
-//  (2) A timer that is not pinned is queued on the CPU that arms it (LTW 8.3). While its callback runs it stays on the
-//      base that runs it, so that it is serialised against itself (LTW 8.1 step 4).
+//  (2) A timer that is not pinned is queued on the CPU that arms it (LTW 8.3), or under placement push on the one that
+//      is chosen then (LPP 3). While its callback runs it stays on the base that runs it, so that it is serialised
+//      against itself (LTW 8.1 step 4).
 //  (3) unlock() is the only way to release a base: it publishes the next expiry and checks the structures first (MA
 //      5.3).
 //  (4) run_timer() is the only caller of callbacks.
-//  (5) Locks of a placement nest inside base locks (LTW 3.4).
+//  (5) Locks of a placement nest inside base locks (LTW 3.4), but for those of tmigr-2017 (TM17 9).
 #pragma once
 
 #include <cstdint>
@@ -46,7 +47,13 @@ public:
                IdleWaker& waker);
 
     /// Before the first use; the placement needs the wheel first.
-    void set_migration(TimerMigration& migration) { migration_ = &migration; }
+    void set_migration(TimerMigration& migration) {
+        migration_ = &migration;
+        form_ = migration.wheel_form();
+        migration.set_start_kicks([this] { nohz_active_ = true; });
+    }
+    const WheelForm& form() const { return form_; }
+    TimerMigration& migration() { return *migration_; }
 
     /// `t` is new or shut down; `flags` of timer_flags::kInitMask. [window]
     void init(sim::Cpu& cpu, Timer& t, TimerFunction function, void* argument, std::uint32_t flags);
@@ -80,9 +87,14 @@ public:
     Ktime try_to_set_idle(sim::Cpu& cpu, const JiffiesPair& now, bool& idle) { return look_ahead(cpu, now, &idle); }
     /// The CPU leaves idle: interrupts off, no base lock held (LTW 12.7). [point]
     void clear_idle(sim::Cpu& cpu);
+    /// With WheelForm::query_marks_idle: the next events of `target`, asked on this CPU: interrupts off, no base lock
+    /// held. Marks its base idle if none is within a tick. (LPP 7.1) [point]
+    NextEvents query(sim::Cpu& cpu, sim::CpuId target, const JiffiesPair& now);
+    /// The tick is kept after such a query: interrupts off, no base lock held. (LPP 7.2) [point]
+    void undo_idle(sim::Cpu& cpu);
 
     /// NOHZ is in use from here on: timers of idle CPUs need kicks, timers of others may be run (LNT 2.4).
-    void activate_nohz() { nohz_active_ = true; }
+    void activate_nohz(sim::Cpu& cpu) { migration_->activate_nohz(cpu); }
     bool nohz_active() const { return nohz_active_; }
 
     /// Sets up the bases of a CPU that is not running (LTW 13.1). [point]
@@ -125,7 +137,11 @@ private:
     void unlock(sim::Cpu& cpu, TimerBase& base);
     void unlock(sim::Cpu& cpu, const Locked& locked);
     void move_to(sim::Cpu& cpu, Locked& locked, Timer& t, TimerBase& to);
-    TimerBase& base_of(std::uint32_t flags) { return base(flags & timer_flags::kCpuMask, base_index_of(flags)); }
+    BaseIndex index_of(std::uint32_t flags) const { return base_index_of(flags, form_.one_base); }
+    TimerBase& base_of(std::uint32_t flags) { return base(flags & timer_flags::kCpuMask, index_of(flags)); }
+    sim::CpuId target_of(sim::Cpu& cpu, const Timer& t);
+    /// No timer is ever on it.
+    bool unused(BaseIndex index) const { return form_.one_base && index == BaseIndex::kGlobal; }
     void write_flags(sim::Cpu& cpu, Timer& t, std::uint32_t flags);
     void forward(sim::Cpu& cpu, TimerBase& base);
     bool forward_reading_twice(sim::Cpu& cpu, TimerBase& base);
@@ -146,6 +162,10 @@ private:
     void run_timer(sim::Cpu& cpu, TimerBase& base, Timer& t, Jiffies collected_at);
 
     Ktime look_ahead(sim::Cpu& cpu, const JiffiesPair& now, bool* idle);
+    /// When `base`, which is locked, wants its CPU awake.
+    Ktime event_of(sim::Cpu& cpu, TimerBase& base, const JiffiesPair& now);
+    void forward_idle(sim::Cpu& cpu, TimerBase& base, Jiffies now);
+    void mark_idle(sim::Cpu& cpu, TimerBase& base);
     Jiffies next_of(sim::Cpu& cpu, TimerBase& base, Jiffies now);
     /// Fills in `events`, returns the earlier of the two in jiffies (LTW 12.3).
     Jiffies merge(sim::Cpu& cpu, sim::CpuId target, const JiffiesPair& now, NextEvents& events);
@@ -162,6 +182,7 @@ private:
     Softirqs& softirqs_;
     IdleWaker& waker_;
     TimerMigration* migration_ = nullptr;
+    WheelForm form_;
     LinuxPrices prices_;
     std::deque<TimerBase> bases_;
     bool nohz_active_ = false;

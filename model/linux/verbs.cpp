@@ -81,7 +81,7 @@ constexpr int kHandOverTicks = 2;
 KtimeSpan service_delay(const LinuxKernel& kernel) {
     const KtimeSpan tick = kernel.core().time.tick();
     const KtimeSpan skew = kernel.config().tick.skew_tick ? tick / 2 : KtimeSpan::zero();
-    return kernel.core().hierarchy ? skew + kHandOverTicks * tick : skew;
+    return kernel.config().placement->needs_bring_up ? skew + kHandOverTicks * tick : skew;
 }
 
 TimerPromise promise_start(const LinuxKernel& kernel, const VerbCall& call, Time now) {
@@ -198,6 +198,15 @@ void verb_hrtimer_cancel(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
     kernel.core().hrtimers.cancel(cpu, usable_hrtimer(kernel, cpu, call).timer);
 }
 
+// --- placement ---
+
+constexpr std::array kSwitch{
+    ParameterDecl{"value", ValueType::kBool, "whether timers may be queued on other CPUs", true, {}}};
+
+void verb_timer_migration(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().migration->set_timer_migration(cpu, flag_of(call, 0));
+}
+
 constexpr auto kThread = VerbContext::kThread;
 constexpr auto kIrq = VerbContext::kIrq;
 
@@ -273,6 +282,12 @@ constexpr std::array kVerbs{
                "takes a high-resolution timer back and waits for a running callback (hrtimer_cancel)", kTimerOnly},
               verb_hrtimer_cancel,
               nullptr},
+    LinuxVerb{
+        {"sysctl.timer_migration", kThread, TimerRole::kNone,
+         "placements push and tmigr-2017: writes the sysctl of that name; timers that are queued stay where they are",
+         kSwitch},
+        verb_timer_migration,
+        nullptr},
 };
 
 }  // namespace

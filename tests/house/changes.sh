@@ -10,7 +10,7 @@ enter_tree "$@"
 # Names of the flags that the table of standard input declares.
 flags() {
     awk '/^struct [A-Za-z]*Changes \{/ { inside = 1; next } /^\};/ { inside = 0 }
-         inside && /^ *bool [a-z_0-9]+ = true;/ { sub(/^ *bool /, ""); sub(/ .*/, ""); print }'
+         inside && /^ *bool [a-z_0-9]+ = (true|false);/ { sub(/^ *bool /, ""); sub(/ .*/, ""); print }'
 }
 
 # Uses of flag $1 below folder $2, comments and the table itself left out.
