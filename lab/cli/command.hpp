@@ -33,6 +33,7 @@ std::vector<Command> commands();
 Command run_command();
 Command why_command();
 Command hunt_command();
+Command conform_command();
 Command validate_command();
 Command list_command();
 Command schema_command();
