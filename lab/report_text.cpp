@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "ticklab/lab/joined.hpp"
 #include "ticklab/lab/report.hpp"
 
 namespace ticklab::lab {
@@ -112,13 +113,6 @@ void locks(Text& t, const RunReport& r) {
     }
     if (contended > kMaxLockRows)
         t.line("  and {} more", contended - kMaxLockRows);
-}
-
-std::string joined(const std::vector<std::string>& words, std::string_view separator) {
-    std::string text;
-    for (const std::string& word : words)
-        text += (text.empty() ? "" : std::string(separator)) + word;
-    return text.empty() ? "-" : text;
 }
 
 void verdict(Text& t, const RunReport& r) {

@@ -34,6 +34,7 @@ Command run_command();
 Command why_command();
 Command hunt_command();
 Command compare_command();
+Command conform_command();
 Command validate_command();
 Command list_command();
 Command schema_command();

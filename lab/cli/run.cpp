@@ -14,6 +14,8 @@
 #include "ticklab/lab/cli/scenario_options.hpp"
 #include "ticklab/lab/cli/timeline_cuts.hpp"
 #include "ticklab/lab/experiment.hpp"
+#include "ticklab/lab/ftrace/ftrace_writer.hpp"
+#include "ticklab/lab/lens/tmigr_lens.hpp"
 #include "ticklab/lab/registry.hpp"
 #include "ticklab/lab/report.hpp"
 #include "ticklab/lab/timeline/timeline_writer.hpp"
@@ -24,10 +26,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* kTmigrLens = "tmigr";
+
 struct Options {
     ScenarioOptions scenario;
     std::string until;
     std::string timeline;
+    std::string ftrace;
+    std::string lens;
     TimelineCuts cuts;
     std::string observers = "all";
     bool json = false;
@@ -72,41 +78,75 @@ std::string replay_line(const Options& options, const Scenario& scenario) {
     return line + fmt::format("  # scenario {}, ticklab {}", scenario_hash(scenario.text), TICKLAB_VERSION);
 }
 
-TimelineOptions timeline_options(const Scenario& scenario, const ExperimentOptions& base, const std::string& replay) {
-    TimelineOptions options;
-    options.cpu_count = scenario.machine.cpu_count;
-    options.metadata = {{"seed", std::to_string(base.seed)},
-                        {"scenario", scenario.name},
-                        {"scenario_hash", scenario_hash(scenario.text)},
-                        {"version", TICKLAB_VERSION},
-                        {"replay", replay}};
+/// What a run writes besides its report; nothing where the name of a file is empty.
+struct Outputs {
+    std::string timeline_file, ftrace_file;
+    bool tmigr_lens = false;
+    /// The span and what tells where the run comes from count for all of them.
+    TimelineOptions cuts;
+};
+
+Outputs outputs_of(const Options& options, const Scenario& scenario, const std::string& replay) {
+    Outputs outputs{options.timeline, options.ftrace, options.lens == kTmigrLens, {}};
+    outputs.cuts.cpu_count = scenario.machine.cpu_count;
+    outputs.cuts.metadata = {{"seed", std::to_string(options.scenario.seed)},
+                             {"scenario", scenario.name},
+                             {"scenario_hash", scenario_hash(scenario.text)},
+                             {"version", TICKLAB_VERSION},
+                             {"replay", replay}};
+    return outputs;
+}
+
+FtraceOptions ftrace_options(const TimelineOptions& cuts) {
+    FtraceOptions options;
+    options.cpu_count = cuts.cpu_count;
+    options.from = cuts.from;
+    options.to = cuts.to;
+    options.notes = cuts.metadata;
     return options;
 }
 
-/// Writes a timeline too, unless the name of its file is empty.
 RunReport perform(const Scenario& scenario, const ExperimentOptions& base, const std::string& replay,
-                  const std::string& timeline_file, const TimelineOptions& timeline_options) {
+                  const Outputs& outputs) {
     Progress progress(scenario.duration);
     ExperimentOptions options = base;
+    const std::span<const sim::RecordKind* const> kinds = program_registry().record_kinds();
     std::optional<TimelineWriter> timeline;
-    if (!timeline_file.empty())
+    if (!outputs.timeline_file.empty())
+        options.consumers.push_back(&timeline.emplace(open_timeline_file(outputs.timeline_file), outputs.cuts, kinds));
+    std::optional<FtraceWriter> ftrace;
+    if (!outputs.ftrace_file.empty())
         options.consumers.push_back(
-            &timeline.emplace(open_timeline_file(timeline_file), timeline_options, program_registry().record_kinds()));
+            &ftrace.emplace(open_timeline_file(outputs.ftrace_file), ftrace_options(outputs.cuts), kinds));
+    std::optional<TmigrLens> lens;
+    if (outputs.tmigr_lens)
+        options.consumers.push_back(
+            &lens.emplace([](std::string_view text) { fmt::print("{}", text); }, outputs.cuts.from, outputs.cuts.to));
     options.consumers.push_back(&progress);
     const Clock::time_point began = Clock::now();
     Experiment experiment(scenario, options);
     progress.watch(experiment);
+    if (lens)
+        lens->watch(experiment.machine().records());
     experiment.run();
     progress.clear();
     if (timeline) {
         timeline->note("digest", experiment.machine().records().digest().hex());
         timeline->finish(experiment.reached(), experiment.machine().records());
     }
+    if (ftrace) {
+        ftrace->note("digest", experiment.machine().records().digest().hex());
+        ftrace->finish(experiment.machine().records());
+    }
     const auto wall = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began);
     return report_of(experiment, static_cast<std::uint64_t>(wall.count()), replay);
 }
 
 ExitCode run(const Options& options) {
+    if ((options.cuts.from || options.cuts.to) && options.timeline.empty() && options.ftrace.empty() &&
+        options.lens.empty())
+        return refuse(options.cuts.from ? "--from" : "--to",
+                      found_expected("nothing to cut", "--timeline, --ftrace or --lens"));
     ExperimentOptions base;
     base.seed = options.scenario.seed;
     const bool observed = options.observers == "all";
@@ -123,9 +163,13 @@ ExitCode run(const Options& options) {
         return ExitCode::kBadInput;
     std::vector<InputError> errors;
     const std::string replay = replay_line(options, *scenario);
-    TimelineOptions timeline = timeline_options(*scenario, base, replay);
+    Outputs outputs = outputs_of(options, *scenario, replay);
+    if (!options.ftrace.empty() && !FtraceWriter::any_text(scenario->kernel->records))
+        errors.push_back(
+            file_error("--ftrace", found_expected(fmt::format("kernel {}", in_quotes(scenario->kernel->name)),
+                                                  "one with trace points, such as \"linux\"")));
     const sim::Time end = sim::kBoot + scenario->duration;
-    apply_timeline_cuts(options.cuts, program_registry(), base.until ? std::min(*base.until, end) : end, timeline,
+    apply_timeline_cuts(options.cuts, program_registry(), base.until ? std::min(*base.until, end) : end, outputs.cuts,
                         errors);
     if (!errors.empty()) {
         print_errors(errors);
@@ -136,13 +180,13 @@ ExitCode run(const Options& options) {
     std::optional<InterruptWatch> watch(std::in_place);
     std::optional<RunReport> report;
     try {
-        report = perform(*scenario, base, replay, options.timeline, timeline);
+        report = perform(*scenario, base, replay, outputs);
     } catch (const std::invalid_argument& e) {
         return refuse(options.scenario.file, e.what());
     }
     ExitCode code = exit_code_of(*report);
     if (options.repeat_check && report->end != sim::RunEnd::kStopped) {
-        const RunReport again = perform(*scenario, base, replay, {}, timeline);
+        const RunReport again = perform(*scenario, base, replay, {});
         if (again.end != sim::RunEnd::kStopped &&
             (again.digest != report->digest || again.records != report->records)) {
             fmt::print(stderr, "ticklab: the second run has another digest: {} with {} records, not {} with {}\n",
@@ -170,6 +214,15 @@ Command run_command() {
                     app.add_option("--timeline", options->timeline,
                                    "Write a timeline that opens in ui.perfetto.dev; gzipped if the name ends in .gz")
                         ->type_name("FILE");
+                app.add_option("--ftrace", options->ftrace,
+                               "Write what the kernel's own tracing would write, as ftrace text; gzipped if the name "
+                               "ends in .gz")
+                    ->type_name("FILE");
+                CLI::Option* const lens =
+                    app.add_option("--lens", options->lens,
+                                   "Print what changes, step by step, before the report: tmigr is the timer-migration "
+                                   "hierarchy")
+                        ->check(CLI::IsMember({kTmigrLens}));
                 add_timeline_cuts(app, options->cuts, *timeline);
                 app.add_option("--until", options->until, "End the run at this instant of virtual time, such as 5ms")
                     ->type_name("TIME");
@@ -180,7 +233,7 @@ Command run_command() {
                     ->capture_default_str();
                 app.add_flag("--repeat-check", options->repeat_check,
                              "Run twice and compare the digests; exit code 4 if they differ");
-                app.add_flag("--json", options->json, "Print one JSON document");
+                app.add_flag("--json", options->json, "Print one JSON document")->excludes(lens);
                 app.footer(
                     "\nExamples:\n  ticklab run scenarios/xen/range-2008.json\n"
                     "  ticklab run my-scenario.json --seed 7 --set machine.cpus=64 --timeline timeline.json");

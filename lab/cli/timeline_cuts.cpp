@@ -47,12 +47,8 @@ void read_categories(const std::string& text, const Registry& registry, Timeline
 }  // namespace
 
 void add_timeline_cuts(CLI::App& app, TimelineCuts& cuts, CLI::Option& timeline) {
-    app.add_option("--from", cuts.from, "Begin the timeline at this instant, such as 2ms")
-        ->type_name("TIME")
-        ->needs(&timeline);
-    app.add_option("--to", cuts.to, "End the timeline at this instant, which is included")
-        ->type_name("TIME")
-        ->needs(&timeline);
+    app.add_option("--from", cuts.from, "Begin what is written at this instant, such as 2ms")->type_name("TIME");
+    app.add_option("--to", cuts.to, "End what is written at this instant, which is included")->type_name("TIME");
     app.add_option("--cpu", cuts.cpus, "Draw these CPUs only, such as 0-3,7; devices are drawn in any case")
         ->type_name("CPUS")
         ->needs(&timeline);

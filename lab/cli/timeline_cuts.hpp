@@ -1,4 +1,4 @@
-// The options that cut a timeline: a span, some CPUs, some categories (TE 1, Limits).
+// The options that cut what a run writes: a span, and of a timeline some CPUs and categories (TE 1, Limits).
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -18,7 +18,8 @@ struct TimelineCuts {
     std::optional<std::string> from, to, cpus, categories;
 };
 
-/// Adds --from, --to, --cpu and --cat, each of which needs `timeline`. `cuts` must outlive the parser.
+/// Adds --from and --to, which cut whatever a run writes, and --cpu and --cat, which need `timeline`. `cuts` must
+/// outlive the parser.
 void add_timeline_cuts(CLI::App& app, TimelineCuts& cuts, CLI::Option& timeline);
 
 /// Puts the cuts into `options`. What is wrong with them is added to `errors`, by the name of the option.

@@ -1,0 +1,626 @@
+#include "ticklab/lab/conform/replay.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <stdexcept>
+
+#include "ticklab/lab/ftrace/ftrace_format.hpp"
+#include "ticklab/model/linux/tmigr/records.hpp"
+
+namespace ticklab::lab {
+
+using linux_::JiffiesPair;
+using linux_::kKtimeMax;
+using linux_::Ktime;
+using linux_::NextEvents;
+using linux_::tmigr::ChildMask;
+using linux_::tmigr::Group;
+using linux_::tmigr::GroupState;
+using linux_::tmigr::TmigrCpu;
+using linux_::tmigr::TmigrPlacement;
+using sim::Cpu;
+using sim::CpuId;
+
+namespace {
+
+/// Longer than any operation from one site to the next.
+constexpr sim::Duration kStep = std::chrono::microseconds{20};
+constexpr std::uint64_t kMostSteps = 10'000'000;
+/// Sites that one operation passes between two of its records, at most.
+constexpr int kMostSites = 1000;
+
+/// Records that stand the other way round are not further apart than this many events.
+constexpr std::size_t kReach = 24;
+
+/// The model is at fault, or the recording is none of its hierarchy: there is no way on.
+struct Stopped {
+    std::string why;
+};
+
+Ktime time_field(const FtraceEvent& e, std::string_view field) { return linux_::ktime_at(e.signed_number(field)); }
+
+bool is_setup(const FtraceEvent& e) {
+    return e.is("tmigr_group_set") || e.is("tmigr_connect_child_parent") || e.is("tmigr_connect_cpu_parent");
+}
+bool is_arrival(const FtraceEvent& e) { return e.is("tmigr_cpu_online") || e.is("tmigr_cpu_available"); }
+bool is_departure(const FtraceEvent& e) { return e.is("tmigr_cpu_offline") || e.is("tmigr_cpu_unavailable"); }
+bool is_state(const FtraceEvent& e) {
+    return e.is("tmigr_group_set_cpu_active") || e.is("tmigr_group_set_cpu_inactive");
+}
+
+/// Events that show a group's state as they found it.
+bool is_sample(const FtraceEvent& e) { return e.is("tmigr_update_events"); }
+std::uint64_t shown(const FtraceEvent& e) { return e.number(is_state(e) ? "active" : "group_active", 16); }
+/// What of a group's active children an event leaves as it was.
+std::uint64_t unchanged(const FtraceEvent& e, std::uint64_t active) {
+    return is_state(e) ? active & ~e.number("childmask", 16) : active;
+}
+
+/// Whether `e` belongs to a remote expiry under way on its CPU.
+bool continues(const FtraceEvent& e) {
+    return e.is("tmigr_handle_remote_cpu") || e.is("tmigr_update_events") ||
+           (e.is("tmigr_handle_remote") && e.number("lvl") != 0);
+}
+
+/// Whether `next`, which follows `e` on its CPU, is of the same operation.
+bool more_after(const FtraceEvent& e, const FtraceEvent& next) {
+    if (e.is("tmigr_cpu_idle") || e.is("tmigr_cpu_new_timer_idle") || is_departure(e))
+        return false;
+    if (e.is("tmigr_handle_remote") || e.is("tmigr_handle_remote_cpu"))
+        return continues(next);
+    if (next.is("tmigr_group_set_cpu_active"))
+        return next.number("lvl") != 0 || e.is("tmigr_cpu_active");
+    if (next.is("tmigr_group_set_cpu_inactive"))
+        return next.number("lvl") != 0;
+    if (next.is("tmigr_cpu_active"))
+        return is_arrival(e);
+    return !next.is("tmigr_cpu_new_timer") && !(next.is("tmigr_handle_remote") && next.number("lvl") == 0);
+}
+
+/// The declared kinds that the kernel traces too, with their texts.
+struct TracedKind {
+    const sim::RecordKind* kind;
+    FtraceFormat format;
+};
+const std::vector<TracedKind>& traced_kinds() {
+    static const std::vector<TracedKind> traced = [] {
+        std::vector<TracedKind> list;
+        for (const sim::RecordKind& kind : linux_::tmigr::kTmigrRecordKinds)
+            if (!kind.ftrace_format.empty())
+                list.push_back({&kind, FtraceFormat::of(kind.ftrace_format)});
+        return list;
+    }();
+    return traced;
+}
+const TracedKind* traced_kind(std::string_view name) {
+    const auto at =
+        std::find_if(traced_kinds().begin(), traced_kinds().end(), [&](const auto& t) { return t.kind->name == name; });
+    return at == traced_kinds().end() ? nullptr : &*at;
+}
+
+/// Kernels before 7.1 do not say it (TMM 17).
+bool is_compared(const FtraceField& field) { return field.key != "capacity"; }
+
+}  // namespace
+
+std::size_t ReplayResult::count() const {
+    return std::accumulate(events.begin(), events.end(), std::size_t{0},
+                           [](std::size_t sum, const auto& e) { return sum + e.second.first; });
+}
+
+void Replay::Emitted::consume(std::span<const sim::Record> batch) {
+    for (const sim::Record& r : batch)
+        if (traced_kind(r.kind->name) != nullptr)
+            of_.cpus_[r.cpu].emitted.push_back(of_.modelled(r));
+}
+
+Replay::Replay(const Recording& recording, const linux_::tmigr::TmigrChanges& changes)
+    : recording_(recording),
+      machine_(std::make_unique<sim::Machine>(replay_machine(recording.cpu_count, recording.node_count), kernel_)),
+      cpus_(recording.cpu_count),
+      wheel_(recording.tick_ns) {
+    machine_->records().add_consumer(log_);
+    linux_::tmigr::TmigrParameters parameters;
+    parameters.changes = changes;
+    placement_ = std::make_unique<TmigrPlacement>(*machine_, parameters, *this);
+    machine_->set_site_watcher(this);
+    run_on();
+}
+
+ComparedEvent Replay::modelled(const sim::Record& r) const {
+    const TracedKind& traced = *traced_kind(r.kind->name);
+    ComparedEvent e{std::string(r.kind->name), {}};
+    for (std::size_t i = 0; i < traced.format.fields.size(); ++i) {
+        const FtraceField& field = traced.format.fields[i];
+        if (!is_compared(field))
+            continue;
+        e.fields.push_back(fmt::format(
+            "{}={}", field.key,
+            ftrace_value(field, r.kind->operands[i], r.operands[i], machine_->records(), FtraceObjects::kNames)));
+    }
+    return e;
+}
+
+ComparedEvent Replay::recorded(const FtraceEvent& event) const {
+    ComparedEvent e{event.name, {}};
+    for (const FtraceField& field : traced_kind(event.name)->format.fields) {
+        if (!is_compared(field))
+            continue;
+        if (field.conversion == FtraceConversion::kPointer)
+            e.fields.push_back(fmt::format("{}={}", field.key, group_name(event.text(field.key))));
+        else if (field.conversion == FtraceConversion::kHex)
+            e.fields.push_back(fmt::format("{}={:x}", field.key, event.number(field.key, 16)));
+        else
+            e.fields.push_back(fmt::format("{}={}", field.key, event.text(field.key)));
+    }
+    return e;
+}
+
+std::string Replay::group_name(const std::string& pointer) const {
+    if (pointer.find_first_not_of('0') == std::string::npos)
+        return "-";
+    const auto at = groups_.find(pointer);
+    return at == groups_.end() ? pointer : at->second;
+}
+
+Group* Replay::group_of(const std::string& pointer) const {
+    const std::string name = group_name(pointer);
+    for (const auto& group : placement_->groups())
+        if (group->lock.name() == name)
+            return group.get();
+    return nullptr;
+}
+
+sim::Time Replay::reached(Cpu& cpu, const sim::Site& site) {
+    CpuState& s = cpus_[cpu.id()];
+    if (!s.in_operation || !site.name().starts_with("tmigr."))
+        return sim::kBoot;
+    s.held = true;
+    return sim::kNever;
+}
+
+void Replay::lock_bases(Cpu& cpu, CpuId) { cpu.sync(); }
+
+JiffiesPair Replay::jiffies(Cpu& cpu) {
+    const auto pair = [this](std::int64_t edge) {
+        return JiffiesPair{linux_::Jiffies{static_cast<std::uint64_t>(edge)}, wheel_.time_of(edge)};
+    };
+    // The timers that the operation expires say at which jiffies.
+    std::int64_t edge = wheel_.edge_before(event(at_).at_ns);
+    for (std::size_t i = at_; i < order_.size(); ++i) {
+        const FtraceEvent& e = event(i);
+        if (e.cpu == cpu.id() && e.is("softirq_exit"))
+            break;
+        if (e.cpu == cpu.id() && e.is("timer_expire_entry")) {
+            edge = wheel_.edge_of(e.number("now"));
+            break;
+        }
+    }
+    // The jiffies may have advanced since they were read: then something that is due by now was left alone.
+    std::vector<bool> expired(cpus_.size());
+    for (std::size_t i = after(at_); i != kNone && continues(event(i)); i = after(i))
+        if (event(i).is("tmigr_handle_remote_cpu"))
+            expired[event(i).number("cpu")] = true;
+    const TmigrCpu& tmc = placement_->cpu(cpu.id());
+    ChildMask mask = tmc.groupmask.peek();
+    for (const Group* g = tmc.group.peek(); g; mask = g->groupmask.peek(), g = g->parent.peek()) {
+        const GroupState s = g->peek_state();
+        if (s.migrator != mask && s.migrator != linux_::tmigr::kNoMigrator)
+            break;
+        for (const linux_::tmigr::Event& e : g->events.peek())
+            if (!e.ignore.peek() && e.expires.peek() <= wheel_.time_of(edge) && !expired[e.cpu.peek()]) {
+                ++result_.inferred.older_jiffies;
+                return pair(edge - 1);
+            }
+    }
+    return pair(edge);
+}
+
+NextEvents Replay::next_events(Cpu& cpu, CpuId target, const JiffiesPair& now) {
+    const std::size_t next = cpus_[cpu.id()].next;
+    NextEvents n;
+    if (next != kNone && event(next).is("tmigr_update_events") && group_name(event(next).text("child")) == "-") {
+        n.global = time_field(event(next), "nextevt");
+        return n;
+    }
+    // As LTW 12.3 merges the two bases.
+    ++result_.inferred.next_events;
+    cpus_[cpu.id()].inferred = true;
+    const Ktime local = wheel_.first(target, true);
+    const Ktime global = wheel_.first(target, false);
+    // Due again in the same pass: a timer that moved to another CPU, or that no event has ended.
+    const bool again = asked_at_ == std::pair{at_, target};
+    if (global < local && !(again && global <= now.basem))
+        n.global = std::max(global, now.basem);
+    asked_at_ = {at_, target};
+    return n;
+}
+
+void Replay::use(const std::vector<FtraceEvent>& events) {
+    order_.clear();
+    for (const FtraceEvent& e : events)
+        order_.push_back(&e);
+    at_ = 0;
+    result_ = {};
+    link_events();
+    wheel_.learn_jiffies(events);
+    has_softirqs_ =
+        std::any_of(events.begin(), events.end(), [](const FtraceEvent& e) { return e.is("softirq_exit"); });
+}
+
+void Replay::link_events() {
+    std::vector<std::size_t> later(cpus_.size(), kNone);
+    next_of_cpu_.assign(order_.size(), kNone);
+    for (std::size_t i = order_.size(); i-- > 0;) {
+        if (!event(i).name.starts_with("tmigr_"))
+            continue;
+        next_of_cpu_[i] = later[event(i).cpu];
+        later[event(i).cpu] = i;
+    }
+    for (CpuId c = 0; c < cpus_.size(); ++c) {
+        std::size_t i = later[c];
+        while (i != kNone && i < at_)
+            i = after(i);
+        cpus_[c].next = i;
+    }
+}
+
+Ktime Replay::next_of(std::size_t from, std::string_view name) const {
+    const std::size_t at = find_on_cpu(from, [&](const FtraceEvent& e) { return e.is(name); });
+    return at == kNone ? kKtimeMax : time_field(event(at), "nextevt");
+}
+
+/// A record is written after the exchange or the sample that it tells of. Where the records of two CPUs about one group
+/// stand the other way round, the states tell: then the events of the other CPU go first.
+void Replay::restore_order(std::size_t i) {
+    const FtraceEvent& e = event(i);
+    if (e.is("tmigr_cpu_active"))
+        if (const std::size_t j = expiry_before(i); j != kNone)
+            return bring_before(i, j);
+    const Group* const group = is_state(e) || is_sample(e) ? group_of(e.text("group")) : nullptr;
+    if (!group)
+        return;
+    const std::uint64_t now = group->peek_state().active;
+    const std::size_t j = unchanged(e, now) == unchanged(e, shown(e)) ? sample_before(i, now) : exchange_before(i, now);
+    if (j == kNone)
+        return;
+    bring_before(i, j);
+}
+
+/// The events of the CPU of event `j` up to that one come before event `i`.
+void Replay::bring_before(std::size_t i, std::size_t j) {
+    const CpuId first = event(j).cpu;
+    std::stable_partition(order_.begin() + static_cast<std::ptrdiff_t>(i),
+                          order_.begin() + static_cast<std::ptrdiff_t>(j) + 1,
+                          [first](const FtraceEvent* x) { return x->cpu == first; });
+    ++result_.inferred.reordered;
+    link_events();
+}
+
+/// An event is popped before the record of its expiry is written. Where a CPU becomes active between the two and would
+/// have had the event ignored, the expiry goes first.
+std::size_t Replay::expiry_before(std::size_t i) const {
+    const CpuId waker = event(i).cpu;
+    for (std::size_t j = i + 1; j < std::min(order_.size(), i + kReach); ++j) {
+        const FtraceEvent& f = event(j);
+        if (f.is("tmigr_handle_remote_cpu") && f.cpu != waker && cpus_[f.cpu].next == j && cpus_[f.cpu].in_operation &&
+            would_ignore(waker, f.cpu, static_cast<CpuId>(f.number("cpu"))))
+            return j;
+    }
+    return kNone;
+}
+
+/// Whether the activation of `waker` has the event ignored by which `handler` is to expire the timers of `owner`.
+bool Replay::would_ignore(CpuId waker, CpuId handler, CpuId owner) const {
+    const Group* const queue = group_of(cpus_[handler].handled);
+    if (!queue)
+        return false;
+    const TmigrCpu& tmc = placement_->cpu(waker);
+    for (const linux_::tmigr::Event& e : queue->events.peek()) {
+        if (e.ignore.peek() || e.cpu.peek() != owner)
+            continue;
+        if (&e == &tmc.cpuevt)
+            return true;
+        for (const Group* g = tmc.group.peek(); g; g = g->parent.peek())
+            if (&e == &g->groupevt)
+                return true;
+    }
+    return false;
+}
+
+/// The exchange of another CPU that has to come before event `i`, so that this finds the state that it shows.
+std::size_t Replay::exchange_before(std::size_t i, std::uint64_t now) const {
+    const FtraceEvent& e = event(i);
+    for (std::size_t j = i + 1; j < std::min(order_.size(), i + kReach); ++j) {
+        const FtraceEvent& f = event(j);
+        if (f.cpu == e.cpu || !is_state(f) || f.text("group") != e.text("group") ||
+            unchanged(f, now) != unchanged(f, shown(f)) || unchanged(e, shown(f)) != unchanged(e, shown(e)))
+            continue;
+        // What a sample has seen is an exchange that is under way.
+        if (is_state(e) || (cpus_[f.cpu].next == j && cpus_[f.cpu].in_operation))
+            return j;
+    }
+    return kNone;
+}
+
+/// The sample that another CPU, in an operation, has taken before the exchange of event `i`: none after it shows it.
+std::size_t Replay::sample_before(std::size_t i, std::uint64_t now) const {
+    const FtraceEvent& e = event(i);
+    if (!is_state(e) || shown(e) == now)
+        return kNone;
+    std::uint64_t state = shown(e);
+    for (std::size_t j = i + 1; j < std::min(order_.size(), i + kReach); ++j) {
+        const FtraceEvent& f = event(j);
+        if (!(is_state(f) || is_sample(f)) || f.text("group") != e.text("group"))
+            continue;
+        if (is_sample(f) && f.cpu != e.cpu && cpus_[f.cpu].next == j && cpus_[f.cpu].in_operation && shown(f) == now &&
+            state != now)
+            return j;
+        if (is_state(f))
+            state = shown(f);
+    }
+    return kNone;
+}
+
+void Replay::begin(CpuId c, bool may_sleep, Body body) {
+    CpuState& s = cpus_[c];
+    s.in_operation = true;
+    const auto whole = [&s, body = std::move(body)](Cpu& cpu) {
+        body(cpu);
+        s.in_operation = false;
+    };
+    const sim::Cause cause{{}, ++roots_};
+    if (may_sleep)
+        machine_->run_in_control_thread(c, cause, whole);
+    else
+        machine_->run_on_thread(c, cause, whole);
+    advance(c);
+}
+
+void Replay::run_on() {
+    machine_->run(machine_->now() + kStep, kMostSteps);
+    if (const auto& verdict = machine_->verdict())
+        throw Stopped{fmt::format("{}: {}", verdict->check->name, verdict->message)};
+}
+
+bool Replay::waits(CpuId c) const {
+    const CpuState& s = cpus_[c];
+    return s.in_operation && !s.held && s.emitted.empty();
+}
+
+void Replay::advance(CpuId c) {
+    const auto release = [this](CpuId id) {
+        cpus_[id].held = false;
+        machine_->release(id);
+    };
+    if (cpus_[c].held)
+        release(c);
+    run_on();
+    // It waits for a CPU's record: whoever has it was done with it in the kernel, and left no trace of that.
+    for (CpuId k = 0; k < cpus_.size(); ++k)
+        for (int i = 0; i < kMostSites && waits(c); ++i) {
+            const Cpu* const owner = placement_->cpu(k).lock.owner();
+            if (!owner || !cpus_[owner->id()].held)
+                break;
+            release(owner->id());
+            run_on();
+        }
+}
+
+void Replay::finish(CpuId c) {
+    for (int i = 0; cpus_[c].in_operation && i < kMostSites; ++i) {
+        advance(c);
+        if (waits(c))
+            return;
+    }
+}
+
+void Replay::advance_to_record(CpuId c) {
+    for (int i = 0; cpus_[c].emitted.empty() && cpus_[c].in_operation && i < kMostSites; ++i) {
+        advance(c);
+        if (waits(c))
+            return;
+    }
+}
+
+/// The operation that `e` is the first event of.
+void Replay::start(CpuId c, const FtraceEvent& e) {
+    TmigrPlacement& p = *placement_;
+    const auto irqs_off = [&](Body body) {
+        begin(c, false, [body = std::move(body)](Cpu& cpu) {
+            const sim::IrqGuard guard(cpu);
+            body(cpu);
+        });
+    };
+    if (is_setup(e)) {
+        const std::size_t end = find_on_cpu(at_, [](const FtraceEvent& x) { return x.is("tmigr_connect_cpu_parent"); });
+        if (end == kNone)
+            return;
+        const auto target = static_cast<CpuId>(event(end).number("cpu"));
+        begin(c, true, [&p, target](Cpu& cpu) { p.prepare(cpu, target); });
+    } else if (is_arrival(e)) {
+        begin(c, true, [&p](Cpu& cpu) { p.set_available(cpu); });
+    } else if (!p.cpu(c).group.peek()) {
+        return;
+    } else if (e.is("tmigr_cpu_active")) {
+        // After a difference the model's CPU may be awake already.
+        if (p.cpu(c).idle.peek())
+            irqs_off([&p](Cpu& cpu) { p.activate(cpu); });
+    } else if (e.is("tmigr_group_set_cpu_inactive")) {
+        const std::size_t end =
+            find_on_cpu(at_, [](const FtraceEvent& x) { return x.is("tmigr_cpu_idle") || is_departure(x); });
+        if (end == kNone || event(end).is("tmigr_cpu_idle"))
+            irqs_off([&p, next = next_of(at_, "tmigr_cpu_idle")](Cpu& cpu) { p.deactivate(cpu, next); });
+        else
+            begin(c, true, [&p](Cpu& cpu) { p.clear_available(cpu); });
+    } else if (e.is("tmigr_cpu_new_timer") || e.is("tmigr_cpu_new_timer_idle")) {
+        irqs_off([&p, next = next_of(at_, "tmigr_cpu_new_timer_idle")](Cpu& cpu) { p.new_timer(cpu, next); });
+    } else if (e.is("tmigr_handle_remote")) {
+        begin(c, false, [&p](Cpu& cpu) { p.handle_remote(cpu); });
+    }
+}
+
+void Replay::compare(const FtraceEvent& e) {
+    CpuState& s = cpus_[e.cpu];
+    // The model's group of a recorded one is the one that it creates at the same event.
+    if (e.is("tmigr_group_set") && !s.emitted.empty() && s.emitted.front().name == e.name) {
+        const std::string& created = s.emitted.front().fields.front();
+        groups_[e.text("group")] = created.substr(created.find('=') + 1);
+    }
+    const ComparedEvent wanted = recorded(e);
+    std::optional<ComparedEvent> got;
+    if (!s.emitted.empty()) {
+        got = std::move(s.emitted.front());
+        s.emitted.pop_front();
+    }
+    auto& [count, matched] = result_.events[e.name];
+    ++count;
+    if (got == wanted) {
+        ++matched;
+        return;
+    }
+    const bool another = got && got->name != e.name;
+    result_.mismatches.push_back({e.line, e.cpu, e.at_ns, wanted, std::move(got), s.inferred});
+    // The model is elsewhere: what it does there is over, and the next event starts anew.
+    if (another) {
+        finish(e.cpu);
+        s.emitted.clear();
+    }
+}
+
+void Replay::perform() {
+    for (at_ = 0; at_ < order_.size(); ++at_) {
+        restore_order(at_);
+        const FtraceEvent& e = event(at_);
+        CpuState& s = cpus_[e.cpu];
+        if (e.is("softirq_exit")) {
+            if (s.in_operation && s.expiring)
+                finish(e.cpu);
+            continue;
+        }
+        wheel_.note(e);
+        if (!e.name.starts_with("tmigr_"))
+            continue;
+        if (s.in_operation && e.is("tmigr_handle_remote") && e.number("lvl") == 0 && s.emitted.empty())
+            finish(e.cpu);
+        advance_to_record(e.cpu);
+        if (s.emitted.empty() && !s.in_operation) {
+            start(e.cpu, e);
+            advance_to_record(e.cpu);
+        }
+        if (e.is("tmigr_cpu_active") || e.is("tmigr_cpu_idle"))
+            s.inferred = false;
+        if (e.is("tmigr_handle_remote"))
+            s.handled = e.text("group");
+        compare(e);
+        s.next = after(at_);
+        // What leaves no trace any more is over before the next CPU acts; of a remote expiry, with its softirq.
+        s.expiring = e.is("tmigr_handle_remote_cpu") || (s.expiring && s.in_operation);
+        if (s.in_operation && s.emitted.empty() && (!s.expiring || !has_softirqs_) &&
+            (s.next == kNone || !more_after(e, event(s.next))))
+            finish(e.cpu);
+    }
+}
+
+ReplayResult Replay::boot() {
+    use(recording_.boot);
+    try {
+        perform();
+    } catch (const Stopped& stopped) {
+        result_.stopped = fmt::format("line {}: {}", event(at_).line, stopped.why);
+    }
+    return std::move(result_);
+}
+
+void Replay::run_alone(CpuId c, Body body) {
+    begin(c, false, [body = std::move(body)](Cpu& cpu) {
+        const sim::IrqGuard guard(cpu);
+        body(cpu);
+    });
+    finish(c);
+    for (CpuState& s : cpus_)
+        s.emitted.clear();
+}
+
+void Replay::bring_to(CpuId c, bool awake, Ktime next) {
+    const TmigrCpu& tmc = placement_->cpu(c);
+    if (!tmc.available.peek() || (awake && !tmc.idle.peek()))
+        return;
+    if (tmc.idle.peek())
+        run_alone(c, [&](Cpu& cpu) { placement_->activate(cpu); });
+    if (!awake)
+        run_alone(c, [&](Cpu& cpu) { placement_->deactivate(cpu, next); });
+}
+
+/// The first timer of CPU `cpu`, as far as it shows before the CPU looks at its timers itself: in an event of its
+/// group, or in when it is expired remotely.
+std::optional<Ktime> Replay::next_remote_expiry(CpuId cpu) const {
+    for (std::size_t i = 0; i < order_.size(); ++i) {
+        const FtraceEvent& e = event(i);
+        // Its group shows its event.
+        if (e.is("tmigr_update_events") && group_name(e.text("child")) != "-" && e.number("child_evtcpu") == cpu &&
+            time_field(e, "child_evt_expiry") != kKtimeMax)
+            return time_field(e, "child_evt_expiry");
+        if (e.is("tmigr_handle_remote_cpu") && e.number("cpu") == cpu)
+            return wheel_.time_of(wheel_.edge_before(e.at_ns));
+        // Not told to the hierarchy again: it has it.
+        if (e.cpu == cpu && e.is("tmigr_cpu_new_timer_idle") && time_field(e, "nextevt") != kKtimeMax)
+            return time_field(e, "nextevt");
+        if (e.cpu == cpu && (e.is("tmigr_cpu_active") || e.is("tmigr_cpu_new_timer") || e.is("tmigr_cpu_idle")))
+            return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+/// A CPU was awake if the first thing that it does is to go idle, or to expire others without having woken.
+std::vector<CpuId> Replay::awake_at_begin() const {
+    std::vector<CpuId> awake;
+    for (CpuId c = 0; c < cpus_.size(); ++c) {
+        const auto first = [&](std::string_view name) {
+            return find_on_cpu(cpus_[c].next, [&](const FtraceEvent& e) { return e.is(name); });
+        };
+        if (first("tmigr_group_set_cpu_inactive") < first("tmigr_cpu_active"))
+            awake.push_back(c);
+    }
+    return awake;
+}
+
+ReplayResult Replay::trace() {
+    try {
+        for (CpuId c = 0; c < cpus_.size(); ++c)
+            finish(c);
+        use(recording_.trace);
+        const std::vector<CpuId> awake = awake_at_begin();
+        // Those first, so that the others have no duty when they go idle.
+        for (const CpuId c : awake)
+            bring_to(c, true, kKtimeMax);
+        for (CpuId c = 0; c < cpus_.size(); ++c)
+            if (std::find(awake.begin(), awake.end(), c) == awake.end())
+                bring_to(c, false, next_remote_expiry(c).value_or(kKtimeMax));
+        // The recorded migrator of the first leaf that is told of becomes active first.
+        const auto told = std::find_if(order_.begin(), order_.end(), [](const FtraceEvent* e) {
+            return e->is("tmigr_group_set_cpu_active") && e->number("lvl") == 0;
+        });
+        for (const CpuId c : awake)
+            if (told != order_.end() && group_of((*told)->text("group")) == placement_->cpu(c).group.peek() &&
+                placement_->cpu(c).groupmask.peek() == (*told)->number("migrator", 16)) {
+                for (const CpuId other : awake)
+                    bring_to(other, false, kKtimeMax);
+                bring_to(c, true, kKtimeMax);
+                break;
+            }
+        for (const CpuId c : awake)
+            bring_to(c, true, kKtimeMax);
+        perform();
+    } catch (const Stopped& stopped) {
+        result_.stopped = order_.empty()
+                              ? stopped.why
+                              : fmt::format("line {}: {}", event(std::min(at_, order_.size() - 1)).line, stopped.why);
+    }
+    return std::move(result_);
+}
+
+}  // namespace ticklab::lab

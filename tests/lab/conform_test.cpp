@@ -1,0 +1,199 @@
+// The model against recorded kernels: groups as built at boot, and every event of the hierarchy from the same inputs.
+#include "ticklab/lab/conform/conform.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "command_line.hpp"
+#include "ticklab/lab/ftrace/ftrace_format.hpp"
+#include "ticklab/lab/ftrace/ftrace_reader.hpp"
+#include "ticklab/lab/registry.hpp"
+#include "ticklab/model/linux/declarations.hpp"
+
+using namespace ticklab;
+using namespace ticklab::lab;
+using namespace ticklab::lab::testing;
+
+namespace {
+
+std::string recorded_file(const std::string& name) {
+    return TICKLAB_SOURCE_DIR "/tests/data/recorded-kernels/" + name + ".txt.gz";
+}
+
+Recording recorded(const std::string& name) {
+    std::vector<InputError> errors;
+    std::optional<Recording> recording = read_recording(recorded_file(name), errors);
+    for (const InputError& e : errors)
+        MESSAGE(to_text(e));
+    REQUIRE(recording.has_value());
+    return *std::move(recording);
+}
+
+/// A trace of one CPU, as short as can be; line 3 is the first event.
+const std::string kTrace =
+    "# tracer: nop\n"
+    "# entries-in-buffer/entries-written: 6/6   #P:1\n"
+    "            init-1       [000] .....     0.752032: tmigr_group_set: group=ffff888004504b80 lvl=0 numa=0\n"
+    "            init-1       [000] .....     0.752032: tmigr_connect_cpu_parent: cpu=0 groupmask=1 "
+    "parent=ffff888004504b80 lvl=0 numa=0 num_children=1\n"
+    "            init-1       [000] d..1.     0.752032: tmigr_cpu_online: cpu=0 parent=ffff888004504b80 "
+    "wakeup=9223372036854775807\n";
+
+/// `ticklab conform` of a text that is kTrace with `from` replaced by `to`.
+Said conform_with(const std::string& from, const std::string& to, const std::vector<std::string>& options = {}) {
+    const ScratchFolder folder;
+    std::string text = kTrace;
+    const std::size_t at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    text.replace(at, from.size(), to);
+    std::ofstream(folder / "trace.txt") << text;
+    std::vector<std::string> words{"conform", folder / "trace.txt"};
+    words.insert(words.end(), options.begin(), options.end());
+    return program(words);
+}
+
+}  // namespace
+
+TEST_CASE("from the inputs of recorded kernels the model makes their events, field by field (TMM 17)") {
+    struct Row {
+        const char* file;
+        const char* version;
+        sim::CpuId cpus;
+        std::size_t boot, trace, trace_matched;
+    };
+    // docs/conformance.md explains what does not match.
+    for (const Row& row : {Row{"linux612-icount-smp4-notests", "6.12", 4, 294, 5424, 5424},
+                           Row{"linux72-icount-smp4", "7.2", 4, 763, 5823, 5821},
+                           Row{"linux612-icount-smp16-notests", "6.12", 16, 1417, 22781, 22779},
+                           Row{"linux72-icount-smp16-notests", "7.2", 16, 1910, 23324, 23323}}) {
+        CAPTURE(row.file);
+        const Recording k = recorded(row.file);
+        CHECK(k.cpu_count == row.cpus);
+        CHECK(k.tick_ns == 4'000'000);
+        const ConformModel model = model_of(k, {}, {}, {});
+        CHECK(model.settings.version == row.version);
+        const ConformReport report = conform(k, model);
+        CAPTURE(text_of(report));
+        CHECK(report.recorded_shape == report.modelled_shape);
+        REQUIRE(report.parts.size() == 2);
+        CHECK(report.parts[0].result.count() == row.boot);
+        CHECK(report.parts[0].result.matched() == row.boot);
+        CHECK(report.parts[1].result.count() == row.trace);
+        CHECK(report.parts[1].result.matched() == row.trace_matched);
+    }
+}
+
+TEST_CASE("a recorded kernel without the fixes that it has does not match: the comparison sees them") {
+    const Said said = program({"conform", recorded_file("linux72-icount-smp4"), "--without", "TMIGR-02", "--json"});
+    CHECK(said.code == 1);
+    const nlohmann::json document = nlohmann::json::parse(said.out);
+    CHECK(document["matches"] == false);
+    CHECK(document["parts"][0]["matched"] < document["parts"][0]["events"]);
+    const nlohmann::json& place = document["parts"][0]["mismatch_kinds"][0]["mismatches"][0];
+    CHECK(place["line"] > 0);
+    CHECK(place["recorded"] != place["modelled"]);
+}
+
+TEST_CASE("what ticklab writes as ftrace text of a run is what the model makes of it again (TE 3)") {
+    for (const char* const scenario : {"tmigr-two-nodes", "tmigr-last-leaves", "tmigr-one-busy"}) {
+        CAPTURE(scenario);
+        const ScratchFolder folder;
+        const std::string file = TICKLAB_SOURCE_DIR "/scenarios/linux/" + std::string(scenario) + ".json";
+        REQUIRE(program({"run", file, "--ftrace", folder / "t.txt.gz"}).code == 0);
+        const Said said = program({"conform", folder / "t.txt.gz", "--kernel", "7.2"});
+        CHECK_MESSAGE(said.code == 0, said.out, said.err);
+    }
+}
+
+TEST_CASE("the texts of the model's trace points are those of recorded kernels' format files (TE 3)") {
+    for (const char* const file : {"linux612-icount-smp4-notests", "linux72-icount-smp4"}) {
+        std::map<std::string, std::string> formats;
+        std::string name;
+        LineReader lines(recorded_file(file));
+        for (std::string line; lines.next(line);) {
+            if (line.starts_with("name: "))
+                name = line.substr(6);
+            if (line.starts_with("print fmt: \"")) {
+                const std::size_t begin = line.find('"') + 1;
+                formats[name] = line.substr(begin, line.find('"', begin) - begin);
+            }
+        }
+        std::size_t compared = 0;
+        for (const sim::RecordKind& kind : linux_::linux_kernel_decl().records) {
+            const auto recorded_format = formats.find(std::string(kind.name));
+            if (kind.ftrace_format.empty() || recorded_format == formats.end())
+                continue;
+            CAPTURE(kind.name);
+            // Keys and their order; kernels before 7.1 have no capacity.
+            const auto keys = [](std::string_view format) {
+                std::vector<std::string> found;
+                for (const FtraceField& field : FtraceFormat::of(format).fields)
+                    if (field.key != "capacity")
+                        found.push_back(std::string(field.key) +
+                                        (field.conversion == FtraceConversion::kHex ? "x" : ""));
+                return found;
+            };
+            CHECK(keys(kind.ftrace_format) == keys(recorded_format->second));
+            ++compared;
+        }
+        CHECK(compared >= 24);
+    }
+}
+
+TEST_CASE("bad recordings are refused with one message that has the line, and exit code 2 (DESIGN 6)") {
+    struct Row {
+        std::string from, to, message;
+    };
+    const Row rows[] = {
+        {"lvl=0 numa=0\n", "numa=0\n", ":3:1: found tmigr_group_set without lvl, expected \"group=%p lvl=%d numa=%d\""},
+        {"lvl=0", "lvl=x", R"(:3:1: found lvl="x", expected a number)"},
+        {"group=ffff888004504b80", "group=(____ptrval____)", "no_hash_pointers"},
+        {"cpu=0", "cpu=70000", ":4:1: found cpu=70000, expected the number of a CPU"},
+        {"cpu=0", "cpu=3", "found CPU 3, expected CPUs below 1"},
+        {"parent=ffff888004504b80", "parent=ffff888004504b81", ":4:1: found parent=ffff888004504b81 that no"},
+        {"tmigr_group_set", "tmigr_group_sat",
+         "that no tmigr_group_set has created, expected a trace since early boot"},
+        {"            init-1       [000] .....     0.752032: tmigr_group", "CPU:0 [LOST 7 EVENTS]\n",
+         "expected a trace without lost events"},
+        {"[000] .....     0.752032: tmigr_group", "[000] .....     0.75203: tmigr_group",
+         "expected TASK-PID [CPU] FLAGS SECONDS: EVENT: ..."},
+        {"wakeup=9223372036854775807", "wakeup=18446744073709551615", R"(:5:1: found wakeup="18446744073709551615")"},
+        {"#P:1", "#P:0", ":2:1: found \"0\", expected a number of CPUs"},
+        {kTrace, "{ \"name\": \"a scenario\" }\n", ":1:1: found"},
+        {kTrace, "", "found no tmigr_group_set"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.message);
+        const Said said = conform_with(row.from, row.to, {"--kernel", "6.12"});
+        CHECK(said.code == 2);
+        CHECK(said.out.empty());
+        CHECK_MESSAGE(said.err.find(row.message) != std::string::npos, said.err);
+        CHECK(std::count(said.err.begin(), said.err.end(), '\n') == 1);
+    }
+    CHECK(program({"conform", "/no/such/file"}).err.find("cannot be opened") != std::string::npos);
+}
+
+TEST_CASE("which kernel a recording is compared with must be known (DESIGN 6)") {
+    struct Row {
+        std::vector<std::string> options;
+        std::string message;
+    };
+    const Row rows[] = {
+        {{}, "expected --kernel VERSION"},
+        {{"--kernel", "six"}, R"(found "six", expected a kernel version such as 6.12)"},
+        {{"--kernel", "6.8"}, "6.9 or later"},
+        {{"--kernel", "6.12", "--with", "TMIGR-99"}, "TMIGR-99"},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.message);
+        const Said said = conform_with("#P:1", "#P:1", row.options);
+        CHECK(said.code == 2);
+        CHECK_MESSAGE(said.err.find(row.message) != std::string::npos, said.err);
+    }
+    CHECK(conform_with("#P:1", "#P:1", {"--kernel", "6.12.3-foo"}).code != 2);
+}
