@@ -133,7 +133,7 @@ TEST_CASE("CPUs that are not active are in no domain (LPP 11.2)") {
 
 TEST_CASE("a timer armed by an interrupt of an idle CPU goes to the lowest busy CPU of the nearest domain (LPP 3)") {
     PushBench b;
-    for (const CpuId c : {1, 2, 5})
+    for (const CpuId c : {1u, 2u, 5u})
         b.busy(c, at_ms(20), at_ms(200));
     b.arm_in_irq(3, at_us(50'100), 0, at_ms(70));
     b.arm_in_irq(7, at_us(50'200), 1, at_ms(72));
