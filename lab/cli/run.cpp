@@ -138,6 +138,9 @@ RunReport perform(const Scenario& scenario, const ExperimentOptions& base, const
         ftrace->note("digest", experiment.machine().records().digest().hex());
         ftrace->finish(experiment.machine().records());
     }
+    if (lens && lens->empty())
+        fmt::print(stderr,
+                   "ticklab: --lens: no step of the hierarchy in that span; only placement \"tmigr\" has one\n");
     const auto wall = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began);
     return report_of(experiment, static_cast<std::uint64_t>(wall.count()), replay);
 }
@@ -168,6 +171,10 @@ ExitCode run(const Options& options) {
         errors.push_back(
             file_error("--ftrace", found_expected(fmt::format("kernel {}", in_quotes(scenario->kernel->name)),
                                                   "one with trace points, such as \"linux\"")));
+    if (!options.lens.empty() && !TmigrLens::has_steps(scenario->kernel->records))
+        errors.push_back(
+            file_error("--lens", found_expected(fmt::format("kernel {}", in_quotes(scenario->kernel->name)),
+                                                "one with a hierarchy of timer migration, such as \"linux\"")));
     const sim::Time end = sim::kBoot + scenario->duration;
     apply_timeline_cuts(options.cuts, program_registry(), base.until ? std::min(*base.until, end) : end, outputs.cuts,
                         errors);

@@ -2,7 +2,9 @@
 // it, an arrow at what the step changed.
 #pragma once
 
+#include <algorithm>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,6 +23,13 @@ public:
     /// Before the run. `names` is the stream that the records come from.
     void watch(const sim::RecordStream& names) { names_ = &names; }
     void consume(std::span<const sim::Record> batch) override;
+
+    /// Whether nothing was there to print.
+    bool empty() const { return !begun_; }
+    /// Whether a kernel with records of these kinds can have a hierarchy.
+    static bool has_steps(std::span<const sim::RecordKind> kinds) {
+        return std::any_of(kinds.begin(), kinds.end(), &HierarchyView::knows);
+    }
 
 private:
     void show(const HierarchyView& before, const HierarchyView& after) const;

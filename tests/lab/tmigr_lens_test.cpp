@@ -120,6 +120,9 @@ TEST_CASE("a lens is cut by --from and --to, and goes with no JSON (TE 1, Limits
     const std::string file = kScenarios + "tmigr-all-idle.json";
     CHECK(program({"run", file, "--lens", "tmigr", "--json"}).code == 2);
     CHECK(program({"run", file, "--lens", "wheel"}).code == 2);
+    CHECK(program({"run", TICKLAB_SOURCE_DIR "/scenarios/xen/range-2008.json", "--lens", "tmigr"}).code == 2);
+    const Said local = program({"run", file, "--lens", "tmigr", "--set", "kernel.placement=local"});
+    CHECK(local.err.find("only placement \"tmigr\" has one") != std::string::npos);
     const Said none = program({"run", file, "--lens", "tmigr", "--from", "0ms", "--to", "0ms"});
     CHECK(none.code == 0);
     CHECK(none.out.find("LVL") == std::string::npos);
