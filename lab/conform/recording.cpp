@@ -105,7 +105,8 @@ private:
             recording_.cpu_count = std::max(recording_.cpu_count, cpu_number(line, 6));
         } else if (section_ == "topology" && line.starts_with("/sys/devices/system/node/node")) {
             ++nodes_;
-        } else if (const std::size_t at = line.find("Timer migration: "); section_ == "dmesg" && at != line.npos) {
+        } else if (const std::size_t at = line.find("Timer migration: ");
+                   section_ == "dmesg" && at != std::string::npos) {
             recording_.levels_message = line.substr(at);
         }
     }
