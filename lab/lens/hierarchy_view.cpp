@@ -4,55 +4,55 @@
 
 namespace ticklab::lab {
 
-using namespace linux_::tmigr;
+namespace tmigr = linux_::tmigr;
 
 bool HierarchyView::knows(const sim::RecordKind& kind) {
-    return kind.id >= kTmigrRecordKinds.front().id && kind.id <= kTmigrRecordKinds.back().id;
+    return kind.id >= tmigr::kTmigrRecordKinds.front().id && kind.id <= tmigr::kTmigrRecordKinds.back().id;
 }
 
 HierarchyView::Cpu& HierarchyView::cpu(sim::CpuId id) { return cpus_[id]; }
 
 bool HierarchyView::take(const sim::Record& r) {
     switch (r.kind->id) {
-        case kGroupSetRecord.id: {
+        case tmigr::kGroupSetRecord.id: {
             Group& g = groups_[r.unsigned_at(0)];
             g.object = r.unsigned_at(0);
             g.level = r.unsigned_at(1);
             g.node = r.signed_at(2);
             return true;
         }
-        case kConnectChildRecord.id: {
+        case tmigr::kConnectChildRecord.id: {
             Group& g = groups_[r.unsigned_at(0)];
             g.groupmask = r.unsigned_at(1);
             g.parent = r.unsigned_at(2);
             return true;
         }
-        case kConnectCpuRecord.id: {
+        case tmigr::kConnectCpuRecord.id: {
             Cpu& c = cpu(static_cast<sim::CpuId>(r.unsigned_at(0)));
             c.mask = r.unsigned_at(1);
             c.leaf = r.unsigned_at(2);
             return false;
         }
-        case kGroupActiveRecord.id:
-        case kGroupInactiveRecord.id: {
+        case tmigr::kGroupActiveRecord.id:
+        case tmigr::kGroupInactiveRecord.id: {
             Group& g = groups_[r.unsigned_at(0)];
             const Group before = g;
             g.active = r.unsigned_at(3);
             g.migrator = r.unsigned_at(4);
-            if (r.kind->id == kGroupActiveRecord.id)
+            if (r.kind->id == tmigr::kGroupActiveRecord.id)
                 g.events.erase(r.unsigned_at(6));
             return g != before;
         }
-        case kHandleRemoteRecord.id:
+        case tmigr::kHandleRemoteRecord.id:
             cpu(r.cpu).handled = r.unsigned_at(0);
             return false;
-        case kHandleRemoteCpuRecord.id: {
+        case tmigr::kHandleRemoteCpuRecord.id: {
             Cpu& c = cpu(r.cpu);
             c.expires = static_cast<sim::CpuId>(r.unsigned_at(0));
             return std::erase_if(groups_[c.handled].events, [&](const auto& e) { return e.second.cpu == c.expires; }) !=
                    0;
         }
-        case kRemoteDoneRecord.id: {
+        case tmigr::kRemoteDoneRecord.id: {
             cpu(r.cpu).expires = sim::kNoCpu;
             const auto owner = static_cast<sim::CpuId>(r.unsigned_at(0));
             Group& leaf = groups_[cpu(owner).leaf];
@@ -60,7 +60,7 @@ bool HierarchyView::take(const sim::Record& r) {
             set_event(leaf, cpu(owner).mask, {owner, r.unsigned_at(1)});
             return leaf != before;
         }
-        case kUpdateEventsRecord.id: {
+        case tmigr::kUpdateEventsRecord.id: {
             const Group before = groups_[r.unsigned_at(1)];
             update_events(r);
             return groups_[r.unsigned_at(1)] != before;
