@@ -1,11 +1,12 @@
-// Placement "local": every CPU runs its own global timers, and wakes for them.
+// Placement "local": every CPU runs its own global timers, and wakes for them. Placements that choose the CPU when a
+// timer is armed build on it: they pull nothing either.
 #pragma once
 
 #include "ticklab/model/linux/timer_migration.hpp"
 
 namespace ticklab::linux_ {
 
-class LocalPlacement final : public TimerMigration {
+class LocalPlacement : public TimerMigration {
 public:
     Ktime quick_check(sim::Cpu&, Ktime next) override { return next; }
     Ktime deactivate(sim::Cpu&, Ktime next) override { return next; }

@@ -17,9 +17,9 @@
 //    Wrong: T waits for that event. Guard: in step 2 cpu0 sees the mark and kicks; with 2 before 1, cpu1 sees T.
 #pragma once
 
+#include "ticklab/model/linux/placement_local.hpp"
 #include "ticklab/model/linux/push/migration_switch.hpp"
 #include "ticklab/model/linux/push/nearby.hpp"
-#include "ticklab/model/linux/timer_migration.hpp"
 
 namespace ticklab::linux_::push {
 
@@ -29,7 +29,7 @@ struct PushParameters {
     bool timer_migration = true;
 };
 
-class PushPlacement final : public TimerMigration {
+class PushPlacement final : public LocalPlacement {
 public:
     PushPlacement(sim::Machine& machine, const PushParameters& parameters, IdleTest& test)
         : nearby_(machine, parameters.isolation, test),
@@ -41,13 +41,6 @@ public:
     void activate_nohz(sim::Cpu& cpu) override { switch_.activate_nohz(cpu); }
     void set_timer_migration(sim::Cpu& cpu, bool on) override { switch_.set_sysctl(cpu, on); }
 
-    Ktime quick_check(sim::Cpu&, Ktime next) override { return next; }
-    Ktime deactivate(sim::Cpu&, Ktime next) override { return next; }
-    Ktime new_timer(sim::Cpu&, Ktime next) override { return next; }
-    void activate(sim::Cpu&) override {}
-    bool requires_remote(sim::Cpu&) override { return false; }
-    void handle_remote(sim::Cpu&) override {}
-    bool prepare(sim::Cpu&, sim::CpuId) override { return true; }
     bool set_available(sim::Cpu& cpu) override {
         nearby_.set_active(cpu, cpu.id(), true);
         return true;
