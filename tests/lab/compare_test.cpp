@@ -11,6 +11,7 @@
 
 #include "command_line.hpp"
 #include "defect_kernel.hpp"
+#include "source_dir.hpp"
 #include "ticklab/lab/compare/table.hpp"
 #include "ticklab/lab/whole_file.hpp"
 
@@ -21,7 +22,7 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-const std::string kSource = TICKLAB_SOURCE_DIR;
+const std::string kSource = source_dir();
 const std::string kOneBusy = kSource + "/scenarios/linux/tmigr-one-busy.json";
 const std::string kPlacement = kSource + "/scenarios/linux/placement-one-busy.json";
 const std::string kGuests = kSource + "/scenarios/xen/guests-under-load.json";

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "command_line.hpp"
+#include "source_dir.hpp"
 #include "ticklab/lab/ftrace/ftrace_format.hpp"
 #include "ticklab/lab/ftrace/ftrace_reader.hpp"
 #include "ticklab/lab/registry.hpp"
@@ -22,7 +23,7 @@ using namespace ticklab::lab::testing;
 namespace {
 
 std::string recorded_file(const std::string& name) {
-    return TICKLAB_SOURCE_DIR "/tests/data/recorded-kernels/" + name + ".txt.gz";
+    return source_dir() + "/tests/data/recorded-kernels/" + name + ".txt.gz";
 }
 
 Recording recorded(const std::string& name) {
@@ -103,7 +104,7 @@ TEST_CASE("what ticklab writes as ftrace text of a run is what the model makes o
     for (const char* const scenario : {"tmigr-two-nodes", "tmigr-last-leaves", "tmigr-one-busy"}) {
         CAPTURE(scenario);
         const ScratchFolder folder;
-        const std::string file = TICKLAB_SOURCE_DIR "/scenarios/linux/" + std::string(scenario) + ".json";
+        const std::string file = source_dir() + "/scenarios/linux/" + std::string(scenario) + ".json";
         REQUIRE(program({"run", file, "--ftrace", folder / "t.txt.gz"}).code == 0);
         const Said said = program({"conform", folder / "t.txt.gz", "--kernel", "7.2"});
         CHECK_MESSAGE(said.code == 0, said.out, said.err);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "command_line.hpp"
+#include "source_dir.hpp"
 #include "ticklab/lab/data_files.hpp"
 #include "ticklab/lab/experiment.hpp"
 #include "ticklab/lab/ftrace/ftrace_reader.hpp"
@@ -23,7 +24,7 @@ using namespace ticklab::lab::testing;
 
 namespace {
 
-const std::string kScenario = TICKLAB_SOURCE_DIR "/scenarios/linux/tmigr-last-leaves.json";
+const std::string kScenario = source_dir() + "/scenarios/linux/tmigr-last-leaves.json";
 
 std::string ftrace_of(const std::string& scenario, std::vector<std::string> options = {}) {
     const ScratchFolder folder;
@@ -74,7 +75,7 @@ TEST_CASE("golden ftrace text of a small run (TE 4)") {
     for (const std::string& line : lines_of(text))
         if (!line.starts_with("# replay: ") && !line.starts_with("# version: "))
             shown += line + "\n";
-    const std::string file = TICKLAB_SOURCE_DIR "/tests/golden/ftrace.txt";
+    const std::string file = source_dir() + "/tests/golden/ftrace.txt";
     if (std::getenv("TICKLAB_REWRITE") != nullptr)
         write_whole_file(file, shown);
     const bool same = contents(file) == shown;
@@ -125,7 +126,7 @@ TEST_CASE("every trace event of the vocabulary appears in a scenario that comes 
         Experiment experiment(*scenario, options);
         experiment.run();
     };
-    const std::string folder = TICKLAB_SOURCE_DIR "/scenarios/linux/";
+    const std::string folder = source_dir() + "/scenarios/linux/";
     for (const char* const name : {"nohz-idle", "periodic-tick", "churn", "tmigr-all-idle", "tmigr-two-nodes",
                                    "tmigr-last-leaves", "tmigr-level-appears", "tmigr-duty-stolen", "tmigr-deep"})
         run(folder + name + ".json", {});
@@ -165,8 +166,7 @@ TEST_CASE("ftrace text is cut by --from and --to, and gzipped by its name (TE 1,
 
 TEST_CASE("a kernel without trace points has no ftrace text: exit code 2, and no file comes to be (DESIGN 6)") {
     const ScratchFolder folder;
-    const Said said =
-        program({"run", TICKLAB_SOURCE_DIR "/scenarios/xen/range-2008.json", "--ftrace", folder / "t.txt"});
+    const Said said = program({"run", source_dir() + "/scenarios/xen/range-2008.json", "--ftrace", folder / "t.txt"});
     CHECK(said.code == 2);
     CHECK(said.err.find("--ftrace: found kernel \"xen\", expected one with trace points") != std::string::npos);
     CHECK(contents(folder / "t.txt").empty());

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "source_dir.hpp"
 #include "ticklab/lab/cli/manual.hpp"
 #include "ticklab/lab/data_files.hpp"
 #include "ticklab/lab/loader.hpp"
@@ -24,7 +25,7 @@ std::string contents(const std::string& file) {
 }
 
 void check_document(const std::string& name, const std::string& text) {
-    const std::string file = TICKLAB_SOURCE_DIR "/docs/" + name;
+    const std::string file = source_dir() + "/docs/" + name;
     if (std::getenv("TICKLAB_REWRITE") != nullptr)
         lab::write_whole_file(file, text);
     // Not compared by CHECK itself, which would print both.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "source_dir.hpp"
 #include "ticklab/lab/exit_code.hpp"
 #include "ticklab/lab/experiment.hpp"
 #include "ticklab/lab/loader.hpp"
@@ -20,7 +21,7 @@ namespace {
 
 std::vector<Scenario> museum() {
     std::vector<std::string> files;
-    for (const auto& entry : fs::recursive_directory_iterator(fs::path(TICKLAB_SOURCE_DIR) / "scenarios"))
+    for (const auto& entry : fs::recursive_directory_iterator(fs::path(source_dir()) / "scenarios"))
         if (entry.path().parent_path().filename() == "fixes")
             files.push_back(entry.path().string());
     std::sort(files.begin(), files.end());

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "defect_kernel.hpp"
+#include "source_dir.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/registry.hpp"
 #include "ticklab/lab/whole_file.hpp"
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path kSource = TICKLAB_SOURCE_DIR;
+const fs::path kSource = source_dir();
 bool rewriting() { return std::getenv("TICKLAB_REWRITE") != nullptr; }
 
 RunReport run(const Scenario& scenario, const ExperimentOptions& options = {}) {

@@ -6,12 +6,13 @@
 #include <set>
 
 #include "command_line.hpp"
+#include "source_dir.hpp"
 
 using namespace ticklab::lab::testing;
 
 namespace {
 
-const std::string kScenario = TICKLAB_SOURCE_DIR "/scenarios/xen/offline-active-inactive.json";
+const std::string kScenario = source_dir() + "/scenarios/xen/offline-active-inactive.json";
 
 /// The arguments of a run that writes a timeline.
 std::vector<std::string> timeline_run(const std::string& file, const std::vector<std::string>& cuts) {

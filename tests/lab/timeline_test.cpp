@@ -8,6 +8,7 @@
 
 #include "lab/timeline_fixture.hpp"
 #include "sim/machine_fixture.hpp"
+#include "source_dir.hpp"
 #include "ticklab/sim/devices/apic_records.hpp"
 #include "ticklab/sim/devices/hpet_records.hpp"
 #include "ticklab/sim/machine_records.hpp"
@@ -95,7 +96,7 @@ TEST_CASE("timeline: a small machine gives the golden bytes") {
     CHECK(t.threads.at({1, 4}) == "CPU 03");
     CHECK(t.metadata["seed"] == "7");
     CHECK(t.metadata["scenario"] == "four \"CPUs\"");
-    const std::string golden = TICKLAB_SOURCE_DIR "/tests/golden/timeline-4cpu.json";
+    const std::string golden = source_dir() + "/tests/golden/timeline-4cpu.json";
     if (std::getenv("TICKLAB_REWRITE") != nullptr)
         std::ofstream(golden, std::ios::binary) << text;
     CHECK(text == read_file(golden));

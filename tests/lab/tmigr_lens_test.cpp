@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "command_line.hpp"
+#include "source_dir.hpp"
 #include "ticklab/lab/experiment.hpp"
 #include "ticklab/lab/lens/hierarchy_view.hpp"
 #include "ticklab/lab/loader.hpp"
@@ -19,7 +20,7 @@ using namespace ticklab::lab::testing;
 
 namespace {
 
-const std::string kScenarios = TICKLAB_SOURCE_DIR "/scenarios/linux/";
+const std::string kScenarios = source_dir() + "/scenarios/linux/";
 
 /// Feeds records by hand.
 struct Hand {
@@ -108,7 +109,7 @@ TEST_CASE("golden text of the tmigr lens: a step, the tree, arrows at what it ch
         program({"run", kScenarios + "tmigr-last-leaves.json", "--lens", "tmigr", "--from", "99ms", "--to", "104ms"});
     CHECK(said.code == 0);
     const std::string text = said.out.substr(0, said.out.find("the last CPU that is awake"));
-    const std::string file = TICKLAB_SOURCE_DIR "/tests/golden/tmigr-lens.txt";
+    const std::string file = source_dir() + "/tests/golden/tmigr-lens.txt";
     if (std::getenv("TICKLAB_REWRITE") != nullptr)
         write_whole_file(file, text);
     const bool same = contents(file) == text;
@@ -120,7 +121,7 @@ TEST_CASE("a lens is cut by --from and --to, and goes with no JSON (TE 1, Limits
     const std::string file = kScenarios + "tmigr-all-idle.json";
     CHECK(program({"run", file, "--lens", "tmigr", "--json"}).code == 2);
     CHECK(program({"run", file, "--lens", "wheel"}).code == 2);
-    CHECK(program({"run", TICKLAB_SOURCE_DIR "/scenarios/xen/range-2008.json", "--lens", "tmigr"}).code == 2);
+    CHECK(program({"run", source_dir() + "/scenarios/xen/range-2008.json", "--lens", "tmigr"}).code == 2);
     const Said local = program({"run", file, "--lens", "tmigr", "--set", "kernel.placement=local"});
     CHECK(local.err.find("only placement \"tmigr\" has one") != std::string::npos);
     const Said none = program({"run", file, "--lens", "tmigr", "--from", "0ms", "--to", "0ms"});

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "defect_kernel.hpp"
+#include "source_dir.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/machine_verbs.hpp"
 #include "ticklab/lab/program.hpp"
@@ -124,7 +125,7 @@ std::string read(const fs::path& file) {
     return text.str();
 }
 
-const fs::path kSource = TICKLAB_SOURCE_DIR;
+const fs::path kSource = source_dir();
 
 Scenario load(const std::string& file, const std::vector<std::string>& overrides = {}) {
     std::vector<InputError> errors;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "source_dir.hpp"
 #include "ticklab/lab/experiment.hpp"
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/registry.hpp"
@@ -13,7 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path kScenarios = fs::path(TICKLAB_SOURCE_DIR) / "scenarios/xen";
+const fs::path kScenarios = fs::path(source_dir()) / "scenarios/xen";
 
 /// Name of the verdict of a run, "expect" for a missed expectation, empty if all is well.
 std::string outcome(const fs::path& file, const std::vector<std::string>& overrides, std::uint64_t seed = 1) {

@@ -152,7 +152,7 @@ TEST_CASE("a soft timer runs in the softirq, interrupts on (LHR 6.4)") {
 TEST_CASE("timers of the other clocks run at the same instants (LHR 2.2)") {
     Bench b;
     for (const char* clock : {"realtime", "boottime", "tai"})
-        b.on(0, at_us(50'100), [&b, clock, i = std::int64_t(clock[0])](Cpu& cpu) {
+        b.on(0, at_us(50'100), [&b, clock, i = std::int64_t{static_cast<unsigned char>(clock[0])}](Cpu& cpu) {
             b.perform(cpu, "hrtimer.init", {i, std::string(clock), false});
             start(b, cpu, i, at_us(60'500));
         });
