@@ -2,11 +2,9 @@
 //
 // Rules
 //  - What happens depends on the scenario and the seed alone. Observers, the instants at which the run is looked at,
-//  and
-//    whoever asks it to stop change nothing but the moment at which it ends.
+//    and whoever asks it to stop change nothing but the moment at which it ends.
 //  - The run is performed in stretches of virtual time; between two of them nothing moves, and states and structures
-//  are
-//    looked at.
+//    are looked at.
 #pragma once
 
 #include <memory>

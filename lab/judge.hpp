@@ -14,7 +14,7 @@
 //    for longer than hardware_allowance(), and at least kLostGrace unless the run is over. A CPU that is off-line
 //    excuses nothing once the hotplug operation is over.
 //  - Uncovered: all CPUs sleep, none of them stalled, and the engine's next activity is later than an armed timer's
-//  bound allows (DESIGN 5).
+//    bound allows (DESIGN 5).
 #pragma once
 
 #include <optional>

@@ -5,7 +5,7 @@
 //  - A seed answers by hashing (seed; site; owner; root operation; ordinal within it), so one more draw, or one event
 //    removed, leaves all other answers alone (MA 7.1). There is no other randomness.
 //  - A strategy may answer instead of the seed (hunt, replay, shrink); the answers that are not 0 make up the decision
-//  list.
+//    list.
 #pragma once
 
 #include <cstdint>

@@ -2,10 +2,9 @@
 // run on.
 //
 // Rules
-//  (1) A CPU advances its own local time freely; at an interleaving point (MA 3.1) it must be the earliest activity of
-//  the
-//      machine, else it waits its turn. Methods marked [point] are interleaving points; those marked [window] take
-//      pending interrupts while interrupts are enabled.
+//  (1) A CPU advances its own local time freely; at an interleaving point (MA 3.1) it must be the earliest activity
+//      of the machine, else it waits its turn. Methods marked [point] are interleaving points; those marked [window]
+//      take pending interrupts while interrupts are enabled.
 //  (2) With interrupts enabled a CPU never runs past an interrupt's arrival: every spend() is a window (MA 2.2).
 //  (3) Interrupts nest on the running thread's stack as plain calls (MA 1.1).
 //  (4) All methods except the const ones may be called only by code running on this CPU, unless they say otherwise.

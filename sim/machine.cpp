@@ -150,7 +150,7 @@ Machine::Machine(const MachineConfig& config, Kernel& kernel)
       choices_(config.seed),
       stacks_(config.stack_bytes * kFrameScale),
       happens_before_(config.cpu_count, config.check_races && config.cpu_count <= kMaxRaceCpus),
-      lock_checker_(*this, config.check_locks),
+      lock_checker_(config.check_locks),
       prices_(resolve_prices(config)),
       apic_bus_(engine_, records_, apic_parameters(config), nodes_of_cpus(config)),
       io_apic_(apic_bus_),

@@ -5,7 +5,7 @@
 //  - Kinds are declared once, beside the code that emits them, in tables with fixed ids; exporters and checkers iterate
 //    over the registry and never name a kernel.
 //  - Base kinds make up the digest; their ids, operands and order are versioned (kRecordVersion). Causes are not
-//  digested.
+//    digested.
 //  - Observers cannot emit base records, spend time or make choices.
 #pragma once
 

@@ -7,7 +7,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Outcome {
+struct SeedOutcome {
     std::optional<HuntFailure> failure;
     bool inconclusive = false;
     std::uint64_t records = 0;
@@ -35,7 +35,7 @@ std::optional<HuntFailure> failure_of(const Experiment& experiment, const Scenar
     return std::nullopt;
 }
 
-Outcome run_one(const Scenario& scenario, const HuntOptions& options, std::uint64_t seed) {
+SeedOutcome run_one(const Scenario& scenario, const HuntOptions& options, std::uint64_t seed) {
     ExperimentOptions run;
     run.seed = seed;
     // Structures are looked at by the kernel's own checks at each lock; a few looks from outside bound a loss.
@@ -45,8 +45,8 @@ Outcome run_one(const Scenario& scenario, const HuntOptions& options, std::uint6
         run.disturbance = random_disturbance(seed, scenario.machine);
     Experiment experiment(scenario, run);
     experiment.run();
-    Outcome outcome{failure_of(experiment, scenario, options.count_expectations),
-                    experiment.end() == sim::RunEnd::kBudget, experiment.machine().records().committed()};
+    SeedOutcome outcome{failure_of(experiment, scenario, options.count_expectations),
+                        experiment.end() == sim::RunEnd::kBudget, experiment.machine().records().committed()};
     if (outcome.failure) {
         outcome.failure->seed = seed;
         if (run.disturbance)
@@ -59,8 +59,8 @@ Outcome run_one(const Scenario& scenario, const HuntOptions& options, std::uint6
 
 HuntResult hunt(const Scenario& scenario, const HuntOptions& options, const HuntObserver& observer) {
     const Clock::time_point began = Clock::now();
-    OrderedTasks<Outcome> runs(options.first_seed, options.last_seed, options.jobs,
-                               [&](std::uint64_t seed) { return run_one(scenario, options, seed); });
+    OrderedTasks<SeedOutcome> runs(options.first_seed, options.last_seed, options.jobs,
+                                   [&](std::uint64_t seed) { return run_one(scenario, options, seed); });
     HuntResult result;
     constexpr std::chrono::milliseconds kPatience{50};
     for (std::uint64_t seed = options.first_seed;;) {
@@ -72,7 +72,7 @@ HuntResult hunt(const Scenario& scenario, const HuntOptions& options, const Hunt
             result.end = HuntEnd::kBudget;
             break;
         }
-        const std::optional<Outcome> outcome = runs.next(kPatience);
+        const std::optional<SeedOutcome> outcome = runs.next(kPatience);
         if (!outcome)
             continue;
         ++result.runs;

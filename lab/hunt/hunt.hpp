@@ -1,14 +1,13 @@
 // One scenario under many seeds, each run disturbed in its own way, until a check fails (DESIGN 6).
 //
 // Rules
-//  (1) A run depends on the scenario, the options and its seed alone, so a failure is its seed: the line that replays
-//  it
-//      names the disturbance as well.
+//  (1) A run depends on the scenario, the options and its seed alone, so a failure is its seed: the line that
+//      replays it names the disturbance as well.
 //  (2) Runs go to as many threads as asked for; they share nothing but the scenario, which none of them changes.
 //  (3) Results are handed over in the order of seeds, and a hunt that stops early reports the seeds before that point
 //      only: what is said does not depend on the number of threads.
-//  (4) A run fails by its verdict. What a scenario expects besides holds for the undisturbed run and counts if asked
-//  for.
+//  (4) A run fails by its verdict. What a scenario expects besides holds for the undisturbed run and counts if
+//      asked for.
 #pragma once
 
 #include <chrono>

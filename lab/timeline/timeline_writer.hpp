@@ -2,18 +2,16 @@
 //
 // Rules
 //  - It knows kinds of records by their declarations only (TimelineShape, slice, category, operands); no kernel is
-//  named.
+//    named.
 //  - Slices of one track nest strictly, whatever the records say. Instants are rounded down to nanoseconds; a slice
-//  that
-//    would be empty or would begin together with its cause is moved by single nanoseconds, and args.at_ns has the
+//    that would be empty or would begin together with its cause is moved by single nanoseconds, and args.at_ns has the
 //    truth.
 //  - An end without a begin is left out; of two slices that overlap, the later one is cut in two where the earlier one
-//  ends.
+//    ends.
 //  - Arrows follow the links to causes. An event of the format has one arrow number, so arrows form chains: the first
 //    effect continues its cause's chain, further effects of it are found by args.cause only.
 //  - A producer of an arrow must say so, and files are in order of time: events are therefore kept, about 150 bytes
-//  each,
-//    until finish(). max_events bounds them.
+//    each, until finish(). max_events bounds them.
 #pragma once
 
 #include <array>

@@ -2,9 +2,8 @@
 //
 // Rules
 //  (1) A pure observer. Knows the machine's records and lab/'s by name, a kernel's by their roles only
-//  (sim/record.hpp). (2) Frames nest on a thread's stack, as the code that emits them does. What a CPU is doing is its
-//  innermost frame
-//      that is not a verb or a poll; where there are only those, thread-level code.
+//      (sim/record.hpp). (2) Frames nest on a thread's stack, as the code that emits them does. What a CPU is doing is
+//      its innermost frame that is not a verb or a poll; where there are only those, thread-level code.
 //  (3) Bounded: of each sequence the last `capacity` entries are kept; kept_from() says how far back a CPU is known.
 #pragma once
 

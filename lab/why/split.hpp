@@ -22,9 +22,9 @@
 //      message may take, beyond that `fault`; after the loss of one by a fault: `fault`; before the hardware fired that
 //      led to the pass, or that is armed: `hardware`, but `fault` for as long as its CPU was stalled or held between
 //      publishing the deadline and programming it.
-//  (9) A comparator's write came from the CPU that published the deadline, or from a handler: its delay is what that
-//  CPU
-//      stood still since; twice as much if a first attempt came too late, since it is repeated with a longer span.
+//  (9) A comparator's write came from the CPU that published the deadline, or from a handler: its delay is what
+//      that CPU stood still since; twice as much if a first attempt came too late, since it is repeated with a longer
+//      span.
 //  (10) A CPU that sleeps with its local timer stopped, and nothing on its way to it, depends on the comparators of the
 //      HPET: from a match to the end of its handler the CPU acts that takes the interrupt.
 //  (11) What is left: in the idle thread `kernel`, in other threads `threads`, asleep or in user mode `unattended`.

@@ -12,7 +12,6 @@ namespace {
 
 namespace apic = sim::apic;
 
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 /// The bus clock is divided by 16, whatever the source (divide configuration 0011).
 constexpr std::uint32_t kDivideBy16 = 0b0011;
 constexpr std::uint64_t kBusDivider = 16;

@@ -26,8 +26,6 @@ constexpr std::array<KtimeSpan, kClockCount> kOffsets{KtimeSpan{}, kRealAtBoot, 
                                                       kRealAtBoot + kTaiMinusReal};
 
 /// `t + span` or the largest instant (LHR 3.1).
-Ktime saturating(Ktime t, KtimeSpan span) { return kKtimeMax - t < span ? kKtimeMax : t + span; }
-
 }  // namespace
 
 Hrtimers::Hrtimers(sim::Machine& machine, const LinuxChanges& changes, Timekeeping& time, ClockEvents& devices,
@@ -201,9 +199,9 @@ void Hrtimers::start(Cpu& cpu, Hrtimer& t, Ktime expires, KtimeSpan slack, Hrtim
         remove(cpu, t, HrtimerState::kEnqueued, !force_local);
     }
     if (mode.relative)
-        expires = saturating(now_of(cpu, t), expires.time_since_epoch());
+        expires = saturating_add(now_of(cpu, t), expires.time_since_epoch());
     t.soft_expires = expires;
-    t.expires = saturating(expires, slack);
+    t.expires = saturating_add(expires, slack);
     if (!force_local)
         base = &switch_base(cpu, t, *base, choose_cpu(cpu, mode));
     const bool first = enqueue(cpu, t, *base, mode, in_place);

@@ -16,8 +16,6 @@ namespace {
 /// frequency prints it at boot (LNT 4.5).
 constexpr KtimeSpan kMaxDeferment{440'795'202'120};
 
-Ktime saturating(Ktime t, KtimeSpan span) { return kKtimeMax - t < span ? kKtimeMax : t + span; }
-
 }  // namespace
 
 Ktime TickSched::low_res_hrtimer(Cpu& cpu, Ktime base) {
@@ -64,7 +62,7 @@ Ktime TickSched::next_event(Cpu& cpu) {
     }
     const sim::CpuId duty = time_.duty(cpu);
     const bool keeps_time = duty == cpu.id() || (duty == kDutyNone && ts.do_timer_last);
-    ts.timer_expires = keeps_time ? std::min(saturating(now.basem, kMaxDeferment), next) : next;
+    ts.timer_expires = keeps_time ? std::min(saturating_add(now.basem, kMaxDeferment), next) : next;
     return ts.timer_expires;
 }
 

@@ -4,8 +4,7 @@
 //  (1) A CPU's tick state is its own: touched with interrupts off, on that CPU, also by the hotplug callback that ends
 //      its life.
 //  (2) The base is marked idle before the hardware is programmed, and busy before the tick runs again: so whoever
-//  queues
-//      an earlier timer in between sends a kick (LNT 5).
+//      queues an earlier timer in between sends a kick (LNT 5).
 //  (3) Once the tick decision of an iteration is taken, interrupts stay off until the CPU really sleeps (LNT 7.1).
 //  (4) jiffies are updated before the wheel is told that the CPU is awake (LNT 6).
 #pragma once

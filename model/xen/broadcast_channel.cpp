@@ -9,7 +9,6 @@ namespace {
 using sim::Cpu;
 using sim::IoApic;
 
-constexpr std::uint32_t kCounter = 0xf0;
 constexpr std::uint32_t kComparator = 0x08;
 constexpr std::uint32_t kMessageData = 0x10;
 constexpr std::uint32_t kMessageAddress = 0x14;
@@ -69,10 +68,10 @@ void BroadcastChannel::retarget(Cpu& cpu, sim::CpuId target) {
 }
 
 bool BroadcastChannel::write_comparator(Cpu& cpu, std::uint64_t ticks, const ComparatorRule& rule) {
-    const auto before = static_cast<std::uint32_t>(cpu.hpet_read(kCounter));
+    const auto before = static_cast<std::uint32_t>(cpu.hpet_read(kHpetCounter));
     cpu.at(sites::kBroadcastBeforeComparator);
     cpu.hpet_write(reg(kComparator), static_cast<std::uint32_t>(before + ticks));
-    const auto after = static_cast<std::uint32_t>(cpu.hpet_read(kCounter));
+    const auto after = static_cast<std::uint32_t>(cpu.hpet_read(kHpetCounter));
     if (!rule.late(before, after, ticks))
         return true;
     ++missed;
@@ -80,7 +79,7 @@ bool BroadcastChannel::write_comparator(Cpu& cpu, std::uint64_t ticks, const Com
 }
 
 void BroadcastChannel::disarm(Cpu& cpu) {
-    cpu.hpet_write(reg(kComparator), static_cast<std::uint32_t>(cpu.hpet_read(kCounter)));
+    cpu.hpet_write(reg(kComparator), static_cast<std::uint32_t>(cpu.hpet_read(kHpetCounter)));
 }
 
 }  // namespace ticklab::xen

@@ -2,12 +2,12 @@
 //
 // Rules
 //  (1) `lock` guards owner, next_event, the comparator and changes of `sleeping`. It is taken in the channel's
-//  interrupt,
-//      so with interrupts disabled everywhere (HPET-16).
+//      interrupt, so with interrupts disabled everywhere (HPET-16).
 //  (2) `used` says that a CPU owns the channel or is about to; it is claimed without the lock (HP 9.2).
 //  (3) The channel's interrupt goes to its owner, which is one of the sleeping CPUs.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "ticklab/model/xen/changes.hpp"
@@ -17,6 +17,9 @@
 #include "ticklab/sim/machine.hpp"
 
 namespace ticklab::xen {
+
+/// The HPET's main counter register (HP 2.2), an offset into its window.
+inline constexpr std::uint32_t kHpetCounter = 0x0f0;
 
 /// When a comparator counts as written too late, and how short a span may be.
 struct ComparatorRule {

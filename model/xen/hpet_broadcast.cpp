@@ -20,7 +20,6 @@ namespace {
 
 constexpr std::uint32_t kCapabilities = 0x000;
 constexpr std::uint32_t kConfiguration = 0x010;
-constexpr std::uint32_t kCounter = 0x0f0;
 constexpr std::uint32_t kLegacyCapable = 1u << 15;
 constexpr std::uint32_t kEnable = 1u << 0;
 constexpr std::uint32_t kLegacyRouting = 1u << 1;
@@ -76,9 +75,9 @@ void HpetBroadcast::set_up(Cpu& cpu) {
     if (channels_.empty())
         return;
     cpu.hpet_write(kConfiguration, kEnable | (legacy ? kLegacyRouting : 0));
-    const std::uint64_t before = cpu.hpet_read(kCounter);
+    const std::uint64_t before = cpu.hpet_read(kHpetCounter);
     cpu.spend_time(kCounterMoves);
-    if (cpu.hpet_read(kCounter) == before) {
+    if (cpu.hpet_read(kHpetCounter) == before) {
         channels_.clear();
         return;
     }

@@ -10,7 +10,6 @@ namespace ticklab::sim {
 namespace {
 
 constexpr std::uint64_t kAllLanes = ~std::uint64_t{0};
-constexpr std::uint64_t kLowHalf = 0xffff'ffff;
 /// The bit that a glitch flips: seconds at 14.3 MHz (TC-F7).
 constexpr std::uint64_t kGlitch = std::uint64_t{1} << 27;
 constexpr std::uint32_t kTimerBase = 0x100;
@@ -75,7 +74,7 @@ std::uint64_t Hpet::read(Time at, std::uint32_t offset, unsigned bytes) {
         diagnose(access, HpetDiagnostic::kBadAccess);
         return 0;
     }
-    const std::uint64_t mask = bytes == 4 ? kLowHalf : kAllLanes;
+    const std::uint64_t mask = bytes == 4 ? kHpetLowHalf : kAllLanes;
     if (!readable(at))
         return mask;
     const Register* reg = find(access);
@@ -94,8 +93,8 @@ void Hpet::write(Time at, std::uint32_t offset, std::uint64_t value, unsigned by
         return;
     }
     if (bytes == 4) {
-        access.value = (value & kLowHalf) << (offset % 8 * 8);
-        access.lanes = kLowHalf << (offset % 8 * 8);
+        access.value = (value & kHpetLowHalf) << (offset % 8 * 8);
+        access.lanes = kHpetLowHalf << (offset % 8 * 8);
     }
     const Register* reg = find(access);
     if (!reg || !reg->write) {
@@ -103,7 +102,7 @@ void Hpet::write(Time at, std::uint32_t offset, std::uint64_t value, unsigned by
         return;
     }
     const RecordId record = records_.emit(emitter_, at, kHpetWrite, cause.record, offset, bytes,
-                                          bytes == 4 ? value & kLowHalf : value, counter_.read(at));
+                                          bytes == 4 ? value & kHpetLowHalf : value, counter_.read(at));
     access.cause = caused(record, cause);
     (this->*reg->write)(access);
 }
@@ -125,7 +124,7 @@ std::uint64_t Hpet::read_capabilities(const Access&) {
 void Hpet::write_config(const Access& a) {
     if ((a.value & ~(kEnable | kLegacy)) != 0)
         diagnose(a, HpetDiagnostic::kReservedBits);
-    if ((a.lanes & kLowHalf) == 0)
+    if ((a.lanes & kHpetLowHalf) == 0)
         return;
     const std::uint64_t old = config_;
     config_ = a.value & (kEnable | kLegacy);

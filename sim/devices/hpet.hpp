@@ -4,9 +4,8 @@
 // Rules
 //  (1) Every operation carries the instant at which it takes effect, not before engine.now(). Matches due by then are
 //      performed first, so an operation finds the registers as they are at its instant.
-//  (2) One source of the engine a comparator, armed for the exact tick: the first picosecond at which the counter reads
-//  the
-//      comparator's value (HP-P1). With the counter halted none is armed (HP-I5).
+//  (2) One source of the engine a comparator, armed for the exact tick: the first picosecond at which the counter
+//      reads the comparator's value (HP-P1). With the counter halted none is armed (HP-I5).
 //  (3) A match is caused by the register write that armed it; what it raises is caused by the match.
 //  (4) The price of an access is the CPU's, not the block's.
 //

@@ -22,10 +22,10 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-const std::string kSource = source_dir();
-const std::string kOneBusy = kSource + "/scenarios/linux/tmigr-one-busy.json";
-const std::string kPlacement = kSource + "/scenarios/linux/placement-one-busy.json";
-const std::string kGuests = kSource + "/scenarios/xen/guests-under-load.json";
+const std::string kCompareSource = source_dir();
+const std::string kOneBusy = kCompareSource + "/scenarios/linux/tmigr-one-busy.json";
+const std::string kPlacement = kCompareSource + "/scenarios/linux/placement-one-busy.json";
+const std::string kGuests = kCompareSource + "/scenarios/xen/guests-under-load.json";
 
 Variant variant(std::string value, Scenario scenario) { return {{value}, {"defect=" + value}, std::move(scenario)}; }
 
@@ -112,12 +112,12 @@ TEST_CASE("a comparison says the same whatever the number of threads") {
     const std::vector<std::string> words{
         kOneBusy, "--vary",        "kernel.placement=local,tmigr", "--vary", "machine.cpus=8,9", "--seeds", "1..3",
         "--set",  "duration=120ms"};
-    for (const bool json : {false, true}) {
+    for (const bool as_json : {false, true}) {
         std::string one;
         for (const char* jobs : {"1", "2", "5"}) {
             std::vector<std::string> all = words;
             all.insert(all.end(), {"--set", "expect=[]", "--jobs", jobs});
-            if (json)
+            if (as_json)
                 all.emplace_back("--json");
             const Said said = said_of(all);
             CHECK(said.code == 0);
@@ -264,7 +264,7 @@ TEST_CASE("runs that a check ends are told and counted, and have no figures") {
 }
 
 TEST_CASE("a check that fails in one variant makes exit code 1, with the seed and a line that replays it") {
-    const std::string file = kSource + "/scenarios/linux/fixes/TMIGR-02.json";
+    const std::string file = kCompareSource + "/scenarios/linux/fixes/TMIGR-02.json";
     const Said said = said_of({file, "--vary", R"(kernel.without=[],["TMIGR-02"])", "--seeds", "1..2"});
     CHECK(said.code == 1);
     CHECK(said.out.find("in 2 of 2 runs, first with seed 1\n") != std::string::npos);
@@ -340,7 +340,7 @@ TEST_CASE("an interrupted comparison keeps the seeds that are whole") {
 TEST_CASE("the table of a comparison, byte for byte") {
     const Said said = said_of({kPlacement, "--vary", "kernel.placement=local,tmigr", "--seeds", "1..3"});
     CHECK(said.code == 0);
-    const std::string golden = kSource + "/tests/golden/compare.txt";
+    const std::string golden = kCompareSource + "/tests/golden/compare.txt";
     if (std::getenv("TICKLAB_REWRITE") != nullptr)
         write_whole_file(golden, said.out);
     CHECK(said.out == contents(golden));

@@ -12,11 +12,11 @@ using namespace ticklab::lab::testing;
 
 namespace {
 
-const std::string kScenario = source_dir() + "/scenarios/xen/offline-active-inactive.json";
+const std::string kCutScenario = source_dir() + "/scenarios/xen/offline-active-inactive.json";
 
 /// The arguments of a run that writes a timeline.
 std::vector<std::string> timeline_run(const std::string& file, const std::vector<std::string>& cuts) {
-    std::vector<std::string> words{"run", kScenario, "--timeline", file};
+    std::vector<std::string> words{"run", kCutScenario, "--timeline", file};
     words.insert(words.end(), cuts.begin(), cuts.end());
     return words;
 }
@@ -83,7 +83,7 @@ TEST_CASE("a cut with a bad value is refused with one message and exit code 2, a
         CHECK(std::count(said.err.begin(), said.err.end(), '\n') == 1);
         CHECK(contents(folder / "t.json").empty());
     }
-    const Said alone = program({"run", kScenario, "--from", "1ms"});
+    const Said alone = program({"run", kCutScenario, "--from", "1ms"});
     CHECK(alone.code == 2);
     CHECK(alone.err.find("--timeline") != std::string::npos);
 }

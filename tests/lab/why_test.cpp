@@ -3,11 +3,10 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "command_line.hpp"
 #include "defect_kernel.hpp"
 #include "source_dir.hpp"
 #include "ticklab/lab/loader.hpp"
@@ -118,19 +117,12 @@ struct Story {
 };
 using Parts = std::map<std::string_view, std::int64_t>;
 
-std::string read(const fs::path& file) {
-    std::ifstream in(file);
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
-}
-
-const fs::path kSource = source_dir();
+const fs::path kWhySource = source_dir();
 
 Scenario load(const std::string& file, const std::vector<std::string>& overrides = {}) {
     std::vector<InputError> errors;
     std::optional<Scenario> scenario =
-        ScenarioLoader(program_registry()).load((kSource / file).string(), overrides, errors);
+        ScenarioLoader(program_registry()).load((kWhySource / file).string(), overrides, errors);
     REQUIRE_MESSAGE(scenario, file);
     return *std::move(scenario);
 }
@@ -321,8 +313,8 @@ TEST_CASE("why: hardware that fires on another CPU makes that one responsible, u
 TEST_CASE("why: the parts add up to the lateness of every callback of every scenario, disturbed or not") {
     std::size_t files = 0;
     std::array<sim::Duration, kLatenessPartCount> time{};
-    for (const auto& entry : fs::recursive_directory_iterator(kSource / "scenarios")) {
-        const fs::path file = fs::relative(entry.path(), kSource);
+    for (const auto& entry : fs::recursive_directory_iterator(kWhySource / "scenarios")) {
+        const fs::path file = fs::relative(entry.path(), kWhySource);
         const std::string room = std::next(file.begin())->string();
         if (entry.path().extension() != ".json" || room == "machines" || room == "costs")
             continue;
@@ -387,10 +379,10 @@ TEST_CASE("why: the text on a timer, byte for byte") {
     const Answer<TimerWhy> answer = why_timer(load("scenarios/xen/range-2008.json"), {}, "first", std::nullopt);
     REQUIRE_MESSAGE(answer.value, answer.problem);
     const std::string text = text_of(*answer.value);
-    const fs::path golden = kSource / "tests/golden/why.txt";
+    const fs::path golden = kWhySource / "tests/golden/why.txt";
     if (std::getenv("TICKLAB_REWRITE") != nullptr)
         write_whole_file(golden.string(), text);
-    CHECK(text == read(golden));
+    CHECK(text == contents(golden));
     const nlohmann::ordered_json json = json_of(*answer.value);
     std::int64_t sum = 0;
     for (const auto& part : json["parts"])
@@ -451,7 +443,7 @@ TEST_CASE("why: questions without an answer get one sentence") {
 }
 
 TEST_CASE("why: bad usage is exit code 2 (DESIGN 6)") {
-    const std::string file = (kSource / "scenarios/xen/range-2008.json").string();
+    const std::string file = (kWhySource / "scenarios/xen/range-2008.json").string();
     const auto code = [&](std::vector<const char*> arguments) {
         arguments.insert(arguments.begin(), {"ticklab", "why", file.c_str()});
         return run_program(static_cast<int>(arguments.size()), arguments.data());

@@ -10,8 +10,8 @@ using namespace ticklab::linux_::tmigr::testing;
 namespace {
 
 /// Four CPUs in two groups of two, numbered 0 and 1, below root 2.
-struct Quad : Bench {
-    explicit Quad(std::vector<std::string> without = {}, std::vector<std::string> with = {}) : Bench(4) {
+struct Quad : HierarchyBench {
+    explicit Quad(std::vector<std::string> without = {}, std::vector<std::string> with = {}) : HierarchyBench(4) {
         parameters.children = 2;
         parameters.changes = changes_without(std::move(without), {}, std::move(with));
         boot();
@@ -22,14 +22,14 @@ std::vector<std::string> unless(bool guarded, const char* change) {
     return guarded ? std::vector<std::string>{} : std::vector<std::string>{change};
 }
 
-void idle_all(Bench& b, std::vector<CpuId> cpus) {
+void idle_all(HierarchyBench& b, const std::vector<CpuId>& cpus) {
     for (const CpuId c : cpus) {
         b.on(c, [&b](Cpu& cpu) { b.go_idle(cpu); });
         b.run();
     }
 }
 
-void wake(Bench& b, CpuId c) {
+void wake(HierarchyBench& b, CpuId c) {
     b.on(c, [&b](Cpu& cpu) { b.leave_idle(cpu); });
     b.run();
 }
@@ -69,7 +69,7 @@ TEST_CASE(
     for (const bool guarded : {true, false}) {
         int lost = 0;
         for (std::uint64_t seed = 1; seed <= 300; ++seed) {
-            Bench b(4);
+            HierarchyBench b(4);
             b.config.memory_model = sim::MemoryModel::kWeak;
             b.config.seed = seed;
             b.parameters.children = 2;
@@ -97,7 +97,7 @@ TEST_CASE(
 TEST_CASE("play 3, last one out against a new timer: one of them arms (TMM 8.7, scenario (b), TMIGR-20)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(2);
+        HierarchyBench b(2);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-20"));
         b.boot();
         idle_all(b, {0});
@@ -114,7 +114,7 @@ TEST_CASE("play 3, last one out against a new timer: one of them arms (TMM 8.7, 
 }
 
 TEST_CASE("play 3 with the last one second: it finds the new timer (TMM 8.7)") {
-    Bench b(2);
+    HierarchyBench b(2);
     b.boot();
     idle_all(b, {0});
     b.add_timer(0, 5);
@@ -140,10 +140,10 @@ TEST_CASE("play 4, siblings of one event: both are expired in one pass (TMM 9.5,
         b.on(2, [&](Cpu& cpu) { CHECK(b.tick(cpu)); });
         b.run();
         if (guarded) {
-            CHECK(b.expiries == std::vector<Bench::Expiry>{{0, 2, edge(5)}, {1, 2, edge(5)}});
+            CHECK(b.expiries == std::vector<HierarchyBench::Expiry>{{0, 2, edge(5)}, {1, 2, edge(5)}});
             b.require_quiet();
         } else {
-            CHECK(b.expiries == std::vector<Bench::Expiry>{{0, 2, edge(5)}});
+            CHECK(b.expiries == std::vector<HierarchyBench::Expiry>{{0, 2, edge(5)}});
             CHECK(b.broken() == "tmigr.quiet.uncovered_group");
         }
     }
@@ -171,7 +171,7 @@ TEST_CASE("an event of unchanged expiry names the CPU that is first now (TMM 8.3
 TEST_CASE("play 5, due within the softirq: a CPU runs its own timers again (TMM 9.6, scenario (d))") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(2);
+        HierarchyBench b(2);
         b.parameters.changes = changes_without(unless(guarded, "TMM 9.6"));
         b.boot();
         b.add_timer(0, 5);
@@ -192,7 +192,7 @@ TEST_CASE(
     "play 6, a level appears under a walk: the walk goes on with the right mask (TMM 13.4, scenario (e), TMIGR-09)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(16);
+        HierarchyBench b(16);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-09"));
         b.boot(8);
         idle_all(b, {0, 1, 2, 3, 4, 5, 6, 7});
@@ -215,7 +215,7 @@ TEST_CASE(
 TEST_CASE("a walk that reads the parent twice enters a new root with a mask of another level (TMM 5.1, TMIGR-06)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(16);
+        HierarchyBench b(16);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-06"));
         b.boot(8);
         idle_all(b, {0, 1, 2, 3, 4, 5, 6, 7});
@@ -232,7 +232,7 @@ TEST_CASE("a walk that reads the parent twice enters a new root with a mask of a
 TEST_CASE("a parent that is published without order is read before what was written into it (TMM 15 O1, TMIGR-10)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(16);
+        HierarchyBench b(16);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-10"));
         b.boot(8);
         idle_all(b, {0, 1, 2, 3, 4, 5, 6, 7});
@@ -249,7 +249,7 @@ TEST_CASE("a parent that is published without order is read before what was writ
 }
 
 TEST_CASE("play 7, whose activity: a CPU that comes up marks an idle group as active (race A, TMIGR-07)") {
-    Bench b(16);
+    HierarchyBench b(16);
     b.parameters.changes = changes_without({"TMIGR-07"});
     b.boot(8);
     idle_all(b, {1, 2, 3, 4, 5, 6, 7});
@@ -266,7 +266,7 @@ TEST_CASE("play 7, whose activity: a CPU that comes up marks an idle group as ac
 TEST_CASE("a CPU that comes up leaves the events of an idle old root behind (race B, TMIGR-08)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(16);
+        HierarchyBench b(16);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-07"));
         b.boot(8);
         b.add_timer(0, 5);
@@ -284,7 +284,7 @@ TEST_CASE("a CPU that comes up leaves the events of an idle old root behind (rac
 TEST_CASE("play 7 by a CPU outside the hierarchy: it lets one that is inside do it (TMM 13.6, TMIGR-13)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(16);
+        HierarchyBench b(16);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-13"));
         b.boot(8);
         b.control(7, [&](Cpu& cpu) { b.placement().clear_available(cpu); });
@@ -300,7 +300,7 @@ TEST_CASE("play 7 by a CPU outside the hierarchy: it lets one that is inside do 
 }
 
 TEST_CASE("with nobody in the hierarchy a new root is linked and stays inactive (TMM 13.6)") {
-    Bench b(16);
+    HierarchyBench b(16);
     b.boot(8);
     for (CpuId c = 0; c < 8; ++c) {
         b.control(c, [&](Cpu& cpu) { b.placement().clear_available(cpu); });
@@ -319,7 +319,7 @@ TEST_CASE("with nobody in the hierarchy a new root is linked and stays inactive 
 TEST_CASE("play 7 with an activation under way: it finds the new root by itself (TMM 13.5, scenario (f), TMIGR-14)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(8);
+        HierarchyBench b(8);
         b.parameters.children = 2;
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-14"));
         b.boot(4);
@@ -350,7 +350,7 @@ TEST_CASE("play 7 with an activation under way: it finds the new root by itself 
 TEST_CASE("play 8, duty stolen: who is no migrator any more forgets its wake-up (TMM 9.2, scenario (h), TMIGR-04)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(2);
+        HierarchyBench b(2);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-04"));
         b.boot();
         b.add_timer(1, 5);
@@ -375,7 +375,7 @@ TEST_CASE("play 8, duty stolen: who is no migrator any more forgets its wake-up 
 }
 
 TEST_CASE("play 9, the last one leaves: another CPU is awake when it has left (TMM 12.2, scenario (g))") {
-    Bench b(4);
+    HierarchyBench b(4);
     b.boot();
     b.add_timer(2, 5);
     idle_all(b, {0, 2, 3});
@@ -400,7 +400,7 @@ TEST_CASE("play 9, the last one leaves: another CPU is awake when it has left (T
 TEST_CASE("the last one of a capacity is followed by one of the same (TMM 12.2, TMIGR-15)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(4);
+        HierarchyBench b(4);
         b.parameters.capacities = {1024, 1024, 512, 512};
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-15"), {}, {"TMM 2.6"});
         b.boot();
@@ -417,7 +417,7 @@ TEST_CASE("the last one of a capacity is followed by one of the same (TMM 12.2, 
 
 TEST_CASE("tickless CPUs keep all CPUs in one hierarchy (TMM 2.6, TMIGR-16)") {
     for (const bool guarded : {true, false}) {
-        Bench b(4);
+        HierarchyBench b(4);
         b.parameters.capacities = {1024, 1024, 512, 512};
         b.parameters.nohz_full = {false, false, false, true};
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-16"), {}, {"TMM 2.6"});
@@ -429,7 +429,7 @@ TEST_CASE("tickless CPUs keep all CPUs in one hierarchy (TMM 2.6, TMIGR-16)") {
 TEST_CASE("isolated CPUs leave at late boot and serve themselves (TMM 12.4, TMIGR-17)") {
     for (const bool excluded : {true, false}) {
         CAPTURE(excluded);
-        Bench b(4);
+        HierarchyBench b(4);
         b.parameters.isolated = {false, true, true, false};
         b.parameters.nohz_full = {false, false, true, false};
         b.parameters.changes = changes_without(unless(excluded, "TMIGR-17"));
@@ -456,7 +456,7 @@ TEST_CASE("isolated CPUs leave at late boot and serve themselves (TMM 12.4, TMIG
 TEST_CASE("the last CPU of a single level arms for the others although it has no timer (TMM 8.8, TMIGR-02)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(2);
+        HierarchyBench b(2);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-02"));
         b.boot();
         b.add_timer(1, 5);
@@ -535,7 +535,7 @@ TEST_CASE("a CPU that wakes while it is expired remotely is left alone afterward
     b.on(
         0, [&](Cpu& cpu) { b.leave_idle(cpu); }, 20us);
     b.run();
-    CHECK(b.expiries == std::vector<Bench::Expiry>{{0, 2, edge(5)}});
+    CHECK(b.expiries == std::vector<HierarchyBench::Expiry>{{0, 2, edge(5)}});
     CHECK(b.placement().cpu(0).cpuevt.ignore.peek());
     b.require_quiet();
 }

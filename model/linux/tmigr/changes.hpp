@@ -3,9 +3,8 @@
 //
 // Rules
 //  (1) One flag a change, with one place of use; the old behaviour stands in a function of its own name there.
-//  (2) `since` is the first release that has the change. A guard that no release lacks has the first one: it can only
-//  be
-//      left out.
+//  (2) `since` is the first release that has the change. A guard that no release lacks has the first one: it can
+//      only be left out.
 //  (3) TMIGR-15 and TMIGR-16 show only together with TMM 2.6, which no release has on; TMIGR-07 is TMIGR-08 too. Of the
 //      table's rows only the pull model itself is missing: it is the placement, not a change of it.
 #pragma once

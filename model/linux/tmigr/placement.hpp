@@ -4,8 +4,7 @@
 // Rules
 //  (1) Times are tick edges. "Now" is the time of the last update of the jiffies, never the clock (TMM 1.3).
 //  (2) A CPU takes part between set_available() and clear_available(). Before and after, every operation gives back
-//  what
-//      it was given: the CPU serves its own global timers (TMM 12.3).
+//      what it was given: the CPU serves its own global timers (TMM 12.3).
 //  (3) Every walk that starts from a CPU holds that CPU's record, except requires_remote() and the walk of
 //      handle_remote(), which must not (TMM 3.2).
 //  (4) Activation takes no group lock: events of who is awake are marked as ignored and removed later (TMM 6.3).
