@@ -35,6 +35,8 @@ struct LinuxChanges {
     bool base_read_once = true;
     bool tick_compared_with_timer = true;
     bool idle_loop_looks_again = true;
+    bool broadcast_keeps_mask = true;
+    bool broadcast_starts_running_timer = true;
     bool edge_counted_once = false;
 };
 
@@ -199,6 +201,26 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/known-bugs.md NOHZ-05; linux-nohz-tick.md 7.1",
                                "a timer armed by an interrupt of an idle CPU is late by the rest of the sleep"},
                               &LinuxChanges::idle_loop_looks_again},
+    sim::Change<LinuxChanges>{{"NOHZ-07",
+                               "broadcast-keeps-mask",
+                               "tick (broadcast)",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md NOHZ-07; linux-nohz-tick.md 11.2",
+                               "when the broadcast device is replaced, CPUs that run are taken for asleep"},
+                              &LinuxChanges::broadcast_keeps_mask},
+    sim::Change<LinuxChanges>{{"NOHZ-08",
+                               "broadcast-starts-running-timer",
+                               "tick (broadcast)",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md NOHZ-08; linux-nohz-tick.md 11.3",
+                               "an earlier event is not armed while the callback of the broadcast timer returns"},
+                              &LinuxChanges::broadcast_starts_running_timer},
     sim::Change<LinuxChanges>{{"LNT 2.7",
                                "edge-counted-once",
                                "tick",

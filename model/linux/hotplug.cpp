@@ -80,6 +80,12 @@ std::vector<sim::HotplugState> make_hotplug_states(const HotplugParts& parts) {
          HotplugSection::kPrepare,
          [&migration = parts.migration](Cpu& on, Cpu& target) { return migration.prepare(on, target.id()); },
          {}});
+    if (parts.broadcast)
+        states.push_back(
+            {"cpu:bringup", HotplugSection::kPrepare, {}, [broadcast = parts.broadcast](Cpu& on, Cpu& target) {
+                 broadcast->pull_from(on, target.id());
+                 return true;
+             }});
     states.push_back({"smpcfd:dying", HotplugSection::kStarting, {}, [&scheduler = parts.scheduler](Cpu& on, Cpu&) {
                           // What a call wanted here has moved away already.
                           (void)scheduler.take_call(on);

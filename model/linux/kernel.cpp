@@ -14,23 +14,33 @@ using sim::CpuId;
 using sim::TimerIndex;
 using sim::VerbCall;
 
+namespace {
+
+constexpr std::uint32_t kLittleCapacity = tmigr::kCommonCapacity / 2;
+
+}  // namespace
+
 LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
     : time(machine, config.hz),
       softirqs(machine),
       scheduler(machine),
       devices(machine, time, config.tick_source),
       hrtimers(machine, config.changes, time, devices, softirqs, scheduler),
+      broadcast(TickBroadcast::needed(machine.config())
+                    ? std::make_unique<TickBroadcast>(machine, time, devices, hrtimers, config.changes)
+                    : nullptr),
       wheel(machine, config.wheel, time, softirqs, scheduler),
       migration(config.placement->make({machine, config.placements, wheel, scheduler, scheduler})),
       hierarchy(dynamic_cast<tmigr::TmigrPlacement*>(migration.get())),
       push(dynamic_cast<push::PushPlacement*>(migration.get())),
       proposal(dynamic_cast<tmigr2017::Tmigr2017Placement*>(migration.get())),
       tick(machine, config.tick, time, devices, hrtimers, wheel, softirqs, scheduler),
-      governor(machine, config.governor, tick),
-      idle(time, tick, scheduler, governor, hierarchy, config.wheel.check_effort,
+      governor(machine, config.governor, tick, broadcast != nullptr),
+      idle(time, tick, scheduler, governor, broadcast.get(), hierarchy, config.wheel.check_effort,
            config.changes.idle_loop_looks_again) {
     wheel.set_migration(*migration);
     hrtimers.set_placement(*migration);
+    tick.set_broadcast(broadcast.get());
     if (config.placement->asks_idle)
         scheduler.watch_run_queues();
 }
@@ -39,15 +49,20 @@ void LinuxKernel::boot(sim::Machine& machine) {
     if (config_.tick_source == TickSource::kTscDeadline && !machine.config().tsc_deadline_timer)
         throw std::invalid_argument(
             "kernel.tick_source is \"tsc-deadline\", and the machine's local APIC has no such mode");
+    if (config_.broadcast == BroadcastKind::kHrtimer && !config_.tick.highres)
+        throw std::invalid_argument("kernel.broadcast is \"hrtimer\", which needs kernel.highres");
     machine_ = &machine;
     config_.placements.tmigr.check_after_expiry = config_.wheel.check_effort == CheckEffort::kAlways;
     config_.placements.tmigr.isolated = config_.placements.push.isolation.isolated =
-        cpus_listed(config_.isolated, machine.cpu_count());
+        cpus_listed("isolated", config_.isolated, machine.cpu_count());
+    config_.placements.tmigr.capacities.clear();
+    for (const bool little : cpus_listed("little_cpus", config_.little_cpus, machine.cpu_count()))
+        config_.placements.tmigr.capacities.push_back(little ? kLittleCapacity : tmigr::kCommonCapacity);
     core_ = std::make_unique<Core>(machine, config_);
     for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
         core_->hrtimers.mark_online(c);
-    hotplug_states_ = make_hotplug_states(
-        {core_->softirqs, core_->wheel, core_->hrtimers, core_->tick, core_->scheduler, *core_->migration});
+    hotplug_states_ = make_hotplug_states({core_->softirqs, core_->wheel, core_->hrtimers, core_->tick,
+                                           core_->scheduler, *core_->migration, core_->broadcast.get()});
     if (config_.placement->needs_bring_up) {
         boot_work_ = std::make_unique<CpuWork>(machine);
         machine_->run_in_control_thread(0, sim::Cause{}, [this](Cpu& cpu) { bring_up_placement(cpu); });
@@ -69,6 +84,9 @@ void LinuxKernel::bring_up_placement(Cpu& boot_cpu) {
 
 void LinuxKernel::cpu_start(Cpu& cpu) {
     core_->devices.set_up_apic(cpu);
+    // Once: a CPU that comes back finds the device that there is.
+    if (core_->broadcast && cpu.id() == 0 && !core_->broadcast->device())
+        core_->broadcast->set_up(cpu, config_.broadcast);
     core_->tick.set_up_device(cpu);
 }
 
@@ -96,6 +114,8 @@ void LinuxKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
     // The reschedule interrupt has done its work by coming: need_resched is looked at on the way out.
     if (vector == kLocalTimerVector)
         core_->devices.interrupt(cpu);
+    else if (vector == kHpetVector && core_->broadcast)
+        core_->broadcast->interrupt(cpu);
     else if (vector == kCallFunctionVector && core_->scheduler.take_call(cpu))
         core_->hrtimers.reevaluate(cpu);
     irq_exit(cpu);

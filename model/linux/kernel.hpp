@@ -22,12 +22,15 @@ struct LinuxConfig {
     const Placement* placement = &kPlacements.front();
     TickSource tick_source = TickSource::kTscDeadline;
     GovernorKind governor = GovernorKind::kMenu;
+    BroadcastKind broadcast = BroadcastKind::kHpet;
     TickParameters tick;
     WheelParameters wheel;
     LinuxChanges changes;
     PlacementParameters placements;
     /// CPUs that run no timers of others, as a list: "2-3,5"; the hierarchy leaves them out from late boot on.
     std::string isolated;
+    /// CPUs of half the capacity of the others, as a list.
+    std::string little_cpus;
 
     /// Throws std::invalid_argument with a message that names the option.
     static LinuxConfig from(const sim::KernelDecl::Settings& settings);
@@ -77,6 +80,8 @@ public:
         Scheduler scheduler;
         ClockEvents devices;
         Hrtimers hrtimers;
+        /// Null if no CPU's clock-event device stops.
+        std::unique_ptr<TickBroadcast> broadcast;
         TimerWheel wheel;
         std::unique_ptr<TimerMigration> migration;
         /// The same if it is the hierarchy, placement push, or the proposal of 2017, else null.

@@ -165,6 +165,16 @@ void TickSched::idle_exit(Cpu& cpu) {
         restart_tick(cpu, now);
 }
 
+void TickSched::idle_restart_tick(Cpu& cpu) {
+    TickState& ts = state(cpu);
+    if (!ts.stopped)
+        return;
+    const Ktime now = time_.now(cpu);
+    close_idle(cpu, now);
+    restart_tick(cpu, now);
+    open_idle(cpu, now);
+}
+
 KtimeSpan TickSched::get_sleep_length(Cpu& cpu, KtimeSpan& until_tick) {
     TickState& ts = state(cpu);
     const Ktime device = devices_.next_event(cpu.id());

@@ -44,6 +44,8 @@ KtimeSpan TickSched::skew_of(CpuId cpu) const {
 void TickSched::set_up_device(Cpu& cpu) {
     TickState& ts = state(cpu);
     devices_.attach(cpu, {[](void* self, Cpu& at) { static_cast<TickSched*>(self)->periodic_interrupt(at); }, this});
+    if (broadcast_)
+        broadcast_->cpu_starts(cpu);
     // The first CPU that has a device takes the duty: on hardware the others start after it.
     if (cpu.id() == 0 && time_.duty(cpu) == kDutyBoot)
         time_.set_duty(cpu, cpu.id());
@@ -86,6 +88,8 @@ bool TickSched::maybe_switch(Cpu& cpu) {
     if (ts.one_shot || !(parameters_.highres || parameters_.nohz))
         return false;
     ts.one_shot = true;
+    if (broadcast_)
+        broadcast_->switch_to_one_shot(cpu);
     if (parameters_.highres)
         hrtimers_.switch_to_high_res(cpu);
     else
@@ -191,6 +195,8 @@ void TickSched::dying(Cpu& cpu) {
     PerCpuTick& mine = cpus_[cpu.id()];
     if (mine.state.highres)
         hrtimers_.cancel(cpu, mine.timer);
+    if (broadcast_)
+        broadcast_->dying(cpu);
     devices_.detach(cpu);
     const TickState old = mine.state;
     mine.state = TickState{};

@@ -17,6 +17,7 @@
 #include "ticklab/model/linux/jiffies.hpp"
 #include "ticklab/model/linux/sched.hpp"
 #include "ticklab/model/linux/softirq.hpp"
+#include "ticklab/model/linux/tick_broadcast.hpp"
 #include "ticklab/model/linux/timer_wheel.hpp"
 
 namespace ticklab::linux_ {
@@ -62,6 +63,8 @@ public:
     TickSched(sim::Machine& machine, const TickParameters& parameters, Timekeeping& time, ClockEvents& devices,
               Hrtimers& hrtimers, TimerWheel& wheel, Softirqs& softirqs, Scheduler& scheduler);
 
+    /// Before the first use, where clock-event devices stop in deep C-states.
+    void set_broadcast(TickBroadcast* broadcast) { broadcast_ = broadcast; }
     /// The clock-event device of a CPU that starts: periodic (LNT 2.1). [point]
     void set_up_device(sim::Cpu& cpu);
     /// tick:dying of CH D7: in stop-machine, interrupts off. [point]
@@ -72,6 +75,8 @@ public:
     void idle_exit(sim::Cpu& cpu);
     void idle_stop_tick(sim::Cpu& cpu);
     void idle_retain_tick(sim::Cpu& cpu);
+    /// The CPU stays in idle and does not sleep (LNT 7.7). [point]
+    void idle_restart_tick(sim::Cpu& cpu);
     /// idle_stop_tick() comes before the choice of a C-state, which takes no decision on the tick.
     bool stops_before_choice() const { return wheel_.form().tick_stops_first; }
     /// How long the CPU will sleep if its tick is stopped, and until the next event of the device as it is now. May be
@@ -95,8 +100,10 @@ public:
         const Hrtimers& hrtimers;
         const TimerWheel& wheel;
         const Softirqs& softirqs;
+        /// Null if no clock-event device stops.
+        const TickBroadcast* broadcast;
     };
-    Parts parts() const { return {time_, devices_, hrtimers_, wheel_, softirqs_}; }
+    Parts parts() const { return {time_, devices_, hrtimers_, wheel_, softirqs_, broadcast_}; }
     KtimeSpan skew_of(sim::CpuId cpu) const;
 
 private:
@@ -139,6 +146,7 @@ private:
     TimerWheel& wheel_;
     Softirqs& softirqs_;
     Scheduler& scheduler_;
+    TickBroadcast* broadcast_ = nullptr;
     LinuxPrices prices_;
     std::deque<PerCpuTick> cpus_;
     /// The CPU that tries to update stale jiffies (NOHZ-10).

@@ -95,6 +95,9 @@
 
 namespace ticklab::linux_::tmigr {
 
+/// Of a CPU that nothing else is said of.
+inline constexpr std::uint32_t kCommonCapacity = 1024;
+
 struct TmigrParameters {
     TmigrChanges changes;
     /// Children a group: 2, 4 or 8.
@@ -126,8 +129,9 @@ public:
 
     /// Late boot: what is isolated leaves, and stays outside (TMM 12.4). At thread level, may sleep.
     void enable_isolation(sim::Cpu& cpu);
-    /// Changes the set of isolated CPUs while the machine runs (TMM 12.4). At thread level, may sleep.
-    void set_isolated(sim::Cpu& cpu, std::vector<bool> isolated);
+    /// A CPU is isolated, or is so no longer, while the machine runs: it leaves, or joins (TMM 12.4). At thread level,
+    /// may sleep. False, and nothing is changed, if all CPUs that are there would be isolated.
+    bool set_isolated(sim::Cpu& cpu, sim::CpuId target, bool isolated);
 
     // For oracles and set-up: no price, no order.
     sim::Machine& machine() const { return machine_; }
@@ -225,11 +229,15 @@ private:
     bool excluded(sim::CpuId cpu) const;
     static bool never_excluded();
     bool isolated_only(sim::CpuId cpu) const;
+    // On the CPU itself, under available_mutex_.
     void become_available(sim::Cpu& cpu);
+    void become_unavailable(sim::Cpu& cpu);
     void record_availability(sim::Cpu& cpu, const TmigrCpu& tmc, bool available);
     void hand_over(sim::Cpu& cpu);
     sim::CpuId successor(sim::CpuId leaver) const;
     sim::CpuId successor_of_any_hierarchy(sim::CpuId leaver) const;
+    // Under available_mutex_.
+    bool anyone_left_without(sim::CpuId target) const;
     void apply_isolation(sim::Cpu& cpu);
 
     // setup.cpp: TMM 13
@@ -289,6 +297,8 @@ private:
     std::deque<std::unique_ptr<Group>> groups_;
     /// Under available_mutex_.
     std::vector<bool> available_cpus_;
+    /// Up, and not on its way down: it takes part unless it is isolated.
+    std::vector<bool> joined_;
     std::vector<bool> isolated_;
     bool exclude_isolated_ = false;
     unsigned operations_ = 0;
