@@ -201,11 +201,11 @@ TEST_CASE("many CPUs, short sleeps and hotplug: nobody sleeps past its event (LN
         CAPTURE(static_cast<int>(kind));
         BroadcastBench b(8, kind);
         std::int64_t timer = 0;
-        for (CpuId c = 0; c < 8; ++c)
-            for (int i = 0; i < 40; ++i) {
+        for (std::int64_t c = 0; c < 8; ++c)
+            for (std::int64_t i = 0; i < 40; ++i) {
                 const Time at = at_us(20'000 + 1'000 * i + 137 * c + 61 * (i % 7));
-                b.start(c, at, timer++,
-                        at + std::chrono::microseconds{250 + 113 * ((i * 5 + static_cast<int>(c) * 3) % 11)});
+                b.start(static_cast<CpuId>(c), at, timer++,
+                        at + std::chrono::microseconds{250 + 113 * ((i * 5 + c * 3) % 11)});
             }
         b.offline(3, at_ms(35));
         b.online(3, at_ms(50));
