@@ -32,8 +32,15 @@ Experiment::Experiment(const Scenario& scenario, const ExperimentOptions& option
     config.seed = options.seed;
     if (options.disturbance)
         options.disturbance->apply(config);
+    if (options.schedule) {
+        scheduled_disturbance(*options.schedule, config).apply(config);
+        scheduler_ = make_scheduler(*options.schedule, config);
+        if (options.keep_crossings)
+            scheduler_->keep_crossings();
+    }
     kernel_ = scenario.kernel->make(scenario.settings, *this);
     machine_ = std::make_unique<sim::Machine>(config, *kernel_);
+    machine_->choices().set_strategy(scheduler_.get());
     performer_ = std::make_unique<Performer>(*machine_, *kernel_, *this);
 
     // Interned whether observed or not: numbers of names are part of the records.

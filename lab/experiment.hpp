@@ -20,6 +20,7 @@
 #include "ticklab/lab/obligations.hpp"
 #include "ticklab/lab/performer.hpp"
 #include "ticklab/lab/scenario.hpp"
+#include "ticklab/lab/schedule.hpp"
 #include "ticklab/lab/script.hpp"
 #include "ticklab/lab/why/firing_watch.hpp"
 #include "ticklab/sim/machine.hpp"
@@ -36,6 +37,10 @@ struct ExperimentOptions {
     bool metrics = true;
     /// In place of what the scenario says of jitter, stalls and ties.
     std::optional<Disturbance> disturbance{};
+    /// Where stalls and ties are placed; it brings its own disturbance.
+    std::optional<Schedule> schedule{};
+    /// Keeps what a scheduled run came to.
+    bool keep_crossings = false;
     /// Stretches between two looks at the structures; the more, the sooner a loss is seen.
     unsigned looks = 64;
     /// Further consumers of the records (exporters, progress); must outlive the experiment.
@@ -80,6 +85,8 @@ public:
     sim::Time reached() const { return reached_; }
     const std::vector<ExpectationResult>& expectations() const { return results_; }
 
+    /// Null if the run has no schedule.
+    const Scheduler* scheduler() const { return scheduler_.get(); }
     /// Null if the run was not observed.
     const Obligations* obligations() const { return obligations_.get(); }
     const Histogram& lateness_ps() const { return lateness_; }
@@ -109,6 +116,7 @@ private:
     std::vector<LoadTimer> load_timers_;
     std::vector<std::string_view> names_;
     std::unique_ptr<sim::Kernel> kernel_;
+    std::unique_ptr<Scheduler> scheduler_;
     std::unique_ptr<sim::Machine> machine_;
     std::unique_ptr<Performer> performer_;
     std::unique_ptr<Obligations> obligations_;

@@ -234,7 +234,11 @@ void Cpu::at(const Site& site) {
     SiteWatcher* const watcher = machine_.site_watcher();
     if (!watcher && !stalls_)
         return;
-    sync();
+    ++counters_.points;
+    if (stalls_)
+        inject_stall(&site);
+    take_turn();
+    open_window();
     if (!watcher)
         return;
     const Time until = watcher->reached(*this, site);
@@ -275,8 +279,20 @@ void Cpu::stall(Time until) {
     engine_.arm(source_, shift_on_stall_ && !interrupted_ ? armed + length : std::max(armed, until));
 }
 
-void Cpu::inject_stall() {
+bool Cpu::stalls_here(const Site* site) {
+    const std::size_t frames = std::min(current_->frame_count_, kMaxFrames);
+    const std::uint64_t place = site          ? site->hash()
+                                : frames == 0 ? name_hash("thread level")
+                                              : name_hash(current_->frames_[frames - 1]);
+    return machine_.stalls_at_place(place);
+}
+
+void Cpu::inject_stall(const Site* site) {
     const MachineConfig& config = machine_.config();
+    if (config.stall_places_one_in != 1 && !stalls_here(site))
+        return;
+    if (Strategy* const strategy = machine_.choices().strategy())
+        strategy->at_point(*this);
     if (!machine_.choices().one_in(sites::kStallAtPoint, *context_, config.stall_one_in))
         return;
     const std::uint64_t length = 1 + draw(sites::kStallLength, static_cast<std::uint64_t>(config.max_stall.count()));

@@ -92,7 +92,7 @@ public:
     void sync() {
         ++counters_.points;
         if (stalls_) [[unlikely]]
-            inject_stall();
+            inject_stall(nullptr);
         take_turn();
         open_window();
     }
@@ -244,7 +244,9 @@ private:
     void write_icr(CpuId target, std::uint32_t low);
     void pay_hpet();
     void spend_interruptible(const Price& price);
-    void inject_stall();
+    void inject_stall(const Site* site);
+    /// Whether points like this one are stalled in this run: those at one site, or in one frame.
+    bool stalls_here(const Site* site);
     /// Goes on only when this CPU is the earliest activity in the machine.
     void take_turn() {
         const Key key{clock_.now(), rank_};

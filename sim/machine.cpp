@@ -82,6 +82,8 @@ const MachineConfig& checked(const MachineConfig& config) {
     require(config.quantum == Duration::zero() ||
                 (config.memory_model == MemoryModel::kSequential && !config.break_ties && config.stall_one_in == 0),
             "a quantum is for exact ties, no injected stalls and memory \"sc\" only");
+    require(config.stall_one_in == 0 || config.max_stall > Duration::zero(),
+            "stalls that last no time: max_stall is 0");
     require(config.memory_model == MemoryModel::kSequential || (config.check_races && config.cpu_count <= kMaxRaceCpus),
             fmt::format("memory models other than \"sc\" need the race detector and at most {} CPUs", kMaxRaceCpus));
     return config;
@@ -292,6 +294,15 @@ bool Machine::cpu_down(Cpu& control, Cpu& target) { return hotplug_->down(contro
 bool Machine::cpu_up(Cpu& control, Cpu& target) { return hotplug_->up(control, target); }
 void Machine::stop_machine(Cpu& control, Cpu& on, FunctionRef<void(Cpu&)> body) {
     hotplug_->stop_machine(control, on, body);
+}
+
+bool Machine::stalls_at_place(std::uint64_t place) {
+    const auto [at, unknown] = stall_places_.try_emplace(place, false);
+    if (unknown) {
+        ChoiceContext context(place);
+        at->second = choices_.one_in(sites::kStallPlace, context, config_.stall_places_one_in);
+    }
+    return at->second;
 }
 
 void Machine::stall(CpuId id, Time until) { cpus_[id].stall(until); }

@@ -70,6 +70,8 @@ struct MachineConfig {
     std::uint32_t jitter_per_1024 = 0;
     /// One interleaving point in this many is stalled for up to max_stall; zero for none. Drawn from the choices.
     std::uint64_t stall_one_in = 0;
+    /// Only one place in this many is ever stalled; one for all of them. Drawn from the choices, once a place.
+    std::uint64_t stall_places_one_in = 1;
     /// The order of activities at one instant in one class is a choice (MA 3.4).
     bool break_ties = false;
     /// Longest wait of a CPU that cannot be interrupted before the verdict "soft lock-up".

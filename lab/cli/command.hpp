@@ -33,6 +33,7 @@ std::vector<Command> commands();
 Command run_command();
 Command why_command();
 Command hunt_command();
+Command merge_command();
 Command compare_command();
 Command conform_command();
 Command validate_command();

@@ -145,8 +145,9 @@ ExitCode compare_for(const Options& options) {
     const std::uint64_t seeds = request->options.last_seed - request->options.first_seed + 1;
     fmt::print(stderr, "ticklab: {}: seeds {} to {} of {} variants\n", request->variants.front().scenario.name,
                request->options.first_seed, request->options.last_seed, request->variants.size());
-    RunsProgress line(seeds * request->variants.size());
-    const CompareObserver observer{[&](std::uint64_t runs, std::uint64_t failures) { line.show(runs, failures); },
+    const std::uint64_t of = seeds * request->variants.size();
+    RunsProgress line;
+    const CompareObserver observer{[&](std::uint64_t runs, std::uint64_t failures) { line.show(runs, of, failures); },
                                    &InterruptWatch::interrupted};
     Comparison comparison;
     try {

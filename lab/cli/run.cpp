@@ -150,8 +150,10 @@ ExitCode run(const Options& options) {
         options.lens.empty())
         return refuse(options.cuts.from ? "--from" : "--to",
                       found_expected("nothing to cut", "--timeline, --ftrace or --lens"));
-    ExperimentOptions base;
-    base.seed = options.scenario.seed;
+    std::optional<ExperimentOptions> asked = options.scenario.run_options();
+    if (!asked)
+        return ExitCode::kBadInput;
+    ExperimentOptions& base = *asked;
     const bool observed = options.observers == "all";
     base.checks = observed && !options.no_checks;
     base.metrics = observed;

@@ -57,6 +57,24 @@ void ScenarioOptions::add_to(CLI::App& app) {
         ->type_name("NUMBER")
         ->capture_default_str();
     add_overrides(app, overrides);
+    app.add_option("--schedule", schedule,
+                   "Stall CPUs and break ties at these places, as a hunt has found it: pct:DEPTH:POINTS or places such "
+                   "as stall@17=300us,tie@4=1")
+        ->type_name("PLACES");
+}
+
+std::optional<ExperimentOptions> ScenarioOptions::run_options() const {
+    ExperimentOptions options;
+    options.seed = seed;
+    if (schedule.empty())
+        return options;
+    Parsed<Schedule> parsed = parse_schedule(schedule);
+    if (!parsed.value) {
+        (void)refuse("--schedule", found_expected(in_quotes(schedule), parsed.expected));
+        return std::nullopt;
+    }
+    options.schedule = std::move(parsed.value);
+    return options;
 }
 
 std::optional<Scenario> ScenarioOptions::load() const {
@@ -70,6 +88,8 @@ std::string ScenarioOptions::command_line() const {
     std::string line = fmt::format("{} --seed {}", shell_quoted(file), seed);
     for (const std::string& set : overrides)
         line += " --set " + shell_quoted(set);
+    if (!schedule.empty())
+        line += " --schedule " + shell_quoted(schedule);
     return line;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ticklab/lab/exit_code.hpp"
+#include "ticklab/lab/experiment.hpp"
 #include "ticklab/lab/scenario.hpp"
 #include "ticklab/lab/values.hpp"
 
@@ -36,9 +37,12 @@ struct ScenarioOptions {
     std::string file;
     std::vector<std::string> overrides;
     std::uint64_t seed = 1;
+    std::string schedule{};
 
-    /// SCENARIO, --seed and --set.
+    /// SCENARIO, --seed, --set and --schedule.
     void add_to(CLI::App& app);
+    /// What of it is the run's and not the scenario's. Prints an error and returns nothing if the schedule is none.
+    std::optional<ExperimentOptions> run_options() const;
     /// Prints errors and returns nothing if it cannot be loaded.
     std::optional<Scenario> load() const;
     /// "FILE --seed N --set ...", as a shell reads it.

@@ -53,16 +53,18 @@ ExitCode why(const Options& options) {
             return refuse("--at", found_expected(in_quotes(options.at), parsed.expected));
         at = sim::kBoot + *parsed.value;
     }
+    const std::optional<ExperimentOptions> base = options.scenario.run_options();
+    if (!base)
+        return ExitCode::kBadInput;
     const std::optional<Scenario> scenario = options.scenario.load();
     if (!scenario)
         return ExitCode::kBadInput;
     fmt::print(stderr, "ticklab: {}: seed {}\n", scenario->name, options.scenario.seed);
-    ExperimentOptions base;
-    base.seed = options.scenario.seed;
     try {
         if (options.cpu)
-            return print(options, *scenario, why_awake(*scenario, base, *options.cpu, at), options.scenario.file);
-        return print(options, *scenario, why_timer(*scenario, base, options.timer, options.nth), options.scenario.file);
+            return print(options, *scenario, why_awake(*scenario, *base, *options.cpu, at), options.scenario.file);
+        return print(options, *scenario, why_timer(*scenario, *base, options.timer, options.nth),
+                     options.scenario.file);
     } catch (const std::invalid_argument& e) {
         return refuse(options.scenario.file, e.what());
     }

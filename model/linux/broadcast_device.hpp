@@ -3,8 +3,7 @@
 // Rules
 //  (1) All calls come with the broadcast's lock held, so interrupts are off.
 //  (2) `next_event` is what the device was asked for; armed_for() is when it will interrupt, for oracles. The two
-//  differ
-//      where the device is clamped, or has lost what it was asked for.
+//      differ where the device is clamped, or has lost what it was asked for.
 #pragma once
 
 #include <string_view>

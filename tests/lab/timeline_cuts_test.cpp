@@ -12,7 +12,7 @@ using namespace ticklab::lab::testing;
 
 namespace {
 
-const std::string kCutScenario = source_dir() + "/scenarios/xen/offline-active-inactive.json";
+const std::string kCutScenario = ticklab::source_dir() + "/scenarios/xen/offline-active-inactive.json";
 
 /// The arguments of a run that writes a timeline.
 std::vector<std::string> timeline_run(const std::string& file, const std::vector<std::string>& cuts) {
