@@ -393,6 +393,55 @@ TEST_CASE("timeline: counters have samples at changes only") {
     CHECK(t.threads.at({4, 1}) == "devices");
 }
 
+// TE 1: a process of objects, a thread each.
+TEST_CASE("timeline: objects with tracks have rows, counters and marks there, in order of rank") {
+    const auto play = [](TimelineOptions options) {
+        Recorder r(std::move(options));
+        const auto top = r.name("top"), left = r.name("left"), right = r.name("right");
+        r.at(1, kGroupMade, 0, {top, 1});
+        r.at(2, kGroupMade, 1, {left, 0});
+        r.at(3, kGroupMade, 1, {right, 0});
+        r.at(10, kGroupState, 0, {left, 1, 0});
+        r.at(20, kGroupState, 1, {left, 3, 0});
+        r.at(30, kGroupState, 1, {left, 3, 0});
+        r.at(35, kGroupQueue, 1, {left, 5'000, 1});
+        r.at(40, kGroupState, 0, {left, 2, 1});
+        r.at(45, kGroupQueue, 1, {left, kNeverWord, 0});
+        r.at(50, kGroupState, 1, {left, 0, kNoCpu});
+        return read_sound(r.finish(60));
+    };
+    const ReadTimeline t = play(cpus(2));
+    CHECK(t.threads.at({3, 1}) == "LVL 1 top");
+    CHECK(t.threads.at({3, 2}) == "LVL 0 left");
+    CHECK(t.threads.at({3, 3}) == "LVL 0 right");
+    CHECK(t.sort_indexes.at({3, 2}) < t.sort_indexes.at({3, 3}));
+    CHECK(t.sort_indexes.at({3, 3}) < t.sort_indexes.at({3, 1}));
+    CHECK(slices(t) == std::vector<std::string>{"migrator 0 10-40", "active 0x1 10-20", "active 0x3 20-40",
+                                                "migrator 1 40-50", "active 0x2 40-50", "migrator none 50-60",
+                                                "active 0x0 50-60"});
+    CHECK(t.named("active 0x3")[0]->fields["args"]["on_cpu"] == 1);
+    std::string counted;
+    for (const ReadEvent* e : t.named("LVL 0 left next expiry"))
+        counted += std::to_string(e->ts_ns) + ":" + e->fields["args"].dump() + " ";
+    CHECK(counted == R"(0:{"us":0.0} 35:{"us":5.0} 45:{"us":0.0} 60:{"us":0.0} )");
+    CHECK(t.named("LVL 0 left queued").size() == 4);
+    // On the CPU's track too, but for the hidden kind.
+    CHECK(t.named("group_made").size() == 6);
+    CHECK(t.named("group_state").size() == 5);
+    CHECK(t.named("group_queue").size() == 2);
+
+    TimelineOptions late = cpus(2);
+    late.from = ns(25);
+    late.cpus = {1};
+    const ReadTimeline cut = play(late);
+    // What other CPUs did is part of the state.
+    CHECK(slices(cut) == std::vector<std::string>{"migrator 0 25-40", "active 0x3 25-40", "migrator 1 40-50",
+                                                  "active 0x2 40-50", "migrator none 50-60", "active 0x0 50-60"});
+    TimelineOptions irqs = cpus(2);
+    irqs.categories = {"irq"};
+    CHECK(play(irqs).events.empty());
+}
+
 TEST_CASE("timeline: operands are shown by their types") {
     Recorder r(cpus(1));
     const auto name = r.name("quote \" back \\ bell \x07 bad \xff");
@@ -418,6 +467,20 @@ TEST_CASE("timeline: declarations that make no timeline are refused") {
     static constexpr RecordKind kTwin{900, "test", "twin", "irq", TimelineShape::kInstant, {}, "", {}};
     static constexpr RecordKind kUncountable{
         952, "test", "uncountable", "irq", TimelineShape::kInstant, {}, "", {{"n", OperandType::kName, "c"}}};
+    constexpr auto kMark = TimelineShape::kInstant;
+    static constexpr RecordKind kTrackless{953,   "test", "trackless", "irq",
+                                           kMark, {},     "",          {{"n", OperandType::kHex, "n", DrawnAs::kRow}}};
+    static constexpr RecordKind kNumbered{954,   "test", "numbered", "irq",
+                                          kMark, {},     "",         {{"n", OperandType::kHex, "n", DrawnAs::kTrack}}};
+    static constexpr RecordKind kTwoTracks{
+        955,
+        "test",
+        "two_tracks",
+        "irq",
+        kMark,
+        {},
+        "",
+        {{"a", OperandType::kObject, "p", DrawnAs::kTrack}, {"b", OperandType::kObject, "p", DrawnAs::kTrack}}};
     struct Case {
         const RecordKind* kind;
         const char* message;
@@ -426,6 +489,10 @@ TEST_CASE("timeline: declarations that make no timeline are refused") {
         {&kNameless, "record kind test:nameless (id 950): a begin or end needs the name of a slice"},
         {&kObjectless, "record kind test:objectless (id 951): an async begin or end needs an object as operand 0"},
         {&kTwin, "record kind test:twin (id 900): its id is that of test:irq_entry too"},
+        {&kTrackless,
+         "record kind test:trackless (id 953): a row or a rank needs an operand that is an object with a track"},
+        {&kNumbered, "record kind test:numbered (id 954): operand \"n\" is to have a track but is no object"},
+        {&kTwoTracks, "record kind test:two_tracks (id 955): operand \"b\" is one too many: \"a\" is drawn as that"},
         {&kUncountable, "record kind test:uncountable (id 952): operand \"n\" has a counter but is no number"},
     };
     for (const Case& c : cases) {
