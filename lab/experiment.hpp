@@ -82,6 +82,9 @@ public:
     sim::Time reached() const { return reached_; }
     const std::vector<ExpectationResult>& expectations() const { return results_; }
 
+    /// Of the timer that the verdict says is lost; none if it says something else.
+    const std::optional<Loss>& loss() const { return loss_; }
+
     /// Null if the run was not observed.
     const Obligations* obligations() const { return obligations_.get(); }
     const Histogram& lateness_ps() const { return lateness_; }
@@ -131,6 +134,7 @@ private:
     sim::Time until_;
     sim::Time reached_ = sim::kBoot;
     sim::RunEnd end_ = sim::RunEnd::kTime;
+    std::optional<Loss> loss_;
     bool stopped_ = false;
 };
 
