@@ -199,6 +199,7 @@ bool Experiment::look(bool last) {
         return true;
     if (std::optional<Finding> finding = judge_->look(reached_, last)) {
         machine_->fail(*finding->check, std::move(finding->message), finding->cpu, finding->record);
+        loss_ = finding->loss;
         end_ = machine_->run(reached_, scenario_.max_steps);
     }
     return !machine_->verdict();

@@ -87,6 +87,10 @@ public:
 
     /// Null if the run has no schedule.
     const Scheduler* scheduler() const { return scheduler_.get(); }
+
+    /// Of the timer that the verdict says is lost; none if it says something else.
+    const std::optional<Loss>& loss() const { return loss_; }
+
     /// Null if the run was not observed.
     const Obligations* obligations() const { return obligations_.get(); }
     const Histogram& lateness_ps() const { return lateness_; }
@@ -137,6 +141,7 @@ private:
     sim::Time until_;
     sim::Time reached_ = sim::kBoot;
     sim::RunEnd end_ = sim::RunEnd::kTime;
+    std::optional<Loss> loss_;
     bool stopped_ = false;
 };
 

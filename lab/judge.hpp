@@ -60,6 +60,10 @@ public:
 
 private:
     sim::Duration unexcused(const LatenessPiece& piece) const;
+    /// Where the timer is said to be, else where it was armed.
+    sim::CpuId owner_of(const Owed& owed) const;
+    /// It has to run by `bound`; `all_cpus`: the check is about them all.
+    Loss loss_of(const Owed& owed, sim::Time bound, bool all_cpus) const;
     std::optional<Finding> lost(const Owed& owed, sim::Time now, bool last) const;
     bool all_asleep(sim::Time now) const;
     bool no_lock_held() const;

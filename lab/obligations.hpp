@@ -25,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "ticklab/lab/loss_step.hpp"
 #include "ticklab/sim/declare.hpp"
 #include "ticklab/sim/kernel.hpp"
 #include "ticklab/sim/time.hpp"
@@ -37,6 +38,8 @@ struct Finding {
     std::string message;
     sim::CpuId cpu = sim::kNoCpu;
     sim::RecordId record{};
+    /// Of a timer that is lost.
+    std::optional<Loss> loss{};
 };
 
 /// What one start of a callback used up.

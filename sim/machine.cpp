@@ -320,10 +320,10 @@ RunEnd Machine::run(Time until, std::uint64_t max_steps) {
     stop_requested_ = false;
     if (until != kNever)
         engine_.arm(run_fence_source_, saturating_add(until, Duration{1}));
-    else
-        engine_.disarm(run_fence_source_);
     if (!verdict_)
         dispatch(host_);
+    // Who looks on between two runs asks the engine what comes next.
+    engine_.disarm(run_fence_source_);
     if (end_ == RunEnd::kTime && until != kNever)
         engine_.reach(until);
     // A run that was stopped goes on from the instant it has reached.

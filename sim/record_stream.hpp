@@ -69,6 +69,7 @@ public:
     Digest digest() const;
     /// Digest after each full chunk of committed base records.
     const std::vector<Digest>& chain() const { return chain_; }
+    /// Committed base records: how many the digest covers.
     std::uint64_t committed() const { return committed_; }
 
     /// Index of a name, the same for equal strings; numbered in order of first use. For OperandType::kName and kObject.

@@ -2,12 +2,16 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "command_line.hpp"
 #include "source_dir.hpp"
+#include "ticklab/lab/whole_file.hpp"
 
+using namespace ticklab;
 using namespace ticklab::lab::testing;
 
 namespace {
@@ -48,6 +52,25 @@ TEST_CASE("a timeline is cut to a span, CPUs and categories by --from, --to, --c
     CHECK(categories == std::set<std::string>{"irq", "timer"});
     CHECK(threads == std::set<std::int64_t>{3});  // tid is the CPU's number and 1
     CHECK(cut["traceEvents"].size() < timeline_with({})["traceEvents"].size());
+}
+
+TEST_CASE("golden tracks of the hierarchy's groups: migrator, active mask, next expiry, queued events (TE 1)") {
+    const ScratchFolder folder;
+    const std::string scenario = source_dir() + "/scenarios/linux/tmigr-last-leaves.json";
+    CHECK(program({"run", scenario, "--timeline", folder / "t.json", "--from", "99ms", "--to", "144.5ms"}).code == 0);
+    std::istringstream lines(contents(folder / "t.json"));
+    std::string groups;
+    for (std::string line; std::getline(lines, line);)
+        if (line.find(R"("pid":3,)") != std::string::npos)
+            groups += line + '\n';
+    const std::string golden = source_dir() + "/tests/golden/timeline-groups.txt";
+    if (std::getenv("TICKLAB_REWRITE") != nullptr)
+        lab::write_whole_file(golden, groups);
+    const bool same = contents(golden) == groups;
+    CHECK_MESSAGE(same, golden, " is out of date: TICKLAB_REWRITE=1 rewrites it");
+    for (const char* const shown : {R"("name":"timer migration")", "LVL 0 tmigr group 0", "migrator 0x", "active 0x",
+                                    "next expiry", "queued events", "tmigr_handle_remote"})
+        CHECK_MESSAGE(groups.find(shown) != std::string::npos, shown);
 }
 
 TEST_CASE("a cut changes nothing about the run (MA 11.2)") {

@@ -198,6 +198,7 @@ private:
     void lock_pair(sim::Cpu& cpu, Group& group, Group* child);
     void unlock_pair(sim::Cpu& cpu, Group& group, Group* child);
     void unlock(sim::Cpu& cpu, Group& group);
+    static void tell_queue(sim::Cpu& cpu, Group& group);
     States sample(sim::Cpu& cpu, Group& group, Group* child);
     States lock_and_sample(sim::Cpu& cpu, Group& group, Group* child);
     States sample_and_lock(sim::Cpu& cpu, Group& group, Group* child);

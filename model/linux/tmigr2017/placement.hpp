@@ -82,6 +82,7 @@ private:
     // transitions.cpp: TM17 4, 5
     static void acquire(sim::Cpu& cpu, Group& group) { group.lock.acquire_nested(cpu, group.level); }
     void release(sim::Cpu& cpu, Group& group);
+    static void tell_queue(sim::Cpu& cpu, Group& group);
     void require_not_queued(sim::Cpu& cpu, const Group& group);
     void add_event(sim::Cpu& cpu, Group& group, Event* e);
     void remove_event(sim::Cpu& cpu, Group& group, Event* e);

@@ -26,7 +26,17 @@ void Tmigr2017Placement::release(Cpu& cpu, Group& group) {
     if (group.groupevt.expires != head)
         cpu.fail(checks::kHead, fmt::format("{} says {} ns, its head is for {} ns", group.lock.name(),
                                             ns(group.groupevt.expires), ns(head)));
+    tell_queue(cpu, group);
     group.lock.release(cpu);
+}
+
+void Tmigr2017Placement::tell_queue(Cpu& cpu, Group& group) {
+    const QueueView now{group.groupevt.expires, static_cast<std::uint32_t>(group.events.size()),
+                        group.events.empty() ? sim::kNoCpu : group.events.begin()->cpu};
+    if (now == group.told)
+        return;
+    group.told = now;
+    cpu.record(kGroupQueueRecord, group.object, ns(now.next_expiry), now.events, now.first_cpu);
 }
 
 void Tmigr2017Placement::require_not_queued(Cpu& cpu, const Group& group) {
