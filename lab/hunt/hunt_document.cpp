@@ -34,6 +34,8 @@ HuntResult result_of(const Json& document) {
     result.runs = document.at("runs").get<std::uint64_t>();
     result.total = document.at("total").get<std::uint64_t>();
     result.total_exact = document.at("total_exact").get<bool>();
+    if (result.total_exact && result.runs > result.total)
+        throw std::invalid_argument(fmt::format("\"runs\" is {} of {}", result.runs, result.total));
     result.failures = document.at("failed").get<std::uint64_t>();
     result.inconclusive = document.at("inconclusive").get<std::uint64_t>();
     result.records = document.at("records").get<std::uint64_t>();

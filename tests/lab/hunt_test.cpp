@@ -299,6 +299,9 @@ TEST_CASE("a file that is no result of a hunt is refused with a reason") {
         bad[member] = "x";
         CHECK_MESSAGE(!problem(bad.dump()).empty(), member);
     }
+    HuntJson negative = good;
+    negative["runs"] = -5;
+    CHECK_FALSE(problem(negative.dump()).empty());
     CHECK_FALSE(read_hunt_file(folder / "missing").problem.empty());
 }
 
