@@ -126,7 +126,7 @@ TEST_CASE("a lost timer's report says after which record the loss was inevitable
         const Said said = program({"run", file, "--set", left_out, "--json"});
         const nlohmann::json violation = nlohmann::json::parse(said.out)["violations"][0];
         CHECK(violation["check"] == "progress.uncovered");
-        const nlohmann::json loss = violation["loss"];
+        const nlohmann::json& loss = violation["loss"];
         CHECK(loss["inevitable_after"]["what"].get<std::string>().find(row.what) == 0);
         CHECK(loss["owner_without_wakeup_after"]["what"].get<std::string>().find(row.owner_what) == 0);
         CHECK(loss["owner_without_wakeup_after"]["at_ns"] <= loss["inevitable_after"]["at_ns"]);
