@@ -133,6 +133,8 @@ public:
     /// HPET register access over MMIO. [point]
     std::uint64_t hpet_read(std::uint32_t offset, unsigned bytes = 4);
     void hpet_write(std::uint32_t offset, std::uint64_t value, unsigned bytes = 4);
+    /// Writes half 0 or 1 of a redirection entry of the I/O APIC, by way of its select register: two accesses. [point]
+    void io_apic_write_entry(unsigned pin, unsigned half, std::uint32_t value);
     /// Starts an off-line CPU: INIT and start-up IPI. [point]
     void send_init_start_up(CpuId target);
 

@@ -1,6 +1,7 @@
 // The parameters of a machine; filled in by lab/ from a machine profile and a scenario.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -83,6 +84,11 @@ struct MachineConfig {
 
     std::uint64_t seed = 1;
     std::size_t stack_bytes = std::size_t{32} * 1024;
+
+    /// Whether there is a C-state in which a CPU's local APIC timer stops for depth (LA 10).
+    bool timers_stop_in_idle() const {
+        return !arat && std::any_of(c_states.begin(), c_states.end(), [](const CState& s) { return s.deep; });
+    }
 };
 
 }  // namespace ticklab::sim

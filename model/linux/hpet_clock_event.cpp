@@ -3,30 +3,19 @@
 #include <algorithm>
 
 #include "ticklab/model/linux/vectors.hpp"
+#include "ticklab/sim/devices/hpet_registers.hpp"
 #include "ticklab/sim/devices/hpet_timer.hpp"
 #include "ticklab/sim/machine.hpp"
 
 namespace ticklab::linux_ {
 
 using sim::Cpu;
-using sim::IoApic;
 
 namespace {
 
 namespace bits = sim::hpet_timer_bits;
+namespace hpet = sim::hpet;
 
-constexpr std::uint32_t kHpetCapabilities = 0x000;
-constexpr std::uint32_t kHpetPeriod = 0x004;
-constexpr std::uint32_t kHpetConfiguration = 0x010;
-constexpr std::uint32_t kHpetCounter = 0x0f0;
-constexpr std::uint32_t kTimer0Configuration = 0x100;
-constexpr std::uint32_t kTimer0Comparator = 0x108;
-constexpr std::uint32_t kTimerStride = 0x20;
-
-constexpr std::uint32_t kRevision = 0xff;
-constexpr std::uint32_t kLegacyCapable = 1u << 15;
-constexpr std::uint32_t kHpetEnable = 1u << 0;
-constexpr std::uint32_t kLegacyRouting = 1u << 1;
 constexpr std::uint32_t kHpetNotReady = 0xffff'ffff;
 /// A block that firmware emulates reads as all ones for a while (HP 8.1).
 constexpr unsigned kNotReadyTries = 1000;
@@ -47,54 +36,43 @@ constexpr KtimeSpan kGrownDelta{5'000};
 /// What a redirection entry can name without interrupt remapping.
 constexpr sim::CpuId kMostTargets = 255;
 
-/// The I/O APIC has one register to select and one to write through.
-void write_redirection(Cpu& cpu, unsigned half, std::uint32_t value) {
-    const auto access = [&cpu](std::uint32_t offset, std::uint32_t word) {
-        cpu.sync();
-        cpu.spend(cpu.machine().prices().apic_write);
-        cpu.machine().io_apic().write(cpu.local_time(), offset, word, cpu.cause());
-    };
-    access(IoApic::kSelectOffset, IoApic::kEntryRegister + 2 * sim::Hpet::kLegacyPinTimer0 + half);
-    access(IoApic::kWindowOffset, value);
-}
-
 }  // namespace
 
 bool HpetClockEvent::probe(Cpu& cpu) {
-    const auto capabilities = static_cast<std::uint32_t>(cpu.hpet_read(kHpetCapabilities));
-    const auto period = static_cast<std::uint32_t>(cpu.hpet_read(kHpetPeriod));
-    auto configuration = static_cast<std::uint32_t>(cpu.hpet_read(kHpetConfiguration));
+    const auto capabilities = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kCapabilities));
+    const auto period = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kPeriod));
+    auto configuration = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kConfiguration));
     for (unsigned i = 0; configuration == kHpetNotReady && i < kNotReadyTries; ++i)
-        configuration = static_cast<std::uint32_t>(cpu.hpet_read(kHpetConfiguration));
-    const bool usable = configuration != kHpetNotReady && (capabilities & kRevision) != 0 &&
-                        (capabilities & kLegacyCapable) != 0 && period >= kLeastPeriodFs && period <= kMostPeriodFs &&
-                        cpu.machine().cpu_count() <= kMostTargets;
+        configuration = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kConfiguration));
+    const bool usable = configuration != kHpetNotReady && (capabilities & hpet::kRevision) != 0 &&
+                        (capabilities & hpet::kLegacyCapable) != 0 && period >= kLeastPeriodFs &&
+                        period <= kMostPeriodFs && cpu.machine().cpu_count() <= kMostTargets;
     if (!usable)
         return false;
-    configuration &= ~(kHpetEnable | kLegacyRouting);
-    cpu.hpet_write(kHpetConfiguration, configuration);
-    const unsigned timers = (capabilities >> 8 & 0x1f) + 1;
+    configuration &= ~(hpet::kEnable | hpet::kLegacyRouting);
+    cpu.hpet_write(hpet::kConfiguration, configuration);
+    const unsigned timers = hpet::timer_count(capabilities);
     for (unsigned n = 0; n < timers; ++n)
-        cpu.hpet_write(kTimer0Configuration + kTimerStride * n, 0);
-    cpu.hpet_write(kHpetCounter, 0, 8);
-    cpu.hpet_write(kHpetConfiguration, configuration | kHpetEnable);
+        cpu.hpet_write(hpet::timer_register(n, hpet::kTimerConfiguration), 0);
+    cpu.hpet_write(hpet::kMainCounter, 0, 8);
+    cpu.hpet_write(hpet::kConfiguration, configuration | hpet::kEnable);
     if (!counts(cpu))
         return false;
     const std::uint64_t rate_hz = 1'000'000'000'000'000 / period;
     mult_ = static_cast<std::uint64_t>((sim::UInt128{rate_hz} << 32) / 1'000'000'000);
     min_delta_ = span_of(kLeastTicks);
     max_delta_ = span_of(kMostTicks - 1);
-    cpu.hpet_write(kHpetConfiguration, configuration | kHpetEnable | kLegacyRouting);
-    write_redirection(cpu, 0, kHpetVector);
+    cpu.hpet_write(hpet::kConfiguration, configuration | hpet::kEnable | hpet::kLegacyRouting);
+    cpu.io_apic_write_entry(sim::Hpet::kLegacyPinTimer0, 0, kHpetVector);
     aim_at(cpu, cpu.id());
     return true;
 }
 
 bool HpetClockEvent::counts(Cpu& cpu) const {
-    const std::uint64_t before = cpu.hpet_read(kHpetCounter);
+    const std::uint64_t before = cpu.hpet_read(hpet::kMainCounter);
     const std::uint64_t since = cpu.read_tsc();
     while (cpu.read_tsc() - since < kMovesWithin)
-        if (cpu.hpet_read(kHpetCounter) != before)
+        if (cpu.hpet_read(hpet::kMainCounter) != before)
             return true;
     return false;
 }
@@ -112,22 +90,23 @@ void HpetClockEvent::aim_at(Cpu& cpu, sim::CpuId target) {
     if (target_ == target)
         return;
     target_ = target;
-    write_redirection(cpu, 1, target << 24);
+    cpu.io_apic_write_entry(sim::Hpet::kLegacyPinTimer0, 1, target << 24);
 }
 
 void HpetClockEvent::enable(Cpu& cpu, bool on) {
     if (enabled_ == on)
         return;
     enabled_ = on;
-    cpu.hpet_write(kTimer0Configuration, bits::k32Mode | (on ? bits::kIntEnable : 0));
+    cpu.hpet_write(hpet::timer_register(0, hpet::kTimerConfiguration), bits::k32Mode | (on ? bits::kIntEnable : 0));
 }
 
 bool HpetClockEvent::write_comparator(Cpu& cpu, KtimeSpan delta) {
     const auto ticks =
         static_cast<std::uint32_t>((sim::UInt128{static_cast<std::uint64_t>(delta.count())} * mult_) >> 32);
-    const std::uint32_t comparator = static_cast<std::uint32_t>(cpu.hpet_read(kHpetCounter)) + ticks;
-    cpu.hpet_write(kTimer0Comparator, comparator);
-    const auto ahead = static_cast<std::int32_t>(comparator - static_cast<std::uint32_t>(cpu.hpet_read(kHpetCounter)));
+    const std::uint32_t comparator = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kMainCounter)) + ticks;
+    cpu.hpet_write(hpet::timer_register(0, hpet::kTimerComparator), comparator);
+    const auto ahead =
+        static_cast<std::int32_t>(comparator - static_cast<std::uint32_t>(cpu.hpet_read(hpet::kMainCounter)));
     if (ahead >= kGuardTicks)
         return true;
     ++missed_;

@@ -26,7 +26,7 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
       scheduler(machine),
       devices(machine, time, config.tick_source),
       hrtimers(machine, config.changes, time, devices, softirqs, scheduler),
-      broadcast(TickBroadcast::needed(machine.config())
+      broadcast(machine.config().timers_stop_in_idle()
                     ? std::make_unique<TickBroadcast>(machine, time, devices, hrtimers, config.changes)
                     : nullptr),
       wheel(machine, config.wheel, time, softirqs, scheduler),

@@ -32,11 +32,6 @@ TickBroadcast::TickBroadcast(sim::Machine& machine, Timekeeping& time, ClockEven
         cpus_.emplace_back(lock_);
 }
 
-bool TickBroadcast::needed(const sim::MachineConfig& config) {
-    return !config.arat &&
-           std::any_of(config.c_states.begin(), config.c_states.end(), [](const sim::CState& s) { return s.deep; });
-}
-
 void TickBroadcast::set_up(Cpu& cpu, BroadcastKind kind) {
     if (kind == BroadcastKind::kHpet && hpet_.probe(cpu))
         install(cpu, hpet_);

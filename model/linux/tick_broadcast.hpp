@@ -39,8 +39,6 @@ public:
     TickBroadcast(sim::Machine& machine, Timekeeping& time, ClockEvents& devices, Hrtimers& hrtimers,
                   const LinuxChanges& changes);
 
-    /// Whether any CPU of such a machine has a timer that stops.
-    static bool needed(const sim::MachineConfig& config);
     /// A CPU in that state has no timer of its own.
     bool stops_timer(unsigned c_state) const { return machine_.config().c_states[c_state].deep; }
 

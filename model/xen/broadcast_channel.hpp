@@ -13,13 +13,11 @@
 #include "ticklab/model/xen/changes.hpp"
 #include "ticklab/model/xen/cpu_set.hpp"
 #include "ticklab/model/xen/stime.hpp"
+#include "ticklab/sim/devices/hpet_registers.hpp"
 #include "ticklab/sim/lock.hpp"
 #include "ticklab/sim/machine.hpp"
 
 namespace ticklab::xen {
-
-/// The HPET's main counter register (HP 2.2), an offset into its window.
-inline constexpr std::uint32_t kHpetCounter = 0x0f0;
 
 /// When a comparator counts as written too late, and how short a span may be.
 struct ComparatorRule {
@@ -71,7 +69,7 @@ public:
     std::uint64_t missed = 0;  ///< comparators that the counter may have passed
 
 private:
-    std::uint32_t reg(std::uint32_t offset) const { return 0x100 + 0x20 * timer + offset; }
+    std::uint32_t reg(std::uint32_t offset) const { return sim::hpet::timer_register(timer, offset); }
 };
 
 }  // namespace ticklab::xen

@@ -19,6 +19,7 @@
 #include <string>
 
 #include "ticklab/sim/devices/hpet_params.hpp"
+#include "ticklab/sim/devices/hpet_registers.hpp"
 #include "ticklab/sim/devices/hpet_timer.hpp"
 #include "ticklab/sim/engine.hpp"
 #include "ticklab/sim/linear_clock.hpp"
@@ -73,8 +74,8 @@ public:
     unsigned timer_count() const { return static_cast<unsigned>(slots_.size()); }
     /// The main counter, without an access.
     std::uint64_t counter(Time at) const { return counter_.read(at); }
-    bool enabled() const { return (config_ & kEnable) != 0; }
-    bool legacy_routing() const { return (config_ & kLegacy) != 0; }
+    bool enabled() const { return (config_ & hpet::kEnable) != 0; }
+    bool legacy_routing() const { return (config_ & hpet::kLegacyRouting) != 0; }
     const HpetTimer& timer(unsigned n) const { return slots_[n].timer; }
     bool line(unsigned n) const { return slots_[n].line; }
     /// The next event of a timer's comparator, kNever for none.
@@ -84,9 +85,6 @@ public:
     std::string check_invariants() const;
 
 private:
-    static constexpr std::uint64_t kEnable = 1u << 0;
-    static constexpr std::uint64_t kLegacy = 1u << 1;
-
     /// A timer with its wiring.
     struct Slot final : ActivityHandler {
         Slot(Hpet& hpet_, unsigned index_) : hpet(hpet_), index(index_), timer(hpet_.params_, index_, hpet_.faults_) {}
