@@ -24,6 +24,17 @@ constexpr std::string_view kExpectedFile = "a result that ticklab hunt has writt
 
 std::string shard_text(std::uint64_t index, std::uint64_t count) { return fmt::format("{}/{}", index + 1, count); }
 
+/// Throws if an entry of "failures" is not as hunt_failure() makes it.
+void check_failure(const Json& failure) {
+    for (const char* const number : {"run", "seed", "record_number"})
+        (void)failure.at(number).get<std::uint64_t>();
+    for (const char* const text : {"check", "message", "replay"})
+        (void)failure.at(text).get<std::string>();
+    (void)failure.at("at_ns").get<std::int64_t>();
+    if (!failure.at("cpu").is_null())
+        (void)failure.at("cpu").get<sim::CpuId>();
+}
+
 HuntResult result_of(const Json& document) {
     HuntResult result;
     const std::string end = document.at("end").get<std::string>();
@@ -44,7 +55,7 @@ HuntResult result_of(const Json& document) {
         throw std::invalid_argument(fmt::format("\"failed\" is {} and \"failures\" has {} entries", result.failures,
                                                 document.at("failures").size()));
     for (const Json& failure : document.at("failures"))
-        (void)failure.at("run").get<std::uint64_t>();
+        check_failure(failure);
     return result;
 }
 

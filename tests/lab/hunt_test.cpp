@@ -299,6 +299,16 @@ TEST_CASE("a file that is no result of a hunt is refused with a reason") {
         bad[member] = "x";
         CHECK_MESSAGE(!problem(bad.dump()).empty(), member);
     }
+    const HuntJson found = document_of(rare_race(Defect::kKillNoWait), seeds(1, 2000, 1));
+    REQUIRE(found["failures"].size() == 1);
+    CHECK(problem(found.dump()).empty());
+    for (const auto& member : found["failures"][0].items()) {
+        HuntJson bad = found;
+        bad["failures"][0].erase(member.key());
+        CHECK_MESSAGE(!problem(bad.dump()).empty(), member.key());
+        bad["failures"][0][member.key()] = HuntJson::array();
+        CHECK_MESSAGE(!problem(bad.dump()).empty(), member.key());
+    }
     HuntJson negative = good;
     negative["runs"] = -5;
     CHECK_FALSE(problem(negative.dump()).empty());
