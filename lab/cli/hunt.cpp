@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/cli/hunt_report.hpp"
 #include "ticklab/lab/cli/interrupt.hpp"
 #include "ticklab/lab/cli/progress_line.hpp"

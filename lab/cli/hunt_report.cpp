@@ -6,10 +6,6 @@
 
 namespace ticklab::lab {
 
-std::string document_text(const HuntJson& document) {
-    return document.dump(2, ' ', false, HuntJson::error_handler_t::replace) + "\n";
-}
-
 std::string failure_text(const HuntJson& f) {
     const std::string cpu = f["cpu"].is_null() ? std::string() : fmt::format(" on CPU {}", f["cpu"].get<sim::CpuId>());
     return fmt::format("seed {}: {}\n  {}\n  at {}{}, after {} records\n  replay: {}\n", f["seed"].get<std::uint64_t>(),

@@ -8,7 +8,6 @@
 
 namespace ticklab::lab {
 
-std::string document_text(const HuntJson& document);
 /// One entry of "failures".
 std::string failure_text(const HuntJson& failure);
 /// The last line of the report.

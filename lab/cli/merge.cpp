@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/cli/hunt_report.hpp"
 #include "ticklab/lab/cli/scenario_options.hpp"
 #include "ticklab/lab/whole_file.hpp"

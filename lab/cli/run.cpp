@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/cli/interrupt.hpp"
 #include "ticklab/lab/cli/progress_line.hpp"
 #include "ticklab/lab/cli/scenario_options.hpp"
@@ -206,7 +207,7 @@ ExitCode run(const Options& options) {
     }
     watch.reset();
     if (options.json)
-        fmt::print("{}\n", json_report(*report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+        fmt::print("{}", document_text(json_report(*report)));
     else
         fmt::print("{}", text_report(*report, colour_allowed(STDOUT_FILENO)));
     return code;

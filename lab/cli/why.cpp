@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/cli/scenario_options.hpp"
 #include "ticklab/lab/report.hpp"
 #include "ticklab/lab/values.hpp"
@@ -36,7 +37,7 @@ ExitCode print(const Options& options, const Scenario& scenario, const Answer<Wh
                                     {"seed", options.scenario.seed},
                                     {"version", TICKLAB_VERSION}};
     document.update(json_of(*answer.value));
-    fmt::print("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}", document_text(document));
     return ExitCode::kFine;
 }
 
