@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "ticklab/lab/operands.hpp"
 #include "ticklab/sim/devices/apic_records.hpp"
 #include "ticklab/sim/devices/hpet_records.hpp"
 #include "ticklab/sim/machine_records.hpp"
@@ -41,16 +42,9 @@ WakeEffect wake_effect(const KeptRecord& r) {
     }
 }
 
-std::optional<std::uint64_t> first_operand(const KeptRecord& r, sim::OperandType type) {
-    for (std::size_t i = 0; i < r.kind->operand_count; ++i)
-        if (r.kind->operands[i].type == type)
-            return r.operands[i];
-    return std::nullopt;
-}
-
 bool puts_timer(const KeptRecord& r, std::uint64_t timer) {
     const bool role = r.kind->role == sim::RecordRole::kArmed || r.kind->role == sim::RecordRole::kQueued;
-    return role && first_operand(r, sim::OperandType::kObject) == timer;
+    return role && operand_of(*r.kind, r.operands, sim::OperandType::kObject) == timer;
 }
 
 /// Of a CPU's records, those that are no doing of its own and wake nobody.
@@ -73,7 +67,7 @@ bool counts(const KeptRecord& r, const LossQuestion& q) {
         return r.cpu != sim::kNoCpu;
     if (r.cpu == *q.cpu || wake_effect(r).cpu == *q.cpu)
         return true;
-    return puts_timer(r, q.timer_name) && first_operand(r, sim::OperandType::kCpu) == *q.cpu;
+    return puts_timer(r, q.timer_name) && operand_of(*r.kind, r.operands, sim::OperandType::kCpu) == *q.cpu;
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "ticklab/lab/operands.hpp"
+
 namespace ticklab::lab {
 namespace {
 
@@ -222,7 +224,8 @@ private:
         }
         if (e.row != kNoOperand) {
             const Operand& row = kind.operands[e.row];
-            out_ += json_string(fmt::format("{} {}", row.drawn_name, row_value(row, content_.words[e.words + e.row])));
+            out_ += json_string(
+                fmt::format("{} {}", row.drawn_name, operand_text(row.type, content_.words[e.words + e.row], names_)));
             return;
         }
         std::string name(kinds_.interval(e.kind->interval).name);
@@ -234,26 +237,6 @@ private:
                 fmt::format_to(std::back_inserter(name), " {:#x}", word);
         }
         out_ += json_string(name);
-    }
-
-    std::string row_value(const Operand& row, std::uint64_t word) const {
-        switch (row.type) {
-            case OperandType::kSigned:
-                return std::to_string(static_cast<std::int64_t>(word));
-            case OperandType::kHex:
-            case OperandType::kVector:
-                return fmt::format("{:#x}", word);
-            case OperandType::kBool:
-                return word != 0 ? "true" : "false";
-            case OperandType::kName:
-                return std::string(names_.name(word));
-            case OperandType::kCpu:
-                if (word == sim::kNoCpu)
-                    return "none";
-                [[fallthrough]];
-            default:
-                return std::to_string(word);
-        }
     }
 
     void write_args(const TimelineEvent& e) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "ticklab/lab/operands.hpp"
 #include "ticklab/lab/scenario_records.hpp"
 #include "ticklab/sim/devices/apic_records.hpp"
 #include "ticklab/sim/machine_records.hpp"
@@ -56,22 +57,15 @@ constexpr std::array<const FrameEdge*, kNamedKinds> edges_by_id() {
 }
 constexpr auto kEdgesById = edges_by_id();
 
-std::optional<std::uint64_t> operand_of(const sim::Record& record, OperandType type) {
-    for (std::size_t i = 0; i < record.kind->operand_count; ++i)
-        if (record.kind->operands[i].type == type)
-            return record.operands[i];
-    return std::nullopt;
-}
-
 /// The instant that the record names; 0 is never.
 Time deadline_of(const sim::Record& record) {
-    if (const auto at = operand_of(record, OperandType::kTimePs))
+    if (const auto at = operand_of(*record.kind, record.operands, OperandType::kTimePs))
         return *at == 0 ? sim::kNever : Time{Duration{static_cast<std::int64_t>(*at)}};
-    const auto ns = static_cast<std::int64_t>(operand_of(record, OperandType::kTimeNs).value_or(0));
-    constexpr std::int64_t kPsPerNs = 1000;
+    const auto ns =
+        static_cast<std::int64_t>(operand_of(*record.kind, record.operands, OperandType::kTimeNs).value_or(0));
     if (ns == 0 || ns >= sim::ns_floor(sim::kNever))
         return sim::kNever;
-    return ns < 0 ? sim::kBoot : Time{Duration{ns * kPsPerNs}};
+    return ns < 0 ? sim::kBoot : Time{sim::Nanoseconds{ns}};
 }
 
 }  // namespace
@@ -151,8 +145,8 @@ void ActivityLog::pop(PerCpu& cpu, FrameKind kind) {
 }
 
 void ActivityLog::place(const sim::Record& record, bool armed) {
-    const std::optional<std::uint64_t> timer = operand_of(record, OperandType::kObject);
-    const std::optional<std::uint64_t> cpu = operand_of(record, OperandType::kCpu);
+    const std::optional<std::uint64_t> timer = operand_of(*record.kind, record.operands, OperandType::kObject);
+    const std::optional<std::uint64_t> cpu = operand_of(*record.kind, record.operands, OperandType::kCpu);
     if (!timer || !cpu || *cpu >= cpus_.size())
         return;
     if (placements_.size() <= *timer)
@@ -187,7 +181,8 @@ void ActivityLog::consume_role(const sim::Record& record, PerCpu& cpu) {
             pop(cpu, FrameKind::kSoftirq);
             return note(cpu, record.at);
         case sim::RecordRole::kCallbackBegin:
-            return push(cpu, record, FrameKind::kCallback, operand_of(record, OperandType::kObject).value_or(0));
+            return push(cpu, record, FrameKind::kCallback,
+                        operand_of(*record.kind, record.operands, OperandType::kObject).value_or(0));
         case sim::RecordRole::kCallbackEnd:
             pop(cpu, FrameKind::kCallback);
             return note(cpu, record.at);

@@ -399,8 +399,8 @@ TEST_CASE("timeline: objects with tracks have rows, counters and marks there, in
     CHECK(t.threads.at({3, 3}) == "LVL 0 right");
     CHECK(t.sort_indexes.at({3, 2}) < t.sort_indexes.at({3, 3}));
     CHECK(t.sort_indexes.at({3, 3}) < t.sort_indexes.at({3, 1}));
-    CHECK(slices(t) == std::vector<std::string>{"migrator 0 10-40", "active 0x1 10-20", "active 0x3 20-40",
-                                                "migrator 1 40-50", "active 0x2 40-50", "migrator none 50-60",
+    CHECK(slices(t) == std::vector<std::string>{"migrator CPU 0 10-40", "active 0x1 10-20", "active 0x3 20-40",
+                                                "migrator CPU 1 40-50", "active 0x2 40-50", "migrator none 50-60",
                                                 "active 0x0 50-60"});
     CHECK(t.named("active 0x3")[0]->fields["args"]["on_cpu"] == 1);
     std::string counted;
@@ -418,7 +418,7 @@ TEST_CASE("timeline: objects with tracks have rows, counters and marks there, in
     late.cpus = {1};
     const ReadTimeline cut = play(late);
     // What other CPUs did is part of the state.
-    CHECK(slices(cut) == std::vector<std::string>{"migrator 0 25-40", "active 0x3 25-40", "migrator 1 40-50",
+    CHECK(slices(cut) == std::vector<std::string>{"migrator CPU 0 25-40", "active 0x3 25-40", "migrator CPU 1 40-50",
                                                   "active 0x2 40-50", "migrator none 50-60", "active 0x0 50-60"});
     TimelineOptions irqs = cpus(2);
     irqs.categories = {"irq"};
