@@ -67,8 +67,8 @@ void TickBroadcast::install(Cpu& cpu, BroadcastDevice& device) {
 // NOHZ-07: the bits of the periodic mode, which stay set, went into the mask of those who sleep, in one-shot mode too.
 void TickBroadcast::take_over_periodic_mask(Cpu& cpu) {
     for (CpuId c = 0; c < machine_.cpu_count(); ++c)
-        if (c != cpu.id() && relying_.test(cpu, c))
-            (void)sleeping_.test_and_set(cpu, c);
+        if (c != cpu.id() && relying_.contains(cpu, c))
+            (void)sleeping_.add(cpu, c);
 }
 
 void TickBroadcast::switch_to_one_shot(Cpu& cpu) { cpus_[cpu.id()].one_shot = true; }
@@ -92,9 +92,9 @@ bool TickBroadcast::enter(Cpu& cpu) {
 bool TickBroadcast::enter_locked(Cpu& cpu) {
     const CpuId c = cpu.id();
     PerCpuState& me = cpus_[c];
-    if (!device_ || !me.one_shot || device_->host() == c || forced_.test(cpu, c))
+    if (!device_ || !me.one_shot || device_->host() == c || forced_.contains(cpu, c))
         return false;
-    if (sleeping_.test_and_set(cpu, c))
+    if (sleeping_.add(cpu, c))
         return true;
     const Ktime own = devices_.next_event(c);
     me.cause = devices_.cause_of(c);
@@ -104,7 +104,7 @@ bool TickBroadcast::enter_locked(Cpu& cpu) {
         (void)program(cpu, own, c, true);
         if (device_->host() == c) {
             // The timer that wakes everybody is this CPU's own now.
-            (void)sleeping_.test_and_clear(cpu, c);
+            (void)sleeping_.remove(cpu, c);
             cpu.record(kBroadcastExitRecord, c);
             return false;
         }
@@ -117,7 +117,7 @@ bool TickBroadcast::enter_locked(Cpu& cpu) {
 void TickBroadcast::exit(Cpu& cpu) {
     const Frame frame(cpu, "broadcast exit");
     lock_.acquire(cpu);
-    if (sleeping_.test_and_clear(cpu, cpu.id()))
+    if (sleeping_.remove(cpu, cpu.id()))
         exit_locked(cpu);
     lock_.release(cpu);
 }
@@ -130,13 +130,13 @@ void TickBroadcast::exit_locked(Cpu& cpu) {
     cpu.record(kBroadcastExitRecord, c);
     devices_.resume(cpu);
     // The interrupt of the device is on its way as an IPI, and its handler programs it.
-    if (pending_.test_and_clear(cpu, c))
+    if (pending_.remove(cpu, c))
         return;
     const Ktime own = devices_.next_event(c);
     if (own == kKtimeMax)
         return;
     if (own <= time_.now(cpu)) {
-        (void)forced_.test_and_set(cpu, c);
+        (void)forced_.add(cpu, c);
         ++me.counters.forced;
     } else {
         (void)devices_.program(cpu, own, true);
@@ -148,7 +148,7 @@ bool TickBroadcast::collect(Cpu& cpu) {
     next_cpu_ = sim::kNoCpu;
     due_.clear();
     const Ktime now = time_.now(cpu);
-    sleeping_.for_each(cpu, false, [&](CpuId c) {
+    sleeping_.for_each(cpu, [&](CpuId c) {
         const Ktime wanted = cpus_[c].deadline.read(cpu);
         if (wanted <= now) {
             due_.push_back(c);
@@ -162,10 +162,10 @@ bool TickBroadcast::collect(Cpu& cpu) {
 
 bool TickBroadcast::deliver(Cpu& cpu) {
     for (const CpuId c : due_)
-        (void)pending_.test_and_set(cpu, c);
+        (void)pending_.add(cpu, c);
     // Who handles this interrupt needs no other.
-    (void)pending_.test_and_clear(cpu, cpu.id());
-    forced_.for_each(cpu, true, [&](CpuId c) { due_.push_back(c); });
+    (void)pending_.remove(cpu, cpu.id());
+    forced_.take_each(cpu, [&](CpuId c) { due_.push_back(c); });
     bool mine = false;
     for (const CpuId c : due_) {
         cpu.record(kBroadcastWakeRecord, c);
@@ -206,8 +206,8 @@ void TickBroadcast::interrupt(Cpu& cpu) {
 void TickBroadcast::dying(Cpu& cpu) {
     const CpuId c = cpu.id();
     lock_.acquire(cpu);
-    for (CpuMask* const mask : {&relying_, &sleeping_, &pending_, &forced_})
-        (void)mask->test_and_clear(cpu, c);
+    for (sim::CpuSet* const mask : {&relying_, &sleeping_, &pending_, &forced_})
+        (void)mask->remove(cpu, c);
     cpus_[c].one_shot = false;
     const sim::Cpu* const heir = machine_.first_online(c);
     cpu.require(heir, "the last CPU goes off-line");

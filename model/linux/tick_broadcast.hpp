@@ -17,9 +17,9 @@
 #include <deque>
 #include <vector>
 
-#include "ticklab/model/linux/cpu_mask.hpp"
 #include "ticklab/model/linux/hpet_clock_event.hpp"
 #include "ticklab/model/linux/hrtimer_broadcast.hpp"
+#include "ticklab/sim/cpu_set.hpp"
 
 namespace ticklab::linux_ {
 
@@ -47,7 +47,7 @@ public:
     /// The HPET takes the place of what there is, if it is usable: at thread level. [point]
     void replace_by_hpet(sim::Cpu& cpu);
     /// A CPU's clock-event device works, and will stop in deep C-states: interrupts off. [point]
-    void cpu_starts(sim::Cpu& cpu) { (void)relying_.test_and_set(cpu, cpu.id()); }
+    void cpu_starts(sim::Cpu& cpu) { (void)relying_.add(cpu, cpu.id()); }
     /// This CPU's tick is one-shot from here on; before, the CPU is refused (LNT-D1). [point]
     void switch_to_one_shot(sim::Cpu& cpu);
 
@@ -56,7 +56,7 @@ public:
     /// After it, interrupts still off (LNT 11.4). [point]
     void exit(sim::Cpu& cpu);
     /// The broadcast interrupt for this CPU is about to come: no use in sleeping (LNT 11.7). [point]
-    bool expired(sim::Cpu& cpu) { return forced_.test(cpu, cpu.id()); }
+    bool expired(sim::Cpu& cpu) { return forced_.contains(cpu, cpu.id()); }
     /// The device's interrupt, EOI done: hard interrupt, nothing locked (LNT 11.6). [point]
     void interrupt(sim::Cpu& cpu);
 
@@ -104,10 +104,10 @@ private:
     HpetClockEvent hpet_;
     HrtimerBroadcast hrtimer_;
     BroadcastDevice* device_ = nullptr;
-    CpuMask relying_;
-    CpuMask sleeping_;
-    CpuMask pending_;
-    CpuMask forced_;
+    sim::CpuSet relying_;
+    sim::CpuSet sleeping_;
+    sim::CpuSet pending_;
+    sim::CpuSet forced_;
     std::deque<PerCpuState> cpus_;
     /// Of the interrupt under way, under the lock.
     std::vector<sim::CpuId> due_;

@@ -11,8 +11,8 @@
 #include <string>
 
 #include "ticklab/model/xen/changes.hpp"
-#include "ticklab/model/xen/cpu_set.hpp"
 #include "ticklab/model/xen/stime.hpp"
+#include "ticklab/sim/cpu_set.hpp"
 #include "ticklab/sim/devices/hpet_registers.hpp"
 #include "ticklab/sim/lock.hpp"
 #include "ticklab/sim/machine.hpp"
@@ -59,7 +59,7 @@ public:
     sim::Guarded<Stime> next_event;
     sim::Guarded<sim::CpuId> owner;
     sim::Atomic<bool> used{false};
-    CpuSet sleeping;
+    sim::CpuSet sleeping;
 
     /// What the device was programmed for, kStimeMax for nothing; stays while the interrupt is on its way and handled.
     /// For XT-I7 and HP-P4.
