@@ -135,7 +135,7 @@ HuntFile read_hunt_file(const std::string& name) {
 
 std::string hunt_difference(const Json& a, const Json& b, bool shards) {
     for (const std::string_view member : kHeadMembers) {
-        const std::string key(member);
+        std::string key(member);
         if (member == kShard && shards ? a[key]["count"] != b[key]["count"] : a[key] != b[key])
             return key;
     }
