@@ -108,10 +108,11 @@ constexpr std::array kOptions{
                  "placement tmigr: children a group has at most: 2, 4 or 8, as the kernel has; fewer make more levels",
                  false, "8", 2, 8},
                 apply_children},
-    LinuxOption{
-        {"timer_migration", ValueType::kBool,
-         "placements push and tmigr-2017: the sysctl of that name, without which no timer is pushed", false, "true"},
-        [](const sim::Value& v, LinuxConfig& c) { c.placements.push.timer_migration = std::get<bool>(v); }},
+    LinuxOption{{"timer_migration", ValueType::kBool,
+                 "all placements but local: the sysctl of that name, without which no timer is pushed; under tmigr and "
+                 "tmigr-2017 only high-resolution ones are",
+                 false, "true"},
+                [](const sim::Value& v, LinuxConfig& c) { c.placements.push.timer_migration = std::get<bool>(v); }},
     LinuxOption{
         {"isolated", ValueType::kText,
          "CPUs that run no timers of others, as a list such as \"2-3,5\"; under placement tmigr nobody runs theirs "

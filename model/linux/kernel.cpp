@@ -32,7 +32,6 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
       wheel(machine, config.wheel, time, softirqs, scheduler),
       migration(config.placement->make({machine, config.placements, wheel, scheduler, scheduler})),
       hierarchy(dynamic_cast<tmigr::TmigrPlacement*>(migration.get())),
-      push(dynamic_cast<push::PushPlacement*>(migration.get())),
       proposal(dynamic_cast<tmigr2017::Tmigr2017Placement*>(migration.get())),
       tick(machine, config.tick, time, devices, hrtimers, wheel, softirqs, scheduler),
       governor(machine, config.governor, tick, broadcast != nullptr),

@@ -84,9 +84,8 @@ public:
         std::unique_ptr<TickBroadcast> broadcast;
         TimerWheel wheel;
         std::unique_ptr<TimerMigration> migration;
-        /// The same if it is the hierarchy, placement push, or the proposal of 2017, else null.
+        /// The same if it is the hierarchy, or the proposal of 2017, else null.
         tmigr::TmigrPlacement* hierarchy;
-        push::PushPlacement* push;
         tmigr2017::Tmigr2017Placement* proposal;
         TickSched tick;
         Governor governor;

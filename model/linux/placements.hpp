@@ -60,9 +60,12 @@ inline constexpr std::array kPlacements{
               true, true},
     Placement{"tmigr", "a CPU that is awake runs the timers of those that sleep (docs/spec/tmigr-mainline.md)",
               [](const PlacementParts& parts) -> std::unique_ptr<TimerMigration> {
-                  return std::make_unique<tmigr::TmigrPlacement>(parts.machine, parts.parameters.tmigr, parts.wheel);
+                  auto placement =
+                      std::make_unique<tmigr::TmigrPlacement>(parts.machine, parts.parameters.tmigr, parts.wheel);
+                  placement->push_hrtimers(parts.parameters.push, parts.idle_test);
+                  return placement;
               },
-              true, false},
+              true, true},
 };
 
 }  // namespace ticklab::linux_

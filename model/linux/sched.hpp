@@ -31,7 +31,7 @@ public:
     bool take_call(sim::Cpu& cpu) { return cpus_[cpu.id()].call.exchange(cpu, false); }
 
     /// Whether the idle task has to give way: a thread, user code, or somebody who asked for it. [point]
-    bool need_resched(sim::Cpu& cpu);
+    bool need_resched(sim::Cpu& cpu) override;
     /// The idle task polls from here on, or not: whether need_resched was set. [point]
     bool set_polling(sim::Cpu& cpu, bool on);
     /// For oracles: need_resched is set.

@@ -36,8 +36,8 @@ std::int64_t since_boot(const LinuxKernel& kernel, Jiffies j) { return j - kerne
 
 template <std::uint64_t push::ChoiceCounters::*Counter>
 std::int64_t choices(const LinuxKernel& k, sim::CpuId c) {
-    const push::PushPlacement* const p = k.core().push;
-    return p ? number(p->nearby().counters(c).*Counter) : 0;
+    const push::Choice* const choice = k.core().migration->choice();
+    return choice ? number(choice->nearby().counters(c).*Counter) : 0;
 }
 
 template <std::uint64_t BroadcastCounters::*Counter>
@@ -163,15 +163,15 @@ constexpr std::array kCpuStates{
                  const sim::CpuId by = h ? tmigr::responsible_for(*h, c) : c;
                  return by == sim::kNoCpu ? -1 : std::int64_t{by};
              }},
-    CpuState{"push.busy", "placement push: timers armed here, not pinned, that stayed since the CPU was busy",
+    CpuState{"push.busy",
+             "timers of placement push, and high-resolution ones under tmigr and tmigr-2017, armed here, not pinned, "
+             "that stayed since the CPU was busy",
              choices<&push::ChoiceCounters::busy>},
-    CpuState{"push.near", "placement push: timers armed here that went to a busy CPU of the node",
-             choices<&push::ChoiceCounters::near>},
-    CpuState{"push.far", "placement push: timers armed here that went to a busy CPU of another node",
+    CpuState{"push.near", "of those: timers that went to a busy CPU of the node", choices<&push::ChoiceCounters::near>},
+    CpuState{"push.far", "of those: timers that went to a busy CPU of another node",
              choices<&push::ChoiceCounters::far>},
-    CpuState{"push.idle", "placement push: timers armed here that stayed since nobody was busy",
-             choices<&push::ChoiceCounters::idle>},
-    CpuState{"push.housekeeper", "placement push: timers armed here, on an isolated CPU, that went to an idle one",
+    CpuState{"push.idle", "of those: timers that stayed since nobody was busy", choices<&push::ChoiceCounters::idle>},
+    CpuState{"push.housekeeper", "of those, on an isolated CPU, that went to an idle one",
              choices<&push::ChoiceCounters::housekeeper>},
     CpuState{"push.idle_tests", "placement push: CPUs that were asked whether they are idle",
              choices<&push::ChoiceCounters::idle_tests>},

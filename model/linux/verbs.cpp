@@ -320,12 +320,11 @@ constexpr std::array kVerbs{
                {}},
               verb_broadcast_hpet,
               nullptr},
-    LinuxVerb{
-        {"sysctl.timer_migration", kThread, TimerRole::kNone,
-         "placements push and tmigr-2017: writes the sysctl of that name; timers that are queued stay where they are",
-         kSwitch},
-        verb_timer_migration,
-        nullptr},
+    LinuxVerb{{"sysctl.timer_migration", kThread, TimerRole::kNone,
+               "all placements but local: writes the sysctl of that name; timers that are queued stay where they are",
+               kSwitch},
+              verb_timer_migration,
+              nullptr},
 };
 
 }  // namespace

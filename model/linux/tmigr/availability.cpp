@@ -25,6 +25,7 @@ bool TmigrPlacement::set_available(Cpu& cpu) {
         return false;
     if (!leaf_of(cpu, tmc))
         return false;
+    set_active(cpu, true);
     available_mutex_.lock(cpu);
     joined_[cpu.id()] = true;
     if (!excluded(cpu.id()))
@@ -56,6 +57,7 @@ void TmigrPlacement::become_available(Cpu& cpu) {
 }
 
 void TmigrPlacement::clear_available(Cpu& cpu) {
+    set_active(cpu, false);
     if (!leaf_of(cpu, cpus_[cpu.id()]))
         return;
     available_mutex_.lock(cpu);
@@ -120,6 +122,8 @@ bool TmigrPlacement::set_isolated(Cpu& cpu, CpuId target, bool isolated) {
     if (done) {
         exclude_isolated_ = true;
         isolated_[target] = isolated;
+        if (choice_)
+            choice_->nearby().set_isolated(cpu, target, isolated);
         apply_isolation(cpu);
     }
     available_mutex_.unlock(cpu);

@@ -41,6 +41,7 @@ struct TmigrChanges {
     bool walk_after_expiry = true;
     bool ordered_deactivation = true;
     bool late_event_goes_up = false;
+    bool hrtimers_prefer_local = true;
 };
 
 inline constexpr std::array<std::string_view, 1> kRequiresMaskBeforeLink{"TMIGR-09"};
@@ -291,6 +292,16 @@ inline constexpr std::array kTmigrChanges{
                                "docs/spec/tmigr-mainline.md 7.7",
                                "the last CPU of a group to go idle overtakes another one, whose timer no parent shows"},
                               &TmigrChanges::late_event_goes_up},
+    sim::Change<TmigrChanges>{{"LHR 8.4 (prefer local)",
+                               "hrtimers-prefer-local",
+                               "hrtimer",
+                               sim::ChangeKind::kFeature,
+                               "7.1",
+                               {},
+                               {},
+                               "docs/spec/linux-hrtimers.md 8.4",
+                               "a high-resolution timer is pushed from a CPU whose tick still runs"},
+                              &TmigrChanges::hrtimers_prefer_local},
 };
 
 }  // namespace ticklab::linux_::tmigr

@@ -86,6 +86,7 @@
 #include <vector>
 
 #include "ticklab/model/linux/cpu_work.hpp"
+#include "ticklab/model/linux/push/choice.hpp"
 #include "ticklab/model/linux/timer_migration.hpp"
 #include "ticklab/model/linux/tmigr/changes.hpp"
 #include "ticklab/model/linux/tmigr/geometry.hpp"
@@ -116,7 +117,13 @@ struct TmigrParameters {
 class TmigrPlacement final : public TimerMigration {
 public:
     TmigrPlacement(sim::Machine& machine, const TmigrParameters& parameters, RemoteBases& bases);
+    /// High-resolution timers are pushed, by the rules of LHR 8 (LPP 1.2). Before the first use.
+    void push_hrtimers(const push::PushParameters& parameters, IdleTest& test);
 
+    sim::CpuId hrtimer_target(sim::Cpu& cpu) override;
+    void activate_nohz(sim::Cpu& cpu) override;
+    void set_timer_migration(sim::Cpu& cpu, bool on) override;
+    const push::Choice* choice() const override { return choice_ ? &*choice_ : nullptr; }
     Ktime quick_check(sim::Cpu& cpu, Ktime next) override;
     Ktime deactivate(sim::Cpu& cpu, Ktime next) override;
     Ktime new_timer(sim::Cpu& cpu, Ktime next) override;
@@ -221,6 +228,10 @@ private:
     void show_next(sim::Cpu& cpu, TmigrCpu& tmc, const JiffiesPair& now, Ktime global);
     void show_next_if_any(sim::Cpu& cpu, TmigrCpu& tmc, const JiffiesPair& now, Ktime global);
 
+    // hrtimers.cpp: LHR 8
+    sim::CpuId chosen_if_tickless(sim::Cpu& cpu);
+    void set_active(sim::Cpu& cpu, bool active);
+
     // idle.cpp: TMM 10, 11
     Ktime start_new_timer(sim::Cpu& cpu, TmigrCpu& tmc, Ktime next);
     Ktime forecast(sim::Cpu& cpu, TmigrCpu& tmc, Ktime next);
@@ -287,6 +298,7 @@ private:
     sim::Machine& machine_;
     const TmigrParameters parameters_;
     RemoteBases& bases_;
+    std::optional<push::Choice> choice_;
     const Geometry geometry_;
     TmigrPrices prices_;
     CpuWork work_;

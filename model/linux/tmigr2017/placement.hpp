@@ -34,7 +34,7 @@
 #include <memory>
 #include <vector>
 
-#include "ticklab/model/linux/push/placement.hpp"
+#include "ticklab/model/linux/push/choice.hpp"
 #include "ticklab/model/linux/timer_wheel.hpp"
 #include "ticklab/model/linux/tmigr/geometry.hpp"
 #include "ticklab/model/linux/tmigr2017/changes.hpp"
@@ -54,9 +54,9 @@ public:
                        TimerWheel& wheel, IdleTest& test, IdleWaker& waker);
 
     WheelForm wheel_form() const override;
-    sim::CpuId hrtimer_target(sim::Cpu& cpu) override { return switch_.on(cpu) ? nearby_.choose(cpu) : cpu.id(); }
-    void activate_nohz(sim::Cpu& cpu) override { switch_.activate_nohz(cpu); }
-    void set_timer_migration(sim::Cpu& cpu, bool on) override { switch_.set_sysctl(cpu, on); }
+    sim::CpuId hrtimer_target(sim::Cpu& cpu) override { return choice_.choose(cpu); }
+    void activate_nohz(sim::Cpu& cpu) override { choice_.migration_switch().activate_nohz(cpu); }
+    void set_timer_migration(sim::Cpu& cpu, bool on) override { choice_.migration_switch().set_sysctl(cpu, on); }
 
     // Never asked: the query marks idle.
     Ktime quick_check(sim::Cpu&, Ktime next) override { return next; }
@@ -74,6 +74,7 @@ public:
     void end_bring_up(sim::Cpu& cpu) override;
 
     // For oracles and tests: no price, no order.
+    const push::Choice* choice() const override { return &choice_; }
     const TmigrCpu& cpu(sim::CpuId id) const { return cpus_[id]; }
     const std::deque<Group>& groups() const { return groups_; }
     std::size_t level_count() const { return levels_.size(); }
@@ -124,8 +125,7 @@ private:
     const std::vector<std::uint32_t> nodes_;
     TimerWheel& wheel_;
     IdleWaker& waker_;
-    push::Nearby nearby_;
-    push::MigrationSwitch switch_;
+    push::Choice choice_;
     const tmigr::Geometry geometry_;
     sim::Price queue_price_;
     sim::Price walk_price_;
