@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -167,6 +168,8 @@ public:
     Thread& current() { return *current_; }
     const Thread& current() const { return *current_; }
     bool has_runnable() const { return !runnable_.empty(); }
+    /// Threads that wait for this CPU, the current one not among them.
+    std::span<Thread* const> runnable() const { return runnable_; }
 
     /// Emits a record at local time, caused by what this CPU is doing now.
     template <class... Operands>

@@ -38,6 +38,7 @@ struct LinuxChanges {
     bool broadcast_keeps_mask = true;
     bool broadcast_starts_running_timer = true;
     bool edge_counted_once = false;
+    bool global_base_marked = true;
 };
 
 inline constexpr std::array kLinuxChanges{
@@ -111,6 +112,16 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/known-bugs.md WHEEL-07; linux-timer-wheel.md 6.2",
                                "a timer that is due already moves a base's clock back"},
                               &LinuxChanges::expired_keeps_clock},
+    sim::Change<LinuxChanges>{{"WHEEL-19",
+                               "global-base-marked",
+                               "wheel",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md WHEEL-19; linux-timer-wheel.md 6.5",
+                               "a global timer that a nohz_full CPU arms while its tick is stopped is shown to nobody"},
+                              &LinuxChanges::global_base_marked},
     sim::Change<LinuxChanges>{{"WHEEL-08",
                                "cutoff-on-distance",
                                "wheel",

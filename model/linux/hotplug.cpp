@@ -89,6 +89,7 @@ std::vector<sim::HotplugState> make_hotplug_states(const HotplugParts& parts) {
     states.push_back({"smpcfd:dying", HotplugSection::kStarting, {}, [&scheduler = parts.scheduler](Cpu& on, Cpu&) {
                           // What a call wanted here has moved away already.
                           (void)scheduler.take_call(on);
+                          scheduler.take_irq_work(on);
                           return true;
                       }});
     states.push_back({"hrtimers:dying", HotplugSection::kStarting,
@@ -110,6 +111,10 @@ std::vector<sim::HotplugState> make_hotplug_states(const HotplugParts& parts) {
                           migration.clear_available(on);
                           return true;
                       }});
+    if (parts.tick.nohz_full_in_use())
+        states.push_back({"nohz:predown", HotplugSection::kOnline, {}, [](Cpu&, Cpu& target) {
+                              return target.id() != TickSched::kPinnedTimekeeper;
+                          }});
     return states;
 }
 

@@ -29,6 +29,12 @@ void IdleLoop::check(Cpu& cpu, std::optional<Broken> (*invariant)(const TickSche
         cpu.fail(*broken->check, std::move(broken->message));
 }
 
+void IdleLoop::check_tickless(Cpu& cpu) {
+    // Who was kicked is about to look again.
+    if (tick_.stopped(cpu) && !scheduler_.tick_kicked(cpu.id()))
+        check(cpu, check_covered);
+}
+
 void IdleLoop::check_placement(Cpu& cpu) {
     if (!hierarchy_ || !hierarchy_->quiet() || !wanted(placement_moments_))
         return;
@@ -92,7 +98,7 @@ void IdleLoop::follow(Cpu& cpu, const Governor::Choice& choice) {
     if (choice.stop_tick || tick_.stopped(cpu))
         tick_.idle_stop_tick(cpu);
     else
-        tick_.idle_retain_tick(cpu);
+        tick_.retain_tick(cpu);
 }
 
 void IdleLoop::run(Cpu& cpu) {

@@ -24,6 +24,8 @@ public:
 
     /// Until something else wants the CPU: on the idle thread, entered and left with interrupts on.
     void run(sim::Cpu& cpu);
+    /// Checks a CPU that goes on without a tick: interrupts on.
+    void check_tickless(sim::Cpu& cpu);
 
 private:
     void follow(sim::Cpu& cpu, const Governor::Choice& choice);

@@ -23,7 +23,7 @@ constexpr std::uint32_t kLittleCapacity = tmigr::kCommonCapacity / 2;
 LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
     : time(machine, config.hz),
       softirqs(machine),
-      scheduler(machine),
+      scheduler(machine, config.tick.nohz_full),
       devices(machine, time, config.tick_source),
       hrtimers(machine, config.changes, time, devices, softirqs, scheduler),
       broadcast(machine.config().timers_stop_in_idle()
@@ -52,8 +52,7 @@ void LinuxKernel::boot(sim::Machine& machine) {
         throw std::invalid_argument("kernel.broadcast is \"hrtimer\", which needs kernel.highres");
     machine_ = &machine;
     config_.placements.tmigr.check_after_expiry = config_.wheel.check_effort == CheckEffort::kAlways;
-    config_.placements.tmigr.isolated = config_.placements.push.isolation.isolated =
-        cpus_listed("isolated", config_.isolated, machine.cpu_count());
+    set_apart(machine);
     config_.placements.tmigr.capacities.clear();
     for (const bool little : cpus_listed("little_cpus", config_.little_cpus, machine.cpu_count()))
         config_.placements.tmigr.capacities.push_back(little ? kLittleCapacity : tmigr::kCommonCapacity);
@@ -66,6 +65,25 @@ void LinuxKernel::boot(sim::Machine& machine) {
         boot_work_ = std::make_unique<CpuWork>(machine);
         machine_->run_in_control_thread(0, sim::Cause{}, [this](Cpu& cpu) { bring_up_placement(cpu); });
     }
+}
+
+void LinuxKernel::set_apart(const sim::Machine& machine) {
+    config_.placements.tmigr.isolated = config_.placements.push.isolation.isolated =
+        cpus_listed("isolated", config_.isolated, machine.cpu_count());
+    if (config_.nohz_full.empty())
+        return;
+    const std::vector<bool> full = cpus_listed("nohz_full", config_.nohz_full, machine.cpu_count());
+    if (full[TickSched::kPinnedTimekeeper])
+        throw std::invalid_argument(
+            fmt::format("kernel.nohz_full is \"{}\", expected CPUs without CPU 0, which keeps the time for them",
+                        config_.nohz_full));
+    if (!config_.tick.nohz)
+        throw std::invalid_argument("kernel.nohz_full is given, which needs kernel.nohz");
+    if (!config_.placement->knows_nohz_full)
+        throw std::invalid_argument(
+            fmt::format("kernel.nohz_full is given, and placement {} knows no such CPUs", config_.placement->word));
+    config_.placements.tmigr.nohz_full = config_.placements.push.isolation.nohz_full = config_.tick.nohz_full =
+        config_.wheel.nohz_full = full;
 }
 
 void LinuxKernel::bring_up_placement(Cpu& boot_cpu) {
@@ -96,6 +114,12 @@ void LinuxKernel::irq_enter(Cpu& cpu) {
         core_->tick.irq_enter(cpu);
 }
 
+void LinuxKernel::exit_to_user(Cpu& cpu) {
+    core_->scheduler.scheduled(cpu);
+    core_->tick.task_switch(cpu);
+    core_->idle.check_tickless(cpu);
+}
+
 void LinuxKernel::irq_exit(Cpu& cpu) {
     core_->softirqs.irq_exit(cpu);
     core_->tick.irq_exit(cpu);
@@ -115,6 +139,8 @@ void LinuxKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
         core_->devices.interrupt(cpu);
     else if (vector == kHpetVector && core_->broadcast)
         core_->broadcast->interrupt(cpu);
+    else if (vector == kIrqWorkVector)
+        core_->scheduler.take_irq_work(cpu);
     else if (vector == kCallFunctionVector && core_->scheduler.take_call(cpu))
         core_->hrtimers.reevaluate(cpu);
     irq_exit(cpu);

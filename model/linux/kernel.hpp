@@ -29,6 +29,8 @@ struct LinuxConfig {
     PlacementParameters placements;
     /// CPUs that run no timers of others, as a list: "2-3,5"; the hierarchy leaves them out from late boot on.
     std::string isolated;
+    /// CPUs that stop their tick while they have one task, too, as a list; not CPU 0, which is the timekeeper then.
+    std::string nohz_full;
     /// CPUs of half the capacity of the others, as a list.
     std::string little_cpus;
 
@@ -46,7 +48,7 @@ public:
     void nmi(sim::Cpu&) override {}
     void begin_foreign_irq(sim::Cpu& cpu) override { irq_enter(cpu); }
     void end_foreign_irq(sim::Cpu& cpu) override { irq_exit(cpu); }
-    void exit_to_user(sim::Cpu& cpu) override { core_->scheduler.scheduled(cpu); }
+    void exit_to_user(sim::Cpu& cpu) override;
     void idle_pass(sim::Cpu& cpu) override { core_->idle.run(cpu); }
     void kick(sim::Cpu& from, sim::Cpu& target) override { core_->scheduler.resched(from, target.id()); }
     std::span<const sim::HotplugState> hotplug_states() override { return hotplug_states_; }
@@ -108,6 +110,7 @@ private:
     void irq_enter(sim::Cpu& cpu);
     void irq_exit(sim::Cpu& cpu);
     void bring_up_placement(sim::Cpu& boot_cpu);
+    void set_apart(const sim::Machine& machine);
 
     LinuxConfig config_;
     sim::TimerClient& client_;

@@ -134,6 +134,10 @@ std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime 
         return Broken{&checks::kNextTick,
                       fmt::format("CPU {}: next tick {}, the timer says {}, the decision was {}", cpu,
                                   show(ts.next_tick), show(tick.timer_of(cpu).expires), show(ts.timer_expires))};
+    return check_covered(tick, cpu, now);
+}
+
+std::optional<Broken> check_covered(const TickSched& tick, sim::CpuId cpu, Ktime now) {
     if (auto broken = check_wheel_covered(tick, cpu, now))
         return broken;
     return check_armed(tick, cpu, now);

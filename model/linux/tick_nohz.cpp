@@ -27,6 +27,8 @@ Ktime TickSched::low_res_hrtimer(Cpu& cpu, Ktime base) {
 }
 
 bool TickSched::may_stop(Cpu& cpu) {
+    if (full_in_use_ && cpu.id() == kPinnedTimekeeper)
+        return false;
     return state(cpu).nohz && !scheduler_.need_resched(cpu) && !softirqs_.pending(cpu);
 }
 
@@ -161,8 +163,32 @@ void TickSched::idle_exit(Cpu& cpu) {
     ts.inidle = false;
     const Ktime now = time_.now(cpu);
     close_idle(cpu, now);
-    if (ts.stopped)
+    if (!ts.stopped)
+        return;
+    if (full(cpu))
+        full_update(cpu);
+    else
         restart_tick(cpu, now);
+}
+
+void TickSched::full_update(Cpu& cpu) {
+    TickState& ts = state(cpu);
+    if (!ts.nohz)
+        return;
+    if (scheduler_.shares_cpu(cpu)) {
+        cpu.record(kTickStopRecord, 0, sched_dependency_);
+        if (ts.stopped)
+            restart_tick(cpu, time_.now(cpu));
+    } else if (next_event(cpu) != kUnset) {
+        stop_tick(cpu);
+    } else {
+        retain_tick(cpu);
+    }
+}
+
+void TickSched::task_switch(Cpu& cpu) {
+    if (full(cpu) && state(cpu).stopped && scheduler_.shares_cpu(cpu))
+        scheduler_.kick_tick(cpu, cpu.id());
 }
 
 void TickSched::idle_restart_tick(Cpu& cpu) {
@@ -188,7 +214,7 @@ KtimeSpan TickSched::get_sleep_length(Cpu& cpu, KtimeSpan& until_tick) {
     return first == kKtimeMax ? KtimeSpan::max() : first - ts.idle_entry;
 }
 
-void TickSched::idle_retain_tick(Cpu& cpu) {
+void TickSched::retain_tick(Cpu& cpu) {
     TickState& ts = state(cpu);
     // Also for a decision of the first jiffy, which looks like none.
     if (wheel_.form().query_marks_idle && !ts.stopped)
@@ -204,10 +230,10 @@ void TickSched::idle_stop_tick(Cpu& cpu) {
     else if (may_stop(cpu))
         expires = next_event(cpu);
     else
-        return idle_retain_tick(cpu);
+        return retain_tick(cpu);
     ++ts.idle_calls;
     if (expires == kUnset) {
-        idle_retain_tick(cpu);
+        retain_tick(cpu);
         return;
     }
     stop_tick(cpu);
@@ -235,7 +261,13 @@ void TickSched::irq_enter(Cpu& cpu) {
 }
 
 void TickSched::irq_exit(Cpu& cpu) {
-    if (!state(cpu).inidle || softirqs_.in_interrupt(cpu))
+    if (!state(cpu).inidle) {
+        // Not only at the outermost exit: softirqs run in ksoftirqd too, and no exit follows those (NOHZ-02).
+        if (full(cpu) && !softirqs_.in_hardirq(cpu))
+            full_update(cpu);
+        return;
+    }
+    if (softirqs_.in_interrupt(cpu))
         return;
     open_idle(cpu, time_.now(cpu));
     if (stops_before_choice())

@@ -1,6 +1,8 @@
 // The tick while it runs: modes, handler, timekeeping (LNT 2, 3, 8).
 #include "ticklab/model/linux/tick_sched.hpp"
 
+#include <algorithm>
+
 #include "ticklab/model/linux/records.hpp"
 #include "ticklab/sim/choices.hpp"
 
@@ -28,7 +30,11 @@ TickSched::TickSched(sim::Machine& machine, const TickParameters& parameters, Ti
       scheduler_(scheduler),
       prices_(machine),
       cpus_(machine.cpu_count()),
-      no_dependency_(machine.intern("NONE")) {
+      no_dependency_(machine.intern("NONE")),
+      sched_dependency_(machine.intern("SCHED")) {
+    parameters_.nohz_full.resize(machine.cpu_count());
+    full_in_use_ =
+        std::find(parameters_.nohz_full.begin(), parameters_.nohz_full.end(), true) != parameters_.nohz_full.end();
     const std::uint64_t function = machine.intern("tick_nohz_handler");
     for (CpuId c = 0; c < machine.cpu_count(); ++c) {
         cpus_[c].owner = this;

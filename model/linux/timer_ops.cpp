@@ -23,6 +23,7 @@ TimerWheel::TimerWheel(sim::Machine& machine, const WheelParameters& parameters,
       waker_(waker),
       prices_(machine),
       last_exit_(machine.cpu_count()) {
+    parameters_.nohz_full.resize(machine.cpu_count());
     std::array<sim::LockClass*, kBasesPerCpu> classes{};
     for (std::size_t i = 0; i < kBasesPerCpu; ++i)
         classes[i] = &machine.lock_class(fmt::format("{} timer base", kBaseNames[i]));
@@ -160,11 +161,17 @@ void TimerWheel::enqueue(Cpu& cpu, TimerBase& base, Timer& t, const wheel::Bucke
         cpu.record(kTimerStartRecord, t.object, t.function_name, t.expires.count(), static_cast<std::uint64_t>(timeout),
                    bucket.expiry.count(), base.cpu, bucket.index, flags_name(t.flags));
     t.armed_by = {started, cpu.cause().root};
-    if (!first || !nohz_active_ || t.has(flag::kDeferrable) || !base.is_idle.read_once(cpu))
+    if (!first || !nohz_active_ || !needs_kick(cpu, base, t))
         return;
     ++base.counters.kicks;
     const sim::CauseScope scope(cpu, t.armed_by);
     waker_.wake_idle(cpu, base.cpu);
+}
+
+bool TimerWheel::needs_kick(Cpu& cpu, TimerBase& base, const Timer& t) const {
+    if (!t.has(flag::kDeferrable))
+        return base.is_idle.read_once(cpu);
+    return form_.one_base && nohz_full(base.cpu) && this->base(base.cpu, BaseIndex::kLocal).is_idle.peek();
 }
 
 bool TimerWheel::detach(Cpu& cpu, TimerBase& base, Timer& t, bool clear_pending) {

@@ -13,6 +13,8 @@ inline constexpr std::uint8_t kLocalTimerVector = 0xec;
 inline constexpr std::uint8_t kRescheduleVector = 0xfd;
 /// Asynchronous function calls: run what is queued for this CPU.
 inline constexpr std::uint8_t kCallFunctionVector = 0xfb;
+/// An irq-work that does nothing: the way out of the interrupt looks at the tick.
+inline constexpr std::uint8_t kIrqWorkVector = 0xf6;
 inline constexpr std::uint8_t kSpuriousVector = 0xff;
 
 }  // namespace ticklab::linux_

@@ -129,7 +129,7 @@ TEST_CASE("every trace event of the vocabulary appears in a scenario that comes 
     const std::string folder = source_dir() + "/scenarios/linux/";
     for (const char* const name :
          {"nohz-idle", "periodic-tick", "churn", "tmigr-all-idle", "tmigr-two-nodes", "tmigr-last-leaves",
-          "tmigr-level-appears", "tmigr-duty-stolen", "tmigr-deep", "spurious-interrupt"})
+          "tmigr-level-appears", "tmigr-duty-stolen", "tmigr-deep", "spurious-interrupt", "nohz-full"})
         run(folder + name + ".json", {});
     // Events that have other names in newer kernels.
     for (const char* const name : {"nohz-idle", "tmigr-last-leaves"})

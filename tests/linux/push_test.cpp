@@ -233,7 +233,7 @@ TEST_CASE("a target that goes idle after it was chosen is kicked, one that is st
         CAPTURE(falls_asleep);
         PushBench b;
         b.busy(1, at_ms(20), at_ms(50));
-        b.hold(sites::kMigrating, 3, falls_asleep ? 3ms : 100us);
+        b.hold(linux_::sites::kMigrating, 3, falls_asleep ? 3ms : 100us);
         b.arm_in_irq(3, at_us(49'500), 0, at_ms(60));
         b.run(at_ms(100));
         REQUIRE(b.firings.size() == 1);
@@ -247,7 +247,7 @@ TEST_CASE("a target that goes idle after it was chosen is kicked, one that is st
 TEST_CASE("a deferrable timer is placed like others and kicks nobody (LPP 8.1)") {
     PushBench b;
     b.busy(1, at_ms(20), at_ms(50));
-    b.hold(sites::kMigrating, 3, 3ms);
+    b.hold(linux_::sites::kMigrating, 3, 3ms);
     b.in_irq(3, at_us(49'500), [&](Cpu& cpu) {
         b.perform(cpu, "timer.init", {std::int64_t{0}, false, true});
         b.mod(cpu, 0, at_ms(60));
@@ -368,7 +368,7 @@ TEST_CASE("a pushed timer that is deleted or moved was a wasted choice (LPP X1)"
 TEST_CASE("a target that goes off-line while a timer is on its way to it loses none (LPP 5.5, P3)") {
     PushBench b;
     b.busy(1, at_ms(20), at_ms(200));
-    b.hold(sites::kMigrating, 3, 2ms);
+    b.hold(linux_::sites::kMigrating, 3, 2ms);
     b.arm_in_irq(3, at_us(50'100), 0, at_ms(70));
     b.offline(1, at_us(50'200));
     b.run(at_ms(120));
@@ -387,7 +387,7 @@ TEST_CASE("operations on a timer that is between two bases wait, and take effect
         PushBench b;
         b.arm_in_irq(3, at_us(30'100), 0, at_ms(300));
         b.busy(0, at_ms(40), at_ms(200));
-        b.hold(sites::kMigrating, 3, 2ms);
+        b.hold(linux_::sites::kMigrating, 3, 2ms);
         b.arm_in_irq(3, at_us(50'100), 0, at_ms(70));
         b.on(5, at_us(51'100), [&](Cpu& cpu) {
             if (verb == "timer.mod")

@@ -45,7 +45,7 @@ TEST_CASE(
         CHECK(b.state(0) == "1/1");
         CHECK(b.state(2) == "1/1");
         // Held in its second group, with the root's and its child's state read.
-        b.hold(sites::kInactiveBeforeCas, 0, 100us, 2);
+        b.hold(tmigr::sites::kInactiveBeforeCas, 0, 100us, 2);
         b.on(0, [&](Cpu& cpu) { b.go_idle(cpu); });
         b.on(
             1,
@@ -77,7 +77,7 @@ TEST_CASE(
             b.boot();
             idle_all(b, {1, 2, 3});
             // Held at the root, before it reads anything there, until the other has passed by.
-            b.hold(sites::kInactiveBeforeRead, 0, 20us, 2);
+            b.hold(tmigr::sites::kInactiveBeforeRead, 0, 20us, 2);
             b.on(0, [&](Cpu& cpu) { b.go_idle(cpu); });
             b.on(
                 1,
@@ -102,7 +102,7 @@ TEST_CASE("play 3, last one out against a new timer: one of them arms (TMM 8.7, 
         b.boot();
         idle_all(b, {0});
         b.add_timer(0, 5);
-        b.hold(guarded ? sites::kEventsBeforeLock : sites::kEventsSampled, 0, 100us);
+        b.hold(guarded ? tmigr::sites::kEventsBeforeLock : tmigr::sites::kEventsSampled, 0, 100us);
         b.on(0, [&](Cpu& cpu) { b.look_again(cpu); });
         b.on(
             1, [&](Cpu& cpu) { b.go_idle(cpu); }, 20us);
@@ -118,7 +118,7 @@ TEST_CASE("play 3 with the last one second: it finds the new timer (TMM 8.7)") {
     b.boot();
     idle_all(b, {0});
     b.add_timer(0, 5);
-    b.hold(sites::kEventsBeforeLock, 1, 100us);
+    b.hold(tmigr::sites::kEventsBeforeLock, 1, 100us);
     b.on(1, [&](Cpu& cpu) { b.go_idle(cpu); });
     b.on(
         0, [&](Cpu& cpu) { b.look_again(cpu); }, 20us);
@@ -196,12 +196,12 @@ TEST_CASE(
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-09"));
         b.boot(8);
         idle_all(b, {0, 1, 2, 3, 4, 5, 6, 7});
-        b.hold(sites::kWalkBeforeParent, 2, 100us);
+        b.hold(tmigr::sites::kWalkBeforeParent, 2, 100us);
         b.on(2, [&](Cpu& cpu) { b.leave_idle(cpu); });
         b.on(
             1, [&](Cpu& cpu) { b.leave_idle(cpu); }, 10us);
         // The link of the old root: the second of a group, the third of all.
-        b.hold(guarded ? sites::kSetupLinked : sites::kSetupPublished, 1, 200us, guarded ? 3 : 2);
+        b.hold(guarded ? tmigr::sites::kSetupLinked : tmigr::sites::kSetupPublished, 1, 200us, guarded ? 3 : 2);
         b.control(
             1, [&](Cpu& cpu) { b.placement().prepare(cpu, 8); }, 20us);
         CHECK(b.run_to_verdict() == (guarded ? "" : "tmigr.walk.mask"));
@@ -219,7 +219,7 @@ TEST_CASE("a walk that reads the parent twice enters a new root with a mask of a
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-06"));
         b.boot(8);
         idle_all(b, {0, 1, 2, 3, 4, 5, 6, 7});
-        b.hold(guarded ? sites::kWalkBeforeParent : sites::kWalkBetweenReads, 2, 100us);
+        b.hold(guarded ? tmigr::sites::kWalkBeforeParent : tmigr::sites::kWalkBetweenReads, 2, 100us);
         b.on(2, [&](Cpu& cpu) { b.leave_idle(cpu); });
         b.on(
             1, [&](Cpu& cpu) { b.leave_idle(cpu); }, 10us);
@@ -236,12 +236,12 @@ TEST_CASE("a parent that is published without order is read before what was writ
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-10"));
         b.boot(8);
         idle_all(b, {0, 1, 2, 3, 4, 5, 6, 7});
-        b.hold(sites::kWalkBeforeParent, 2, 100us);
+        b.hold(tmigr::sites::kWalkBeforeParent, 2, 100us);
         b.on(2, [&](Cpu& cpu) { b.leave_idle(cpu); });
         b.on(
             1, [&](Cpu& cpu) { b.leave_idle(cpu); }, 10us);
         // Linked, and nothing of the old root's state is asked for yet.
-        b.hold(sites::kSetupLinked, 1, 200us, 3);
+        b.hold(tmigr::sites::kSetupLinked, 1, 200us, 3);
         b.control(
             1, [&](Cpu& cpu) { b.placement().prepare(cpu, 8); }, 20us);
         CHECK(b.run_to_verdict() == (guarded ? "" : "memory.data_race"));
@@ -253,7 +253,7 @@ TEST_CASE("play 7, whose activity: a CPU that comes up marks an idle group as ac
     b.parameters.changes = changes_without({"TMIGR-07"});
     b.boot(8);
     idle_all(b, {1, 2, 3, 4, 5, 6, 7});
-    b.hold(sites::kSetupSampled, 8, 100us);
+    b.hold(tmigr::sites::kSetupSampled, 8, 100us);
     b.control(8, [&](Cpu& cpu) { b.placement().set_available(cpu); });
     b.on(
         0, [&](Cpu& cpu) { b.go_idle(cpu); }, 20us);
@@ -325,7 +325,7 @@ TEST_CASE("play 7 with an activation under way: it finds the new root by itself 
         b.boot(4);
         idle_all(b, {0, 1, 2, 3});
         // CPU 0 has made its leaf active and lags behind; CPU 1 finds the leaf active and stops there.
-        b.hold(sites::kWalkBeforeParent, 0, 100us);
+        b.hold(tmigr::sites::kWalkBeforeParent, 0, 100us);
         b.on(0, [&](Cpu& cpu) { b.leave_idle(cpu); });
         b.on(
             1, [&](Cpu& cpu) { b.leave_idle(cpu); }, 10us);
@@ -498,7 +498,7 @@ TEST_CASE("a puller gives up a CPU that woke after its event was taken (TMM 6.4,
     b.add_timer(0, 5);
     idle_all(b, {0, 1, 3});
     b.jiffies_now = 5;
-    b.hold(sites::kRemoteAfterPop, 2, 100us);
+    b.hold(tmigr::sites::kRemoteAfterPop, 2, 100us);
     b.on(2, [&](Cpu& cpu) { b.tick(cpu); });
     b.on(
         0, [&](Cpu& cpu) { b.leave_idle(cpu); }, 20us);
@@ -513,7 +513,7 @@ TEST_CASE("a timer armed while a CPU is expired remotely is left to the puller, 
     b.add_timer(0, 5);
     idle_all(b, {0, 1, 3});
     b.jiffies_now = 5;
-    b.hold(sites::kRemoteBeforeBases, 2, 100us);
+    b.hold(tmigr::sites::kRemoteBeforeBases, 2, 100us);
     b.on(2, [&](Cpu& cpu) { b.tick(cpu); });
     b.on(
         0,
@@ -535,7 +535,7 @@ TEST_CASE("a CPU that wakes while it is expired remotely is left alone afterward
     b.add_timer(0, 5);
     idle_all(b, {0, 1, 3});
     b.jiffies_now = 5;
-    b.hold(sites::kRemoteExpire, 2, 100us);
+    b.hold(tmigr::sites::kRemoteExpire, 2, 100us);
     b.on(2, [&](Cpu& cpu) { b.tick(cpu); });
     b.on(
         0, [&](Cpu& cpu) { b.leave_idle(cpu); }, 20us);

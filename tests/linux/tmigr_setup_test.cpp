@@ -110,7 +110,7 @@ TEST_CASE("a group that memory fails for leaves nothing behind, and the next att
         const std::size_t live = b.machine().arena().live_count();
         int allocations = 0;
         b.watch([&](Cpu& cpu, const sim::Site& site) {
-            if (site.name() == sites::kSetupAllocate.name() && ++allocations == failing)
+            if (site.name() == tmigr::sites::kSetupAllocate.name() && ++allocations == failing)
                 cpu.machine().arena().fail_next(1);
         });
         b.control(0, [&](Cpu& cpu) {
