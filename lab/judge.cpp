@@ -85,6 +85,22 @@ Duration Judge::unexcused(const LatenessPiece& piece) const {
     return total;
 }
 
+bool Judge::calm_for(Duration length, Time from, Time to) const {
+    std::vector<Interval> stalls;
+    for (sim::CpuId c = 0; c < machine_.cpu_count(); ++c)
+        for (const Interval& stall : log_.stalls(c))
+            if (stall.to > from && stall.from < to)
+                stalls.push_back(stall);
+    std::sort(stalls.begin(), stalls.end(), [](const Interval& a, const Interval& b) { return a.from < b.from; });
+    Time calm_since = from;
+    for (const Interval& stall : stalls) {
+        if (stall.from - calm_since >= length)
+            return true;
+        calm_since = std::max(calm_since, stall.to);
+    }
+    return to - calm_since >= length;
+}
+
 void Judge::fired(const Firing& firing, std::uint64_t timer, const ActivityLog& log) {
     const Time from = std::max(firing.not_before, firing.answerable_from);
     const Duration promised = std::max(firing.not_after - firing.not_before, Duration::zero());
@@ -104,7 +120,8 @@ void Judge::fired(const Firing& firing, std::uint64_t timer, const ActivityLog& 
         fmt::format_to(std::back_inserter(unexplained), "{}{} {} on CPU {}", unexplained.empty() ? "" : ", ",
                        info(piece.part).word, show(length), piece.cpu);
     }
-    if (total <= clock_allowance_)
+    if (total <= clock_allowance_ ||
+        (firing.look_every != Duration::zero() && !calm_for(promised + clock_allowance_, from, firing.at)))
         return;
     failed_ = true;
     machine_.fail(checks::kTimerLate,

@@ -51,6 +51,8 @@ struct Firing {
     sim::Time not_after = sim::kNever;
     /// How far `not_before` lies before the instant that was asked for.
     sim::Duration early_by{};
+    /// TimerPromise::look_every.
+    sim::Duration look_every{};
     /// Its operation began; the arming was in force a little later.
     sim::Time armed_at = sim::kBoot;
     /// The CPU can be held to the bound from here on: the arming was in force and the timer was not being moved.
