@@ -211,6 +211,23 @@ TEST_CASE("package idle is what no CPU breaks, and kernel time what is neither s
           figures_of(comparison.variants[1])["kernel_cycles"].median);
 }
 
+TEST_CASE("cycles in timer code are a part of those in the kernel, and what callbacks and computing CPUs do is none") {
+    for (const auto& [file, subject, values] :
+         {std::tuple{kCompareSource + "/scenarios/linux/churn.json", "timers.0.callback.spend", "0s,20us"},
+          std::tuple{kCompareSource + "/scenarios/xen/kill-running-callback.json", "timers.0.callback.spend",
+                     "0s,20us"}}) {
+        CAPTURE(file);
+        const Said said = said_of({file, "--vary", std::string(subject) + "=" + values, "--seeds", "1..1", "--json"});
+        REQUIRE(said.code == 0);
+        const Json report = Json::parse(said.out);
+        for (const Json& variant : report["variants"]) {
+            const auto timer_code = variant["figures"]["timer_cycles"]["median"].get<std::int64_t>();
+            CHECK(timer_code > 1000);
+            CHECK(timer_code < variant["figures"]["kernel_cycles"]["median"].get<std::int64_t>());
+        }
+    }
+}
+
 TEST_CASE("sleeps whose ends are told late make up the package's sleep exactly") {
     const auto at = [](sim::Duration d) { return sim::kBoot + d; };
     PackageIdle package(2, 100us);
