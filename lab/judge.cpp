@@ -88,9 +88,10 @@ Duration Judge::unexcused(const LatenessPiece& piece) const {
 bool Judge::calm_for(Duration length, Time from, Time to) const {
     std::vector<Interval> stalls;
     for (sim::CpuId c = 0; c < machine_.cpu_count(); ++c)
-        for (const Interval& stall : log_.stalls(c))
-            if (stall.to > from && stall.from < to)
-                stalls.push_back(stall);
+        for (const auto* const intervals : {&log_.stalls(c), &log_.rests(c)})
+            for (const Interval& interval : *intervals)
+                if (interval.to > from && interval.from < to)
+                    stalls.push_back(interval);
     std::sort(stalls.begin(), stalls.end(), [](const Interval& a, const Interval& b) { return a.from < b.from; });
     Time calm_since = from;
     for (const Interval& stall : stalls) {

@@ -12,7 +12,7 @@
 //    kLongestStep. Time before the arming was in force and while the timer was being moved does not count.
 //    A kernel that looks at its timers by ticks loses a whole tick by a stall that outlasts an edge, and again what it
 //    has done to hand a duty over. So such a timer is late only if, besides, all that it may wait has passed at a
-//    stretch in which no CPU was stalled.
+//    stretch in which no CPU was stalled or left its timers alone.
 //  - Lost: not_after is past, and since then and since it got the timer, the CPU that has it was idle or in user mode
 //    for longer than hardware_allowance(), and at least kLostGrace unless the run is over. A CPU that is off-line
 //    excuses nothing once the hotplug operation is over.
@@ -63,7 +63,7 @@ public:
 
 private:
     sim::Duration unexcused(const LatenessPiece& piece) const;
-    /// Whether no CPU was stalled in some stretch of that length.
+    /// Whether there is a stretch of that length in which no CPU was stalled or left its timers alone.
     bool calm_for(sim::Duration length, sim::Time from, sim::Time to) const;
     /// Where the timer is said to be, else where it was armed.
     sim::CpuId owner_of(const Owed& owed) const;

@@ -17,6 +17,16 @@ std::optional<std::uint64_t> operand_of(const sim::RecordKind& kind, std::span<c
     return std::nullopt;
 }
 
+sim::Time instant_of(const sim::Record& record) {
+    if (const auto at = operand_of(*record.kind, record.operands, OperandType::kTimePs))
+        return *at == 0 ? sim::kNever : sim::Time{Duration{static_cast<std::int64_t>(*at)}};
+    const auto ns =
+        static_cast<std::int64_t>(operand_of(*record.kind, record.operands, OperandType::kTimeNs).value_or(0));
+    if (ns == 0 || ns >= sim::ns_floor(sim::kNever))
+        return sim::kNever;
+    return ns < 0 ? sim::kBoot : sim::Time{sim::Nanoseconds{ns}};
+}
+
 std::string operand_text(OperandType type, std::uint64_t value, const sim::RecordStream& names) {
     const auto signed_value = static_cast<std::int64_t>(value);
     switch (type) {

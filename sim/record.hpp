@@ -116,6 +116,7 @@ enum class RecordRole : std::uint8_t {
     kArmed,          ///< the timer was armed; the CPU is the one that has to run it
     kQueued,         ///< the timer lies in a queue of the CPU, perhaps another than before
     kDeadline,       ///< the record's CPU wants to look after its timers at the instant; 0 is never
+    kRest,           ///< the record's CPU has had too much of its timers, and leaves them alone until the instant
     kSoftirqBegin,   ///< operand 0 tells kinds of softirqs apart; the one that runs callbacks is a pass
     kSoftirqEnd,     ///< likewise
     kCallbackBegin,  ///< the kernel calls the callback of a timer, its own ones included

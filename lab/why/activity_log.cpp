@@ -57,17 +57,6 @@ constexpr std::array<const FrameEdge*, kNamedKinds> edges_by_id() {
 }
 constexpr auto kEdgesById = edges_by_id();
 
-/// The instant that the record names; 0 is never.
-Time deadline_of(const sim::Record& record) {
-    if (const auto at = operand_of(*record.kind, record.operands, OperandType::kTimePs))
-        return *at == 0 ? sim::kNever : Time{Duration{static_cast<std::int64_t>(*at)}};
-    const auto ns =
-        static_cast<std::int64_t>(operand_of(*record.kind, record.operands, OperandType::kTimeNs).value_or(0));
-    if (ns == 0 || ns >= sim::ns_floor(sim::kNever))
-        return sim::kNever;
-    return ns < 0 ? sim::kBoot : Time{sim::Nanoseconds{ns}};
-}
-
 }  // namespace
 
 ActivityLog::ActivityLog(sim::Machine& machine, std::size_t capacity)
@@ -174,7 +163,9 @@ void ActivityLog::consume_role(const sim::Record& record, PerCpu& cpu) {
         case sim::RecordRole::kDeadline:
             knows_deadlines_ = true;
             cpu.since_published = Duration::zero();
-            return append(cpu.deadlines, {record.at, deadline_of(record)});
+            return append(cpu.deadlines, {record.at, instant_of(record)});
+        case sim::RecordRole::kRest:
+            return append(cpu.rests, {record.at, instant_of(record)});
         case sim::RecordRole::kSoftirqBegin:
             return push(cpu, record, FrameKind::kSoftirq, record.unsigned_at(0));
         case sim::RecordRole::kSoftirqEnd:

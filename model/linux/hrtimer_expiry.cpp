@@ -115,8 +115,9 @@ void Hrtimers::interrupt(Cpu& cpu) {
         base.lock.release(cpu);
         const KtimeSpan spent = now - entry;
         base.max_hang_time = std::max(base.max_hang_time, spent);
-        cpu.record(kHrtimerHangRecord, spent.count());
-        devices_.program(cpu, now + std::min(spent, kLongestHang), true);
+        const Ktime until = now + std::min(spent, kLongestHang);
+        cpu.record(kHrtimerHangRecord, spent.count(), ns(until));
+        devices_.program(cpu, until, true);
         return;
     }
 }

@@ -48,6 +48,7 @@ constexpr RecordKind kSoftirqEnd = toy(40005, "softirq_end", RecordRole::kSoftir
 constexpr RecordKind kExpireBegin =
     toy(40006, "expire_begin", RecordRole::kCallbackBegin, {{"timer", OperandType::kObject}});
 constexpr RecordKind kExpireEnd = toy(40007, "expire_end", RecordRole::kCallbackEnd, {{"timer", OperandType::kObject}});
+constexpr RecordKind kLeaveAlone = toy(40008, "leave_alone", RecordRole::kRest, {{"until", OperandType::kTimePs}});
 
 class NoTimers final : public sim::TimerClient {
     void timer_fired(sim::Cpu&, sim::TimerIndex) override {}
@@ -174,6 +175,19 @@ TEST_CASE("why: a deadline beyond the promise is a late aim (XT-P2)") {
     s.wake(200'000, 0);
     s.begin_pass(200'000, 0, s.irq(200'000, 200'000, 0, accepted));
     CHECK(s.fire(200'000, 0, 50'000, 100'000) == Parts{{"slack", 50'000}, {"late aim", 100'000}});
+}
+
+TEST_CASE("why: a kernel that leaves its timers alone after too many of them makes them late by that (LHR 9.1)") {
+    Story s;
+    s.arm(10'000, 0);
+    s.publish(12'000, 0, 200'000);
+    s.program(12'000, 0, 200'000);
+    s.add(12'000, 0, kLeaveAlone, {ps(180'000)});
+    s.sleep(15'000, 0);
+    const sim::RecordId accepted = s.accept(200'000, 0, s.event(200'000, 0));
+    s.wake(200'000, 0);
+    s.begin_pass(200'000, 0, s.irq(200'000, 200'000, 0, accepted));
+    CHECK(s.fire(200'000, 0, 50'000, 100'000) == Parts{{"late aim", 20'000}, {"rest", 130'000}});
 }
 
 TEST_CASE("why: a timer that was set in the past is late by that") {
