@@ -34,6 +34,9 @@ Experiment::Experiment(const Scenario& scenario, const ExperimentOptions& option
         options.disturbance->apply(config);
     kernel_ = scenario.kernel->make(scenario.settings, *this);
     machine_ = std::make_unique<sim::Machine>(config, *kernel_);
+    if (options.decisions)
+        machine_->choices().set_strategy(&player_.emplace(*options.decisions));
+    machine_->choices().record_decisions(options.record_decisions);
     performer_ = std::make_unique<Performer>(*machine_, *kernel_, *this);
 
     // Interned whether observed or not: numbers of names are part of the records.

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "ticklab/lab/bundle/decision_list.hpp"
 #include "ticklab/lab/disturbance.hpp"
 #include "ticklab/lab/expectations.hpp"
 #include "ticklab/lab/histogram.hpp"
@@ -38,6 +39,10 @@ struct ExperimentOptions {
     bool metrics = true;
     /// In place of what the scenario says of jitter, stalls and ties.
     std::optional<Disturbance> disturbance{};
+    /// Answers stalls and ties in place of the seed.
+    std::optional<DecisionList> decisions{};
+    /// Keeps what stalls and ties were answered, for decision_list().
+    bool record_decisions = false;
     /// Stretches between two looks at the structures; the more, the sooner a loss is seen.
     unsigned looks = 64;
     /// Further consumers of the records (exporters, progress); must outlive the experiment.
@@ -81,6 +86,8 @@ public:
     /// The instant up to which it was performed.
     sim::Time reached() const { return reached_; }
     const std::vector<ExpectationResult>& expectations() const { return results_; }
+    /// Null if the seed answered stalls and ties.
+    const DecisionPlayer* decision_player() const { return player_ ? &*player_ : nullptr; }
 
     /// Null if the run was not observed.
     const Obligations* obligations() const { return obligations_.get(); }
@@ -110,6 +117,7 @@ private:
     ExperimentOptions options_;
     std::vector<LoadTimer> load_timers_;
     std::vector<std::string_view> names_;
+    std::optional<DecisionPlayer> player_;
     std::unique_ptr<sim::Kernel> kernel_;
     std::unique_ptr<sim::Machine> machine_;
     std::unique_ptr<Performer> performer_;
