@@ -33,6 +33,8 @@ std::vector<Command> commands();
 Command run_command();
 Command why_command();
 Command hunt_command();
+Command replay_command();
+Command shrink_command();
 Command compare_command();
 Command conform_command();
 Command validate_command();

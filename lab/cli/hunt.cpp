@@ -4,10 +4,12 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "ticklab/lab/bundle/bundle.hpp"
 #include "ticklab/lab/cli/command.hpp"
 #include "ticklab/lab/cli/interrupt.hpp"
 #include "ticklab/lab/cli/progress_line.hpp"
@@ -15,6 +17,7 @@
 #include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/report.hpp"
 #include "ticklab/lab/values.hpp"
+#include "ticklab/lab/whole_file.hpp"
 
 namespace ticklab::lab {
 namespace {
@@ -35,19 +38,29 @@ struct Options {
     bool keep_going = false;
     std::string budget;
     bool expectations = false;
+    std::string bundles;
     bool json = false;
 };
 
 /// A command line that does the run of that seed again, watched as any run is.
-std::string replay_line(const Options& options, const Scenario& scenario, HuntStrategy strategy,
-                        const HuntFailure& failure) {
+std::string replay_line(const Options& options, const Scenario& scenario, const HuntFailure& failure) {
     std::string line = fmt::format("ticklab run {} --seed {}", shell_quoted(options.file), failure.seed);
     for (const std::string& set : options.overrides)
         line += " --set " + shell_quoted(set);
-    if (strategy == HuntStrategy::kRandom)
-        for (const std::string& set : failure.disturbance.overrides())
+    if (failure.disturbance)
+        for (const std::string& set : failure.disturbance->overrides())
             line += " --set " + shell_quoted(set);
     return line + fmt::format("  # scenario {}, ticklab {}", scenario_hash(scenario.text), TICKLAB_VERSION);
+}
+
+/// Writes the bundle of a failure, whole, into the folder that was asked for; the name of the file.
+std::string write_bundle(const Options& options, const ScenarioLoader& loader, const Scenario& scenario,
+                         const HuntFailure& failure) {
+    const Bundle bundle = make_bundle(loader, scenario, options.overrides, failure, options.expectations);
+    const std::string file =
+        (std::filesystem::path(options.bundles) / fmt::format("seed-{}.json", failure.seed)).string();
+    write_whole_file(file, to_json(bundle).dump(1) + "\n");
+    return file;
 }
 
 std::string show_cpu(sim::CpuId cpu) { return cpu == sim::kNoCpu ? std::string() : fmt::format(" on CPU {}", cpu); }
@@ -84,9 +97,16 @@ ExitCode hunt_for(const Options& options) {
     if (!scenario)
         return ExitCode::kBadInput;
 
+    if (!options.bundles.empty()) {
+        std::error_code error;
+        std::filesystem::create_directories(options.bundles, error);
+        if (error)
+            return refuse(options.bundles, error.message());
+    }
     fmt::print(stderr, "ticklab: {}: seeds {} to {}, strategy {}\n", scenario->name, hunt_options.first_seed,
                hunt_options.last_seed, options.strategy);
     Json failures = Json::array();
+    bool repeatable = true;
     const std::uint64_t seeds = hunt_options.last_seed - hunt_options.first_seed + 1;
     RunsProgress line(seeds);
     HuntObserver observer;
@@ -94,7 +114,16 @@ ExitCode hunt_for(const Options& options) {
     observer.progress = [&](const HuntResult& so_far) { line.show(so_far.runs, so_far.failures); };
     observer.failed = [&](const HuntFailure& f) {
         line.clear();
-        const std::string replay = replay_line(options, *scenario, hunt_options.strategy, f);
+        const std::string replay = replay_line(options, *scenario, f);
+        std::string bundle;
+        if (!options.bundles.empty()) {
+            try {
+                bundle = write_bundle(options, loader, *scenario, f);
+            } catch (const UnrepeatableRun& e) {
+                complain(fmt::format("no bundle of seed {}: {}", f.seed, e.what()));
+                repeatable = false;
+            }
+        }
         if (options.json) {
             failures.push_back({{"seed", f.seed},
                                 {"check", f.check},
@@ -102,11 +131,14 @@ ExitCode hunt_for(const Options& options) {
                                 {"at_ns", sim::ns_floor(f.at)},
                                 {"cpu", f.cpu == sim::kNoCpu ? Json(nullptr) : Json(f.cpu)},
                                 {"record_number", f.record_number},
-                                {"replay", replay}});
+                                {"replay", replay},
+                                {"bundle", bundle.empty() ? Json(nullptr) : Json(bundle)}});
             return;
         }
         fmt::print("seed {}: {}\n  {}\n  at {}{}, after {} records\n  replay: {}\n", f.seed, f.check, f.message,
                    show(f.at), show_cpu(f.cpu), f.record_number, replay);
+        if (!bundle.empty())
+            fmt::print("  bundle: ticklab replay {}\n", shell_quoted(bundle));
         // What was found stays found, however the hunt ends.
         std::fflush(stdout);
     };
@@ -140,7 +172,7 @@ ExitCode hunt_for(const Options& options) {
         fmt::print("{} of {} runs: {} failed, {} inconclusive; ended by {}; {} records, {:.1f} s, {:.0f} runs/s\n",
                    result.runs, seeds, result.failures, result.inconclusive, end, result.records, seconds,
                    static_cast<double>(result.runs) / seconds);
-    return exit_code(result);
+    return repeatable ? exit_code(result) : graver(exit_code(result), ExitCode::kNondeterminism);
 }
 
 }  // namespace
@@ -165,6 +197,9 @@ Command hunt_command() {
                     ->type_name("TIME");
                 app.add_flag("--expectations", options->expectations,
                              "Count missed expectations as failures; a disturbed run may miss exact times by right");
+                app.add_option("--bundles", options->bundles,
+                               "Keep each failure as a bundle in this folder, before it is printed; `replay` takes it")
+                    ->type_name("FOLDER");
                 add_overrides(app, options->overrides);
                 app.add_flag("--json", options->json, "Print one JSON document");
                 app.footer(

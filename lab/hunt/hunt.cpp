@@ -13,6 +13,26 @@ struct Outcome {
     std::uint64_t records = 0;
 };
 
+Outcome run_one(const Scenario& scenario, const HuntOptions& options, std::uint64_t seed) {
+    ExperimentOptions run;
+    run.seed = seed;
+    run.looks = kHuntLooks;
+    run.metrics = false;
+    if (options.strategy == HuntStrategy::kRandom)
+        run.disturbance = random_disturbance(seed, scenario.machine);
+    Experiment experiment(scenario, run);
+    experiment.run();
+    Outcome outcome{failure_of(experiment, scenario, options.count_expectations),
+                    experiment.end() == sim::RunEnd::kBudget, experiment.machine().records().committed()};
+    if (outcome.failure) {
+        outcome.failure->seed = seed;
+        outcome.failure->disturbance = run.disturbance;
+    }
+    return outcome;
+}
+
+}  // namespace
+
 std::optional<HuntFailure> failure_of(const Experiment& experiment, const Scenario& scenario, bool expectations) {
     HuntFailure failure;
     if (const std::optional<sim::Verdict>& verdict = experiment.machine().verdict();
@@ -34,28 +54,6 @@ std::optional<HuntFailure> failure_of(const Experiment& experiment, const Scenar
             }
     return std::nullopt;
 }
-
-Outcome run_one(const Scenario& scenario, const HuntOptions& options, std::uint64_t seed) {
-    ExperimentOptions run;
-    run.seed = seed;
-    // Structures are looked at by the kernel's own checks at each lock; a few looks from outside bound a loss.
-    run.looks = 8;
-    run.metrics = false;
-    if (options.strategy == HuntStrategy::kRandom)
-        run.disturbance = random_disturbance(seed, scenario.machine);
-    Experiment experiment(scenario, run);
-    experiment.run();
-    Outcome outcome{failure_of(experiment, scenario, options.count_expectations),
-                    experiment.end() == sim::RunEnd::kBudget, experiment.machine().records().committed()};
-    if (outcome.failure) {
-        outcome.failure->seed = seed;
-        if (run.disturbance)
-            outcome.failure->disturbance = *run.disturbance;
-    }
-    return outcome;
-}
-
-}  // namespace
 
 HuntResult hunt(const Scenario& scenario, const HuntOptions& options, const HuntObserver& observer) {
     const Clock::time_point began = Clock::now();

@@ -45,13 +45,21 @@ struct HuntOptions {
 /// One run that failed.
 struct HuntFailure {
     std::uint64_t seed = 0;
-    Disturbance disturbance;
+    /// Nothing if the scenario's own machine options held.
+    std::optional<Disturbance> disturbance;
     std::string check;  ///< name of the check, or "expectation"
     std::string message;
     sim::Time at = sim::kBoot;
     sim::CpuId cpu = sim::kNoCpu;
     std::uint64_t record_number = 0;
 };
+
+/// Looks at the structures in a run of a hunt: the kernel's own checks look at each lock, and a few looks from outside
+/// bound a loss.
+inline constexpr unsigned kHuntLooks = 8;
+
+/// How a finished run failed, if it did; seed and disturbance are left to the caller.
+std::optional<HuntFailure> failure_of(const Experiment& experiment, const Scenario& scenario, bool expectations);
 
 enum class HuntEnd : std::uint8_t { kAllSeeds, kStopAfter, kBudget, kInterrupted };
 
