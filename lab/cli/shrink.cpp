@@ -119,8 +119,8 @@ std::optional<Input> read_input(const ScenarioOptions& options, const ScenarioLo
 }
 
 /// Prints what is wrong and returns false if it cannot be written.
-bool write_bundle(const std::string& file, const ScenarioLoader& loader, const std::string& scenario_file,
-                  const Input& input, const Shrunk& shrunk) {
+bool write_small_bundle(const std::string& file, const ScenarioLoader& loader, const std::string& scenario_file,
+                        const Input& input, const Shrunk& shrunk) {
     std::vector<InputError> errors;
     const std::optional<Scenario> scenario =
         loader.load_text(scenario_file, shrunk.shrink_case.scenario.dump(), {}, errors);
@@ -229,7 +229,7 @@ ExitCode shrink_for(const ShrinkCommandOptions& options) {
                     : shrunk.end == ShrinkEnd::kInterrupted ? ExitCode::kInterrupted
                                                             : ExitCode::kFine;
     if (!options.out.empty()) {
-        if (!write_bundle(options.out, loader, options.scenario.file, *input, shrunk))
+        if (!write_small_bundle(options.out, loader, options.scenario.file, *input, shrunk))
             return ExitCode::kNondeterminism;
         fmt::print("bundle: ticklab replay {}\n", shell_quoted(options.out));
     }
