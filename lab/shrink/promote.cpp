@@ -49,20 +49,20 @@ Ordered in_reading_order(const json& value) {
 }
 
 /// One way to say a delay: the step without its length.
-struct Way {
+struct ScriptedWay {
     std::string part;  ///< list of the scenario that the step goes to
     json step;
     std::string place;
 };
 
-Way hold_at(const Delay& delay, const SiteVisit& visit) {
+ScriptedWay hold_at(const Delay& delay, const SiteVisit& visit) {
     return {"script",
             {{"when", {{"site", visit.site->name()}, {"cpu", delay.cpu}, {"nth", visit.nth}}}, {"do", "cpu.hold"}},
             fmt::format("CPU {} held at {}", delay.cpu, place_text(visit))};
 }
 
-std::vector<Way> ways_of(const Delay& delay) {
-    std::vector<Way> ways;
+std::vector<ScriptedWay> ways_of(const Delay& delay) {
+    std::vector<ScriptedWay> ways;
     // A stall on the way into a site is a hold there. The kernel's own sites say more than those of any lock.
     const SiteVisit into = delay.after.at == delay.at + delay.length ? delay.after : SiteVisit{};
     const SiteVisit into_kernel = into.site == delay.kernel_after.site ? into : SiteVisit{};
@@ -70,8 +70,8 @@ std::vector<Way> ways_of(const Delay& delay) {
          {into_kernel, delay.kernel_before, delay.kernel_after, into, delay.before, delay.after}) {
         if (visit.site == nullptr)
             continue;
-        Way way = hold_at(delay, visit);
-        if (std::none_of(ways.begin(), ways.end(), [&](const Way& w) { return w.place == way.place; }))
+        ScriptedWay way = hold_at(delay, visit);
+        if (std::none_of(ways.begin(), ways.end(), [&](const ScriptedWay& w) { return w.place == way.place; }))
             ways.push_back(std::move(way));
     }
     ways.push_back({"faults",
@@ -116,7 +116,7 @@ public:
             delay.least = least_of(i);
             delay.most = most_of(i, delay.least);
             delay.written = round_length(i, delay);
-            const Way& way = ways_[i][chosen_[i]];
+            const ScriptedWay& way = ways_[i][chosen_[i]];
             delay.place = way.place;
             promotion.delays.push_back(std::move(delay));
         }
@@ -138,7 +138,7 @@ private:
     json document() const {
         json scenario = base_;
         for (std::size_t i = 0; i < delays_.size(); ++i) {
-            const Way& way = ways_[i][chosen_[i]];
+            const ScriptedWay& way = ways_[i][chosen_[i]];
             json step = way.step;
             step["for"] = duration_text(lengths_[i]);
             scenario[way.part].push_back(std::move(step));
@@ -245,7 +245,7 @@ private:
     const Shrunk& shrunk_;
     const std::vector<Delay>& delays_;
     json base_;
-    std::vector<std::vector<Way>> ways_;
+    std::vector<std::vector<ScriptedWay>> ways_;
     std::vector<std::size_t> chosen_;
     std::vector<Duration> lengths_;
     std::uint64_t seed_ = 1;
@@ -258,14 +258,14 @@ std::string_view ordinal_ending(std::uint64_t n) {
 }
 
 /// On one line, with room between the parts.
-std::string one_line(const Ordered& value) {
+std::string spaced_line(const Ordered& value) {
     if (!value.is_structured() || value.empty())
         return value.dump();
     std::vector<std::string> parts;
     for (const auto& member : value.items())
         parts.push_back(value.is_object()
-                            ? fmt::format("{}: {}", Ordered(member.key()).dump(), one_line(member.value()))
-                            : one_line(member.value()));
+                            ? fmt::format("{}: {}", Ordered(member.key()).dump(), spaced_line(member.value()))
+                            : spaced_line(member.value()));
     return value.is_object() ? fmt::format("{{ {} }}", fmt::join(parts, ", "))
                              : fmt::format("[{}]", fmt::join(parts, ", "));
 }
@@ -281,11 +281,11 @@ std::string scenario_text(const Ordered& scenario) {
     std::vector<std::string> members;
     for (const auto& member : scenario.items()) {
         const Ordered& value = member.value();
-        std::string text = one_line(value);
+        std::string text = spaced_line(value);
         if (value.is_array() && !value.empty() && value.front().is_structured()) {
             std::vector<std::string> items;
             for (const Ordered& item : value)
-                items.push_back("    " + one_line(item));
+                items.push_back("    " + spaced_line(item));
             text = fmt::format("[\n{}\n  ]", fmt::join(items, ",\n"));
         }
         members.push_back(fmt::format("  {}: {}", Ordered(member.key()).dump(), text));
