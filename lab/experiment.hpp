@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "ticklab/lab/bundle/decision_list.hpp"
 #include "ticklab/lab/disturbance.hpp"
 #include "ticklab/lab/expectations.hpp"
 #include "ticklab/lab/histogram.hpp"
@@ -41,6 +42,10 @@ struct ExperimentOptions {
     std::optional<Schedule> schedule{};
     /// Keeps what a scheduled run came to.
     bool keep_crossings = false;
+    /// Answers stalls and ties in place of seed and schedule.
+    std::optional<DecisionList> decisions{};
+    /// Keeps what stalls and ties were answered, for decision_list().
+    bool record_decisions = false;
     /// Stretches between two looks at the structures; the more, the sooner a loss is seen.
     unsigned looks = 64;
     /// Further consumers of the records (exporters, progress); must outlive the experiment.
@@ -84,6 +89,8 @@ public:
     /// The instant up to which it was performed.
     sim::Time reached() const { return reached_; }
     const std::vector<ExpectationResult>& expectations() const { return results_; }
+    /// Null if the seed answered stalls and ties.
+    const DecisionPlayer* decision_player() const { return player_ ? &*player_ : nullptr; }
 
     /// Null if the run has no schedule.
     const Scheduler* scheduler() const { return scheduler_.get(); }
@@ -119,6 +126,7 @@ private:
     ExperimentOptions options_;
     std::vector<LoadTimer> load_timers_;
     std::vector<std::string_view> names_;
+    std::optional<DecisionPlayer> player_;
     std::unique_ptr<sim::Kernel> kernel_;
     std::unique_ptr<Scheduler> scheduler_;
     std::unique_ptr<sim::Machine> machine_;
