@@ -40,11 +40,12 @@ Experiment::Experiment(const Scenario& scenario, const ExperimentOptions& option
     }
     kernel_ = scenario.kernel->make(scenario.settings, *this);
     machine_ = std::make_unique<sim::Machine>(config, *kernel_);
+    sim::Strategy* answers = scheduler_.get();
     if (options.decisions)
-        machine_->choices().set_strategy(&player_.emplace(*options.decisions));
-    else if (scheduler_)
-        machine_->choices().set_strategy(scheduler_.get());
-    machine_->choices().record_decisions(options.record_decisions);
+        answers = &player_.emplace(*options.decisions);
+    if (options.record_decisions)
+        answers = &recorder_.emplace(answers);
+    machine_->choices().set_strategy(answers);
     performer_ = std::make_unique<Performer>(*machine_, *kernel_, *this);
 
     // Interned whether observed or not: numbers of names are part of the records.

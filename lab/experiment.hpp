@@ -44,7 +44,7 @@ struct ExperimentOptions {
     bool keep_crossings = false;
     /// Answers stalls and ties in place of seed and schedule.
     std::optional<DecisionList> decisions{};
-    /// Keeps what stalls and ties were answered, for decision_list().
+    /// Keeps what stalls and ties are answered.
     bool record_decisions = false;
     /// Stretches between two looks at the structures; the more, the sooner a loss is seen.
     unsigned looks = 64;
@@ -89,11 +89,13 @@ public:
     /// The instant up to which it was performed.
     sim::Time reached() const { return reached_; }
     const std::vector<ExpectationResult>& expectations() const { return results_; }
-    /// Null if the seed answered stalls and ties.
-    const DecisionPlayer* decision_player() const { return player_ ? &*player_ : nullptr; }
 
     /// Null if the run has no schedule.
     const Scheduler* scheduler() const { return scheduler_.get(); }
+    /// Null if the run has no list of decisions.
+    const DecisionPlayer* decision_player() const { return player_ ? &*player_ : nullptr; }
+    /// What was decided, by whomever; empty if it was not kept.
+    DecisionList decided() const { return recorder_ ? recorder_->list() : DecisionList{}; }
 
     /// Of the timer that the verdict says is lost; none if it says something else.
     const std::optional<Loss>& loss() const { return loss_; }
@@ -126,9 +128,10 @@ private:
     ExperimentOptions options_;
     std::vector<LoadTimer> load_timers_;
     std::vector<std::string_view> names_;
-    std::optional<DecisionPlayer> player_;
     std::unique_ptr<sim::Kernel> kernel_;
     std::unique_ptr<Scheduler> scheduler_;
+    std::optional<DecisionPlayer> player_;
+    std::optional<DecisionRecorder> recorder_;
     std::unique_ptr<sim::Machine> machine_;
     std::unique_ptr<Performer> performer_;
     std::unique_ptr<Obligations> obligations_;

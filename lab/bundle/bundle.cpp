@@ -75,7 +75,7 @@ RunOutcome run_bundle(const Bundle& bundle, const Scenario& scenario, Experiment
     Experiment experiment(scenario, options);
     experiment.run();
     if (recorded)
-        *recorded = decision_list(experiment.machine().choices().decisions());
+        *recorded = experiment.decided();
     return outcome_of(experiment, marks, bundle.expectations);
 }
 

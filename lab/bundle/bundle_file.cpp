@@ -59,7 +59,7 @@ public:
 
     DecisionList decisions() {
         DecisionList list;
-        std::set<std::uint64_t> keys;
+        Times seen;
         const nlohmann::json& stalls = source_.root()["decisions"]["stalls"];
         for (std::size_t i = 0; i < stalls.size(); ++i) {
             const std::string at = pointer_to("/decisions/stalls", i);
@@ -69,13 +69,14 @@ public:
                 errors_.push_back(source_.error_at(
                     at + "/length",
                     found_expected(in_quotes(text), length.value ? "more than nothing" : length.expected)));
-            list.stalls.push_back({key(stalls[i], at, keys), length.value.value_or(sim::Duration{1})});
+            list.stalls.push_back({key(stalls[i], at, seen), stalls[i]["nth"].get<std::uint64_t>(),
+                                   length.value.value_or(sim::Duration{1})});
         }
-        keys.clear();
+        seen.clear();
         const nlohmann::json& ties = source_.root()["decisions"]["ties"];
         for (std::size_t i = 0; i < ties.size(); ++i)
-            list.ties.push_back(
-                {key(ties[i], pointer_to("/decisions/ties", i), keys), ties[i]["answer"].get<std::uint64_t>()});
+            list.ties.push_back({key(ties[i], pointer_to("/decisions/ties", i), seen),
+                                 ties[i]["nth"].get<std::uint64_t>(), ties[i]["answer"].get<std::uint64_t>()});
         return list;
     }
 
@@ -91,7 +92,7 @@ public:
         for (std::size_t i = 0; i < outcome.marks.size(); ++i) {
             const std::string& link = outcome.marks[i];
             const std::uint64_t digits = std::min(left, kChunk * kMarkDigits);
-            if (link.size() != digits || link.find_first_not_of(kHexDigits) != std::string::npos)
+            if (link.empty() || link.size() != digits || link.find_first_not_of(kHexDigits) != std::string::npos)
                 return refuse_marks(pointer_to("/marks", i), in_quotes(link),
                                     fmt::format("{} hexadecimal digits", digits));
             left -= digits;
@@ -102,12 +103,15 @@ public:
     }
 
 private:
-    /// None twice.
-    std::uint64_t key(const nlohmann::json& entry, const std::string& at, std::set<std::uint64_t>& keys) {
+    using Times = std::set<std::pair<std::uint64_t, std::uint64_t>>;
+
+    /// The key of an entry; no time of it twice.
+    std::uint64_t key(const nlohmann::json& entry, const std::string& at, Times& seen) {
         const std::string pointer = at + "/key";
         const auto key = number<16>(entry["key"], pointer, kKeyForm);
-        if (!keys.insert(key).second)
-            errors_.push_back(source_.error_at(pointer, found_expected("a key that is there already", "another")));
+        if (!seen.emplace(key, entry["nth"].get<std::uint64_t>()).second)
+            errors_.push_back(
+                source_.error_at(pointer, found_expected("a key and time that are there already", "another")));
         return key;
     }
 
@@ -126,6 +130,7 @@ private:
 OrderedJson bundle_schema() {
     const OrderedJson format{{"const", kBundleFormat}, {"title", format_title()}};
     const OrderedJson key = bundle_text(kKeyForm);
+    const OrderedJson from_one{{"type", "integer"}, {"minimum", 1}, {"maximum", INT64_MAX}};
     OrderedJson schema = bundle_object(
         {{kFormatMember, format},
          {"version", bundle_text("the version of ticklab")},
@@ -140,10 +145,10 @@ OrderedJson bundle_schema() {
                                     {"at_ps", bundle_count()},
                                     {"cpu", {{"type", "integer"}, {"minimum", -1}, {"maximum", INT32_MAX}}}})},
          {"decisions",
-          bundle_object({{"stalls", bundle_array(bundle_object({{"key", key}, {"length", bundle_text("a duration")}}))},
-                         {"ties", bundle_array(bundle_object(
-                                      {{"key", key},
-                                       {"answer", {{"type", "integer"}, {"minimum", 1}, {"maximum", INT64_MAX}}}}))}})},
+          bundle_object(
+              {{"stalls",
+                bundle_array(bundle_object({{"key", key}, {"nth", from_one}, {"length", bundle_text("a duration")}}))},
+               {"ties", bundle_array(bundle_object({{"key", key}, {"nth", from_one}, {"answer", from_one}}))}})},
          {"records", bundle_count()},
          {"digest", bundle_text("a digest")},
          {"chain", bundle_array(bundle_text("a digest"))},
@@ -158,9 +163,10 @@ OrderedJson bundle_schema() {
 OrderedJson to_json(const Bundle& bundle) {
     OrderedJson stalls = OrderedJson::array(), ties = OrderedJson::array();
     for (const StallDecision& stall : bundle.decisions.stalls)
-        stalls.push_back({{"key", fmt::format("{:016x}", stall.key)}, {"length", duration_text(stall.length)}});
+        stalls.push_back(
+            {{"key", fmt::format("{:016x}", stall.key)}, {"nth", stall.nth}, {"length", duration_text(stall.length)}});
     for (const TieDecision& tie : bundle.decisions.ties)
-        ties.push_back({{"key", fmt::format("{:016x}", tie.key)}, {"answer", tie.answer}});
+        ties.push_back({{"key", fmt::format("{:016x}", tie.key)}, {"nth", tie.nth}, {"answer", tie.answer}});
     const RunOutcome& outcome = bundle.outcome;
     return {{kFormatMember, kBundleFormat},
             {"version", bundle.version},

@@ -2,42 +2,49 @@
 
 #include <algorithm>
 #include <cassert>
-#include <set>
 
 #include "ticklab/sim/machine_sites.hpp"
 
 namespace ticklab::lab {
 
-DecisionList decision_list(std::span<const sim::Decision> recorded) {
-    DecisionList list;
-    std::set<std::uint64_t> stalls, ties;
-    for (std::size_t i = 0; i < recorded.size(); ++i) {
-        const sim::Decision& decision = recorded[i];
-        if (decision.site == sim::sites::kStallAtPoint.name() && stalls.insert(decision.key).second) {
-            // The length is drawn next; the shortest is answer 0, which is not recorded.
-            const bool longer = i + 1 < recorded.size() && recorded[i + 1].site == sim::sites::kStallLength.name();
-            const std::uint64_t ps = 1 + (longer ? recorded[i + 1].answer : 0);
-            list.stalls.push_back({decision.key, sim::Duration{static_cast<std::int64_t>(ps)}});
-        } else if (decision.site == sim::sites::kTie.name() && ties.insert(decision.key).second) {
-            list.ties.push_back({decision.key, decision.answer});
-        }
+void DecisionRecorder::at_point(const sim::Cpu& cpu) {
+    if (answers_)
+        answers_->at_point(cpu);
+}
+
+std::uint64_t DecisionRecorder::answer(const sim::Site& site, std::uint64_t key, std::uint64_t bound,
+                                       std::uint64_t seeded) {
+    const std::uint64_t answer = answers_ ? answers_->answer(site, key, bound, seeded) : seeded;
+    if (site.hash() == sim::sites::kStallAtPoint.hash()) {
+        const std::uint64_t nth = ++points_[key];
+        if (answer != 0)
+            list_.stalls.push_back({key, nth, sim::Duration{1}});
+    } else if (site.hash() == sim::sites::kStallLength.hash()) {
+        list_.stalls.back().length = sim::Duration{static_cast<std::int64_t>(answer + 1)};
+    } else if (site.hash() == sim::sites::kTie.hash()) {
+        const std::uint64_t nth = ++ties_[key];
+        if (answer != 0)
+            list_.ties.push_back({key, nth, answer});
     }
-    return list;
+    return answer;
 }
 
 DecisionPlayer::DecisionPlayer(const DecisionList& list) {
     for (const StallDecision& stall : list.stalls)
-        stalls_[stall.key].answer = static_cast<std::uint64_t>(stall.length.count());
+        stalls_[stall.key].entries[stall.nth].answer = static_cast<std::uint64_t>(stall.length.count());
     for (const TieDecision& tie : list.ties)
-        ties_[tie.key].answer = tie.answer;
+        ties_[tie.key].entries[tie.nth].answer = tie.answer;
 }
 
 std::uint64_t DecisionPlayer::look_up(Entries& entries, std::uint64_t key) {
-    const auto at = entries.find(key);
-    if (at == entries.end())
+    const auto times = entries.find(key);
+    if (times == entries.end())
         return 0;
-    at->second.reached = true;
-    return at->second.answer;
+    const auto entry = times->second.entries.find(++times->second.asked);
+    if (entry == times->second.entries.end())
+        return 0;
+    entry->second.reached = true;
+    return entry->second.answer;
 }
 
 std::uint64_t DecisionPlayer::answer(const sim::Site& site, std::uint64_t key, std::uint64_t bound,
@@ -59,10 +66,14 @@ std::uint64_t DecisionPlayer::answer(const sim::Site& site, std::uint64_t key, s
     return seeded;
 }
 
-std::size_t DecisionPlayer::unreached() const {
-    const auto is_unreached = [](const Entries::value_type& entry) { return !entry.second.reached; };
-    return static_cast<std::size_t>(std::count_if(stalls_.begin(), stalls_.end(), is_unreached) +
-                                    std::count_if(ties_.begin(), ties_.end(), is_unreached));
+std::size_t DecisionPlayer::unreached(const Entries& entries) {
+    std::size_t count = 0;
+    for (const auto& times : entries)
+        for (const auto& entry : times.second.entries)
+            count += entry.second.reached ? 0 : 1;
+    return count;
 }
+
+std::size_t DecisionPlayer::unreached() const { return unreached(stalls_) + unreached(ties_); }
 
 }  // namespace ticklab::lab

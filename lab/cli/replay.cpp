@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <utility>
 
 #include "ticklab/lab/cli/command.hpp"
 #include "ticklab/lab/cli/document_text.hpp"
@@ -53,7 +54,10 @@ std::string link_text(const LinkDifference& link) {
 void tell_difference(const Bundle& bundle, const BundleReplay& replay) {
     fmt::print("differs\n  bundle: {}\n  now:    {}\n", told(bundle.outcome), told(replay.now));
     if (bundle.outcome.message != replay.now.message)
-        fmt::print("  bundle says: {}\n  now says:    {}\n", bundle.outcome.message, replay.now.message);
+        for (const auto& [who, message] :
+             {std::pair{"bundle says:", bundle.outcome.message}, std::pair{"now says:   ", replay.now.message}})
+            if (!message.empty())
+                fmt::print("  {} {}\n", who, message);
     if (replay.record)
         fmt::print("  {}\n", record_text(*replay.record, bundle.outcome, replay.now));
     if (replay.link)

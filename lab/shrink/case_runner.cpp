@@ -13,7 +13,7 @@ namespace {
 CaseRun case_run_of(Experiment& experiment) {
     sim::Machine& machine = experiment.machine();
     CaseRun run;
-    run.reached = decision_list(machine.choices().decisions());
+    run.reached = experiment.decided();
     if (const std::optional<sim::Verdict>& verdict = machine.verdict()) {
         run.check = verdict->check->name;
         run.message = verdict->message;
@@ -38,15 +38,16 @@ public:
     std::uint64_t answer(const sim::Site& site, std::uint64_t key, std::uint64_t, std::uint64_t seeded) override {
         if (site.hash() != sim::sites::kStallAtPoint.hash())
             return seeded;
-        if (keys_.size() < most_)
-            keys_.push_back(key);
+        if (points_.size() < most_)
+            points_.push_back({key, ++asked_[key], sim::Duration::zero()});
         return 0;
     }
-    std::vector<std::uint64_t> keys() && { return std::move(keys_); }
+    std::vector<StallDecision> points() && { return std::move(points_); }
 
 private:
     std::size_t most_;
-    std::vector<std::uint64_t> keys_;
+    std::map<std::uint64_t, std::uint64_t> asked_;
+    std::vector<StallDecision> points_;
 };
 
 /// Which sites each CPU comes to, and when CPUs are stalled.
@@ -174,7 +175,7 @@ std::optional<CaseRun> CaseRunner::run(const ShrinkCase& shrink_case) const {
     }
 }
 
-std::vector<std::uint64_t> CaseRunner::points(const ShrinkCase& shrink_case, std::size_t most) const {
+std::vector<StallDecision> CaseRunner::points(const ShrinkCase& shrink_case, std::size_t most) const {
     ShrinkCase calm = shrink_case;
     calm.disturbance = {};
     calm.disturbance.stall_one_in = 1;
@@ -188,7 +189,7 @@ std::vector<std::uint64_t> CaseRunner::points(const ShrinkCase& shrink_case, std
     Experiment experiment(*scenario, options);
     experiment.machine().choices().set_strategy(&points);
     experiment.run();
-    return std::move(points).keys();
+    return std::move(points).points();
 }
 
 std::optional<CaseRun> CaseRunner::run_plain(const nlohmann::json& document, std::uint64_t seed) const {

@@ -73,9 +73,9 @@ public:
     CaseRun record(ShrinkCase& shrink_case, const std::optional<Schedule>& schedule) const;
     /// Nothing if the document is no valid scenario, or machine or kernel refuse it.
     std::optional<CaseRun> run(const ShrinkCase& shrink_case) const;
-    /// Keys of the choices of a stall where points of all places are asked about, in the order in which the undisturbed
-    /// run comes to them; `most` at most.
-    std::vector<std::uint64_t> points(const ShrinkCase& shrink_case, std::size_t most) const;
+    /// Stalls of no length, one at each point of all places, in the order in which the undisturbed run comes to them;
+    /// `most` at most.
+    std::vector<StallDecision> points(const ShrinkCase& shrink_case, std::size_t most) const;
     /// The document alone, with no list and no disturbance but its own, under that seed.
     std::optional<CaseRun> run_plain(const nlohmann::json& scenario, std::uint64_t seed) const;
     /// Runs it once more and looks where its stalls are; in order of time.

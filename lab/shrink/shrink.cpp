@@ -83,11 +83,12 @@ private:
         candidate.disturbance.jitter_per_1024 = 0;
         candidate.disturbance.stall_places_one_in = 1;
         candidate.disturbance.max_stall = std::max(c.disturbance.max_stall, sim::MachineConfig{}.max_stall);
-        const std::vector<std::uint64_t> points = runner_.points(c, kMostPoints);
+        const std::vector<StallDecision> points = runner_.points(c, kMostPoints);
         for (const std::int64_t divisor : kTradeDivisors)
             for (auto point = points.rbegin(); point != points.rend(); ++point) {
                 candidate.decisions = {};
-                candidate.decisions.stalls.push_back({*point, sim::MachineConfig{}.max_stall / divisor});
+                candidate.decisions.stalls.push_back(
+                    {point->key, point->nth, sim::MachineConfig{}.max_stall / divisor});
                 candidate.ask_for_decisions();
                 if (fails(candidate))
                     return true;

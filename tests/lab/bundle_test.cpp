@@ -164,7 +164,7 @@ TEST_CASE("a bad bundle is one message with its place, and exit code 2") {
         nlohmann::json value;
         const char* said;
     };
-    const nlohmann::json one{{"key", "1f"}, {"length", "1us"}};
+    const nlohmann::json one{{"key", "1f"}, {"nth", 1}, {"length", "1us"}};
     const std::vector<Case> cases{
         {"/bundle", 2, "/bundle: found 2, expected format 1 of bundles"},
         {"/seed", "many", "/seed: found \"many\", expected a seed: digits"},
@@ -173,13 +173,17 @@ TEST_CASE("a bad bundle is one message with its place, and exit code 2") {
         {"/records", "many", "/records"},
         {"/verdict/cpu", "none", "/verdict/cpu"},
         {"/decisions/stalls", 7, "/decisions/stalls"},
-        {"/decisions/stalls", {{{"key", "xyz"}, {"length", "1us"}}}, "/decisions/stalls/0/key: found \"xyz\""},
-        {"/decisions/stalls", {{{"key", "1f"}, {"length", "0s"}}}, "/decisions/stalls/0/length: found \"0s\""},
         {"/decisions/stalls",
-         {{{"key", "1f"}, {"length", "1s"}}},
+         {{{"key", "xyz"}, {"nth", 1}, {"length", "1us"}}},
+         "/decisions/stalls/0/key: found \"xyz\""},
+        {"/decisions/stalls",
+         {{{"key", "1f"}, {"nth", 1}, {"length", "0s"}}},
+         "/decisions/stalls/0/length: found \"0s\""},
+        {"/decisions/stalls",
+         {{{"key", "1f"}, {"nth", 1}, {"length", "1s"}}},
          "/decisions/stalls/0/length: found 1s, expected at most"},
-        {"/decisions/stalls", {one, one}, "/decisions/stalls/1/key: found a key that is there already"},
-        {"/decisions/ties", {{{"key", "1f"}, {"answer", 0}}}, "/decisions/ties/0/answer"},
+        {"/decisions/stalls", {one, one}, "/decisions/stalls/1/key: found a key and time that are there already"},
+        {"/decisions/ties", {{{"key", "1f"}, {"nth", 1}, {"answer", 0}}}, "/decisions/ties/0/answer"},
         {"/chain", nlohmann::json::array(), "/chain: found 0 links"},
         {"/marks/0", "abc", "/marks/0: found \"abc\", expected 4096 hexadecimal digits"},
         {"/marks", nlohmann::json::array(), "/marks: found 0 strings"},

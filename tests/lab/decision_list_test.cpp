@@ -3,11 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <chrono>
 
 #include "source_dir.hpp"
 #include "ticklab/lab/experiment.hpp"
 #include "ticklab/lab/loader.hpp"
+#include "ticklab/sim/machine_sites.hpp"
 
 using namespace ticklab;
 using namespace ticklab::lab;
@@ -33,7 +35,7 @@ TEST_CASE("a run's decisions played back are the same run, and none of them anot
     options.record_decisions = true;
     Experiment first(scenario, options);
     first.run();
-    const DecisionList list = decision_list(first.machine().choices().decisions());
+    const DecisionList list = first.decided();
     REQUIRE(list.stalls.size() > 3);
     REQUIRE(list.ties.size() > 3);
 
@@ -42,13 +44,32 @@ TEST_CASE("a run's decisions played back are the same run, and none of them anot
     again.run();
     CHECK(again.machine().records().digest() == first.machine().records().digest());
     CHECK(again.decision_player()->unreached() == 0);
-    CHECK(decision_list(again.machine().choices().decisions()) == list);
+    CHECK(again.decided() == list);
 
     options.decisions = DecisionList{};
     Experiment undisturbed(scenario, options);
     undisturbed.run();
     CHECK(undisturbed.machine().records().digest() != first.machine().records().digest());
-    CHECK(decision_list(undisturbed.machine().choices().decisions()).size() == 0);
+    CHECK(undisturbed.decided().size() == 0);
+}
+
+TEST_CASE("each time that a key is asked is a decision of its own, whoever answers") {
+    using sim::sites::kStallAtPoint, sim::sites::kStallLength, sim::sites::kTie;
+    const DecisionList list{{{7, 2, sim::Duration{50}}, {7, 3, sim::Duration{1}}, {8, 1, sim::Duration{9}}},
+                            {{7, 2, 3}}};
+    DecisionPlayer player(list);
+    DecisionRecorder recorder(&player);
+    const auto stalled_for = [&](std::uint64_t key) {
+        return recorder.answer(kStallAtPoint, key, 2, 1) == 0 ? 0 : 1 + recorder.answer(kStallLength, 0, 100, 0);
+    };
+    const std::array<std::uint64_t, 4> lengths{stalled_for(7), stalled_for(7), stalled_for(7), stalled_for(7)};
+    CHECK(lengths == std::array<std::uint64_t, 4>{0, 50, 1, 0});
+    CHECK(recorder.answer(kTie, 7, 5, 2) == 0);
+    CHECK(player.unreached() == 2);
+    CHECK(recorder.answer(kTie, 7, 5, 2) == 3);
+    CHECK(stalled_for(8) == 9);
+    CHECK(player.unreached() == 0);
+    CHECK(recorder.list() == list);
 }
 
 TEST_CASE("a decision that the run never comes to is counted, not performed (MA 7.2)") {
@@ -57,8 +78,8 @@ TEST_CASE("a decision that the run never comes to is counted, not performed (MA 
     options.decisions = DecisionList{};
     Experiment plain(scenario, options);
     plain.run();
-    options.decisions->stalls.push_back({0x1234, sim::Duration{std::chrono::microseconds{1}}});
-    options.decisions->ties.push_back({0x1234, 1});
+    options.decisions->stalls.push_back({0x1234, 1, sim::Duration{std::chrono::microseconds{1}}});
+    options.decisions->ties.push_back({0x1234, 1, 1});
     Experiment experiment(scenario, options);
     experiment.run();
     CHECK(experiment.decision_player()->unreached() == 2);
