@@ -30,6 +30,16 @@ T pick(const std::array<T, N>& from, const sim::Site& site, sim::Choices& choice
 
 }  // namespace
 
+Disturbance Disturbance::of(const sim::MachineConfig& config) {
+    Disturbance d;
+    d.jitter_per_1024 = config.jitter_per_1024;
+    d.stall_one_in = config.stall_one_in;
+    d.stall_places_one_in = config.stall_places_one_in;
+    d.max_stall = config.max_stall;
+    d.break_ties = config.break_ties;
+    return d;
+}
+
 void Disturbance::apply(sim::MachineConfig& config) const {
     config.jitter_per_1024 = jitter_per_1024;
     config.stall_one_in = stall_one_in;

@@ -18,6 +18,8 @@ struct Disturbance {
     sim::Duration max_stall{};
     bool break_ties = false;
 
+    /// The one that a machine has.
+    static Disturbance of(const sim::MachineConfig& config);
     void apply(sim::MachineConfig& config) const;
     /// What `ticklab run --set` takes to do the same.
     std::vector<std::string> overrides() const;

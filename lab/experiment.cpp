@@ -40,7 +40,12 @@ Experiment::Experiment(const Scenario& scenario, const ExperimentOptions& option
     }
     kernel_ = scenario.kernel->make(scenario.settings, *this);
     machine_ = std::make_unique<sim::Machine>(config, *kernel_);
-    machine_->choices().set_strategy(scheduler_.get());
+    sim::Strategy* answers = scheduler_.get();
+    if (options.decisions)
+        answers = &player_.emplace(*options.decisions);
+    if (options.record_decisions)
+        answers = &recorder_.emplace(answers);
+    machine_->choices().set_strategy(answers);
     performer_ = std::make_unique<Performer>(*machine_, *kernel_, *this);
 
     // Interned whether observed or not: numbers of names are part of the records.

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "ticklab/lab/bundle/decision_list.hpp"
 #include "ticklab/lab/disturbance.hpp"
 #include "ticklab/lab/expectations.hpp"
 #include "ticklab/lab/histogram.hpp"
@@ -41,6 +42,10 @@ struct ExperimentOptions {
     std::optional<Schedule> schedule{};
     /// Keeps what a scheduled run came to.
     bool keep_crossings = false;
+    /// Answers stalls and ties in place of seed and schedule.
+    std::optional<DecisionList> decisions{};
+    /// Keeps what stalls and ties are answered.
+    bool record_decisions = false;
     /// Stretches between two looks at the structures; the more, the sooner a loss is seen.
     unsigned looks = 64;
     /// Further consumers of the records (exporters, progress); must outlive the experiment.
@@ -87,6 +92,10 @@ public:
 
     /// Null if the run has no schedule.
     const Scheduler* scheduler() const { return scheduler_.get(); }
+    /// Null if the run has no list of decisions.
+    const DecisionPlayer* decision_player() const { return player_ ? &*player_ : nullptr; }
+    /// What was decided, by whomever; empty if it was not kept.
+    DecisionList decided() const { return recorder_ ? recorder_->list() : DecisionList{}; }
 
     /// Of the timer that the verdict says is lost; none if it says something else.
     const std::optional<Loss>& loss() const { return loss_; }
@@ -121,6 +130,8 @@ private:
     std::vector<std::string_view> names_;
     std::unique_ptr<sim::Kernel> kernel_;
     std::unique_ptr<Scheduler> scheduler_;
+    std::optional<DecisionPlayer> player_;
+    std::optional<DecisionRecorder> recorder_;
     std::unique_ptr<sim::Machine> machine_;
     std::unique_ptr<Performer> performer_;
     std::unique_ptr<Obligations> obligations_;

@@ -7,6 +7,7 @@
 //    removing another step leaves the answers alone.
 //  - A site's steps are counted each for itself, over the CPUs that match. cpu.hold holds the CPU that reached the
 //    site.
+//  - Whoever watched the sites before the start is told of them still, first.
 #pragma once
 
 #include <cstdint>
@@ -45,6 +46,7 @@ private:
     std::vector<Watched> watched_;
     sim::SourceIndex source_;
     sim::Emitter emitter_;
+    sim::SiteWatcher* beside_ = nullptr;
 };
 
 /// The root of a step: its verb, CPU, trigger and arguments.

@@ -34,6 +34,8 @@ Command run_command();
 Command why_command();
 Command hunt_command();
 Command merge_command();
+Command replay_command();
+Command shrink_command();
 Command compare_command();
 Command conform_command();
 Command validate_command();

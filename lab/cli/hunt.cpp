@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 
+#include "ticklab/lab/bundle/bundle.hpp"
 #include "ticklab/lab/cli/command.hpp"
 #include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/cli/hunt_report.hpp"
@@ -43,6 +45,7 @@ struct Options {
     std::string shard;
     std::string out;
     std::string resume;
+    std::string bundles;
     bool expectations = false;
     bool json = false;
 };
@@ -58,6 +61,45 @@ std::string replay_line(const Options& options, const Scenario& scenario, const 
     return fmt::format("ticklab run {}  # scenario {}, ticklab {}", run.command_line(), scenario_hash(scenario.text),
                        TICKLAB_VERSION);
 }
+
+/// Writes the failures of one hunt as bundles into the folder that was asked for.
+class BundleWriter {
+public:
+    BundleWriter(const Options& options, const ScenarioLoader& loader, const Scenario& scenario,
+                 const HuntOptions& hunt)
+        : options_(options), loader_(loader), scenario_(scenario), hunt_(hunt) {}
+
+    /// The name of the file, which is whole; empty if none was asked for, or the run does not come back, which is said.
+    std::string write(const HuntFailure& failure) {
+        if (options_.bundles.empty())
+            return {};
+        try {
+            const Bundle bundle = make_bundle(loader_, scenario_, options_.overrides, failure, options_.expectations);
+            const std::string file = (std::filesystem::path(options_.bundles) / file_name(failure)).string();
+            write_whole_file(file, document_text(to_json(bundle)));
+            return file;
+        } catch (const UnrepeatableRun& e) {
+            complain(fmt::format("no bundle of run {}: {}", failure.run, e.what()));
+            repeatable_ = false;
+            return {};
+        }
+    }
+    /// Whether every failure came back so far.
+    bool repeatable() const { return repeatable_; }
+
+private:
+    std::string file_name(const HuntFailure& failure) const {
+        return goes_through_one_seed(hunt_.strategy, hunt_.depth)
+                   ? fmt::format("{}-run-{}.json", options_.strategy, failure.run)
+                   : fmt::format("{}-seed-{}.json", options_.strategy, failure.seed);
+    }
+
+    const Options& options_;
+    const ScenarioLoader& loader_;
+    const Scenario& scenario_;
+    const HuntOptions& hunt_;
+    bool repeatable_ = true;
+};
 
 /// Null if there is none that is a number.
 std::optional<std::uint64_t> number_in_environment(const char* name) {
@@ -143,8 +185,8 @@ public:
         failures_ = before.document["failures"];
         seconds_before_ = before.document["wall_seconds"].get<double>();
     }
-    void add(const HuntFailure& failure, const std::string& replay) {
-        failures_.push_back(hunt_failure(failure, replay));
+    void add(const HuntJson& failure) {
+        failures_.push_back(failure);
         due_ = true;
     }
     void save_now_and_then(HuntResult so_far) {
@@ -180,11 +222,17 @@ ExitCode hunt_for(const Options& options) {
     if (!hunt_options)
         return ExitCode::kBadInput;
     std::vector<InputError> errors;
-    const std::optional<Scenario> scenario =
-        ScenarioLoader(program_registry()).load(options.file, options.overrides, errors);
+    const ScenarioLoader loader(program_registry());
+    const std::optional<Scenario> scenario = loader.load(options.file, options.overrides, errors);
     print_errors(errors);
     if (!scenario)
         return ExitCode::kBadInput;
+    if (!options.bundles.empty()) {
+        std::error_code error;
+        std::filesystem::create_directories(options.bundles, error);
+        if (error)
+            return refuse(options.bundles, error.message());
+    }
 
     const HuntJson head = hunt_head(*scenario, *hunt_options, options.overrides);
     Findings findings(head, options.resume.empty() ? options.out : options.resume);
@@ -208,6 +256,7 @@ ExitCode hunt_for(const Options& options) {
                    : fmt::format(", shard {}/{}", hunt_options->shard.index + 1, hunt_options->shard.count),
                hunt_options->before.runs == 0 ? "" : fmt::format(", from run {} on", hunt_options->before.runs));
     RunsProgress line(hunt_options->before.runs);
+    BundleWriter bundles(options, loader, *scenario, *hunt_options);
     HuntObserver observer;
     observer.interrupted = &InterruptWatch::interrupted;
     observer.progress = [&](const HuntResult& so_far) {
@@ -215,12 +264,12 @@ ExitCode hunt_for(const Options& options) {
         findings.save_now_and_then(so_far);
     };
     observer.failed = [&](const HuntFailure& f) {
-        const std::string replay = replay_line(options, *scenario, f);
-        findings.add(f, replay);
+        line.clear();
+        const HuntJson failure = hunt_failure(f, replay_line(options, *scenario, f), bundles.write(f));
+        findings.add(failure);
         if (options.json)
             return;
-        line.clear();
-        fmt::print("{}", failure_text(hunt_failure(f, replay)));
+        fmt::print("{}", failure_text(failure));
         // What was found stays found, however the hunt ends.
         std::fflush(stdout);
     };
@@ -236,7 +285,8 @@ ExitCode hunt_for(const Options& options) {
     findings.save(result);
     const HuntJson document = findings.document(result);
     fmt::print("{}", options.json ? document_text(document) : summary_text(document));
-    return exit_code_of(result);
+    const ExitCode code = exit_code_of(result);
+    return bundles.repeatable() ? code : graver(code, ExitCode::kNondeterminism);
 }
 
 }  // namespace
@@ -280,12 +330,17 @@ Command hunt_command() {
                            "Go on with the hunt that this file is the result of, and keep the result in it")
                 ->type_name("FILE")
                 ->excludes(out);
+            app.add_option("--bundles", options->bundles,
+                           "Keep each failure as a bundle in this folder, before it is printed; `replay`, `shrink`, "
+                           "`run` and `why` take it")
+                ->type_name("FOLDER");
             add_overrides(app, options->overrides);
             app.add_flag("--json", options->json, "Print one JSON document");
             app.footer(
                 "\nExamples:\n  ticklab hunt scenarios/xen/hotplug-storm.json --seeds 1..200\n"
                 "  ticklab hunt my-scenario.json --strategy delay --keep-going --out delays.json\n"
                 "  ticklab hunt my-scenario.json --strategy delay --keep-going --resume delays.json\n"
+                "  ticklab hunt my-scenario.json --seeds 1..1000 --bundles found\n"
                 "  ticklab hunt my-scenario.json --set kernel.version=4.0 --keep-going --budget 60s");
         },
         [options] { return hunt_for(*options); }};

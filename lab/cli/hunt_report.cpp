@@ -8,10 +8,14 @@ namespace ticklab::lab {
 
 std::string failure_text(const HuntJson& f) {
     const std::string cpu = f["cpu"].is_null() ? std::string() : fmt::format(" on CPU {}", f["cpu"].get<sim::CpuId>());
-    return fmt::format("seed {}: {}\n  {}\n  at {}{}, after {} records\n  replay: {}\n", f["seed"].get<std::uint64_t>(),
-                       f["check"].get<std::string>(), f["message"].get<std::string>(),
-                       show(sim::kBoot + std::chrono::nanoseconds(f["at_ns"].get<std::int64_t>())), cpu,
-                       f["record_number"].get<std::uint64_t>(), f["replay"].get<std::string>());
+    std::string text =
+        fmt::format("seed {}: {}\n  {}\n  at {}{}, after {} records\n  replay: {}\n", f["seed"].get<std::uint64_t>(),
+                    f["check"].get<std::string>(), f["message"].get<std::string>(),
+                    show(sim::kBoot + std::chrono::nanoseconds(f["at_ns"].get<std::int64_t>())), cpu,
+                    f["record_number"].get<std::uint64_t>(), f["replay"].get<std::string>());
+    if (f.contains("bundle"))
+        text += fmt::format("  bundle: ticklab replay {}\n", shell_quoted(f["bundle"].get<std::string>()));
+    return text;
 }
 
 std::string summary_text(const HuntJson& d) {

@@ -26,47 +26,17 @@ struct HuntOutcome {
     std::vector<Crossing> crossings{};
 };
 
-std::optional<HuntFailure> failure_of(const Experiment& experiment, const Scenario& scenario, bool expectations) {
-    HuntFailure failure;
-    if (const std::optional<sim::Verdict>& verdict = experiment.machine().verdict();
-        verdict && !verdict_expected(scenario, *verdict)) {
-        failure.check = verdict->check->name;
-        failure.message = verdict->message;
-        failure.at = verdict->at;
-        failure.cpu = verdict->cpu;
-        failure.record_number = verdict->record_number;
-        return failure;
-    }
-    if (expectations)
-        for (const ExpectationResult& e : experiment.expectations())
-            if (e.outcome == ExpectationOutcome::kFailed) {
-                failure.check = "expectation";
-                failure.message = e.what + ": " + e.found;
-                failure.at = experiment.reached();
-                return failure;
-            }
-    return std::nullopt;
-}
-
-/// Structures are looked at by the kernel's own checks at each lock; a few looks from outside bound a loss. They cost
-/// more than a short run itself.
-unsigned looks_at(sim::Duration length) {
-    constexpr sim::Duration kBetweenLooks = std::chrono::milliseconds{10};
-    constexpr std::int64_t kMostLooks = 8;
-    return static_cast<unsigned>(std::clamp<std::int64_t>(length / kBetweenLooks, 1, kMostLooks));
-}
-
 HuntOutcome perform(const Scenario& scenario, const RunPlan& plan, bool expectations, bool keep_crossings) {
     ExperimentOptions options;
     options.seed = plan.seed;
-    options.looks = looks_at(scenario.duration);
+    options.looks = hunt_looks(scenario.duration);
     options.metrics = false;
     options.disturbance = plan.disturbance;
     options.schedule = plan.schedule;
     options.keep_crossings = keep_crossings;
     Experiment experiment(scenario, options);
     experiment.run();
-    HuntOutcome outcome{failure_of(experiment, scenario, expectations), experiment.end() == sim::RunEnd::kBudget,
+    HuntOutcome outcome{failure_of(experiment, expectations), experiment.end() == sim::RunEnd::kBudget,
                         experiment.machine().records().committed()};
     if (const Scheduler* const scheduler = experiment.scheduler()) {
         outcome.points = scheduler->points();
@@ -293,6 +263,34 @@ private:
 };
 
 }  // namespace
+
+unsigned hunt_looks(sim::Duration length) {
+    constexpr sim::Duration kBetweenLooks = std::chrono::milliseconds{10};
+    constexpr std::int64_t kMostLooks = 8;
+    return static_cast<unsigned>(std::clamp<std::int64_t>(length / kBetweenLooks, 1, kMostLooks));
+}
+
+std::optional<HuntFailure> failure_of(const Experiment& experiment, bool expectations) {
+    HuntFailure failure;
+    if (const std::optional<sim::Verdict>& verdict = experiment.machine().verdict();
+        verdict && !verdict_expected(experiment.scenario(), *verdict)) {
+        failure.check = verdict->check->name;
+        failure.message = verdict->message;
+        failure.at = verdict->at;
+        failure.cpu = verdict->cpu;
+        failure.record_number = verdict->record_number;
+        return failure;
+    }
+    if (expectations)
+        for (const ExpectationResult& e : experiment.expectations())
+            if (e.outcome == ExpectationOutcome::kFailed) {
+                failure.check = MuseumEntry::kExpectationFails;
+                failure.message = e.what + ": " + e.found;
+                failure.at = experiment.reached();
+                return failure;
+            }
+    return std::nullopt;
+}
 
 HuntResult hunt(const Scenario& scenario, const HuntOptions& options, const HuntObserver& observer) {
     return Hunter(scenario, options, observer).hunt();

@@ -84,12 +84,19 @@ struct HuntFailure {
     /// The options of the machine in place of the scenario's; none where those hold.
     std::optional<Disturbance> disturbance;
     std::optional<Schedule> schedule;
-    std::string check;  ///< name of the check, or "expectation"
+    std::string check;  ///< name of the check, or MuseumEntry::kExpectationFails
     std::string message;
     sim::Time at = sim::kBoot;
     sim::CpuId cpu = sim::kNoCpu;
     std::uint64_t record_number = 0;
 };
+
+/// Looks at the structures in a run of a hunt. The kernel's own checks look at them at each lock; a few looks from
+/// outside bound a loss. They cost more than a short run itself.
+unsigned hunt_looks(sim::Duration length);
+
+/// How a finished run failed, if it did; number, seed, disturbance and schedule are left to the caller.
+std::optional<HuntFailure> failure_of(const Experiment& experiment, bool expectations);
 
 /// Told in the thread that called hunt(), in the order of runs.
 struct HuntObserver {

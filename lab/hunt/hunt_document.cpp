@@ -19,6 +19,7 @@ constexpr std::string_view kShard = "shard";
 constexpr std::array<std::string_view, 12> kHeadMembers{"format",    "format_version", "version",       "scenario",
                                                         "set",       "strategy",       "depth",         "first_seed",
                                                         "last_seed", "expectations",   "scenario_hash", kShard};
+constexpr const char* kBundle = "bundle";
 constexpr std::string_view kFormat = "ticklab hunt";
 constexpr std::string_view kExpectedFile = "a result that ticklab hunt has written";
 
@@ -33,6 +34,8 @@ void check_failure(const Json& failure) {
     (void)failure.at("at_ns").get<std::int64_t>();
     if (!failure.at("cpu").is_null())
         (void)failure.at("cpu").get<sim::CpuId>();
+    if (failure.contains(kBundle))
+        (void)failure.at(kBundle).get<std::string>();
 }
 
 HuntResult result_of(const Json& document) {
@@ -90,15 +93,18 @@ Json hunt_document(const Json& head, const HuntResult& result, double seconds, c
     return document;
 }
 
-Json hunt_failure(const HuntFailure& f, const std::string& replay) {
-    return {{"run", f.run},
-            {"seed", f.seed},
-            {"check", f.check},
-            {"message", f.message},
-            {"at_ns", sim::ns_floor(f.at)},
-            {"cpu", f.cpu == sim::kNoCpu ? Json(nullptr) : Json(f.cpu)},
-            {"record_number", f.record_number},
-            {"replay", replay}};
+Json hunt_failure(const HuntFailure& f, const std::string& replay, const std::string& bundle) {
+    Json failure{{"run", f.run},
+                 {"seed", f.seed},
+                 {"check", f.check},
+                 {"message", f.message},
+                 {"at_ns", sim::ns_floor(f.at)},
+                 {"cpu", f.cpu == sim::kNoCpu ? Json(nullptr) : Json(f.cpu)},
+                 {"record_number", f.record_number},
+                 {"replay", replay}};
+    if (!bundle.empty())
+        failure[kBundle] = bundle;
+    return failure;
 }
 
 HuntFile read_hunt_file(const std::string& name) {

@@ -29,7 +29,8 @@ inline constexpr std::array<std::string_view, 4> kHuntEnds{"all runs", "enough f
 HuntJson hunt_head(const Scenario& scenario, const HuntOptions& options, const std::vector<std::string>& overrides);
 /// The whole of it. `failures` are those of before and of now.
 HuntJson hunt_document(const HuntJson& head, const HuntResult& result, double seconds, const HuntJson& failures);
-HuntJson hunt_failure(const HuntFailure& failure, const std::string& replay);
+/// `bundle` is the file that keeps the failure; empty if none does.
+HuntJson hunt_failure(const HuntFailure& failure, const std::string& replay, const std::string& bundle);
 
 /// A document that was read, or what is wrong with it.
 struct HuntFile {
