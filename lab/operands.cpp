@@ -40,6 +40,9 @@ std::string operand_text(OperandType type, std::uint64_t value, const sim::Recor
                 return signed_value > 0 ? "never" : "before boot";
             return show(Duration{sim::Nanoseconds{signed_value}});
         case OperandType::kObject:
+            if (value == sim::kNoObject)
+                return "none";
+            [[fallthrough]];
         case OperandType::kName:
             return std::string(names.name(value));
     }

@@ -57,9 +57,12 @@ enum class OperandType : std::uint8_t {
     kDurationPs,  ///< span, picoseconds
     kTimeNs,      ///< instant in the modelled system's nanoseconds
     kVector,      ///< interrupt vector
-    kObject,      ///< index in the machine's table of named objects (timers, locks, threads)
+    kObject,      ///< index in the machine's table of named objects (timers, locks, threads), or kNoObject
     kName,        ///< index in the machine's table of interned names
 };
+
+/// Of an operand of type kObject: there is none. The machine's first name is none of an object (ApicBus).
+inline constexpr std::uint64_t kNoObject = 0;
 
 /// What a timeline makes of an operand that has a name to be drawn under (TE 1).
 enum class DrawnAs : std::uint8_t {

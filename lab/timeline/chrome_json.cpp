@@ -339,6 +339,11 @@ private:
                     write_number(word, false);
                 break;
             case OperandType::kObject:
+                if (word == sim::kNoObject) {
+                    out_ += R"("none")";
+                    break;
+                }
+                [[fallthrough]];
             case OperandType::kName:
                 out_ += resolved(word);
                 break;

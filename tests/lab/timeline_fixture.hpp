@@ -163,7 +163,10 @@ private:
 class Recorder {
 public:
     explicit Recorder(TimelineOptions options)
-        : writer_(std::make_unique<StringSink>(text_), std::move(options), kTestKinds) {}
+        : writer_(std::make_unique<StringSink>(text_), std::move(options), kTestKinds) {
+        // As in a machine, whose first name is none of an object (sim::kNoObject).
+        names_.intern("fixed");
+    }
 
     RecordId at_ps(std::int64_t ps, const RecordKind& kind, CpuId cpu, std::vector<std::uint64_t> operands,
                    RecordId cause = {}, RecordId waited_on = {}) {

@@ -175,9 +175,9 @@ bool TmigrPlacement::update_events(Cpu& cpu, Group& group, Group* child, Walk& w
         }
     }
     if (!silent)
-        cpu.record(kUpdateEventsRecord, child ? child->object : 0, group.object, group.place.read(cpu).level,
-                   s.child.active, s.group.active, ns(nextexp), ns(group.next_expiry.peek()),
-                   child ? ns(evt->expires.peek()) : 0, child ? evt->cpu.peek() : 0);
+        cpu.record(kUpdateEventsRecord, child ? child->object : sim::kNoObject, group.object,
+                   group.place.read(cpu).level, s.child.active, s.group.active, ns(nextexp),
+                   ns(group.next_expiry.peek()), child ? ns(evt->expires.peek()) : 0, child ? evt->cpu.peek() : 0);
     if (enqueued)
         evt->queued_by = cpu.last_record();
     unlock_pair(cpu, group, child);

@@ -111,7 +111,7 @@ bool TmigrPlacement::active_step(Cpu& cpu, Group& group, const Walk& w) {
     const GroupPlace& place = group.place.read(cpu);
     Group* const parent = group.parent.peek();
     cpu.record(kGroupActiveRecord, group.object, place.level, place.node_number(), next.active, next.migrator,
-               parent ? parent->object : 0, w.mask);
+               parent ? parent->object : sim::kNoObject, w.mask);
     cpu.at(sites::kActiveAfterCas);
     group.groupevt.ignore.write_once(cpu, true);
     return last;
@@ -170,7 +170,7 @@ bool TmigrPlacement::inactive_step(Cpu& cpu, Group& group, Group* child, Walk& w
     const GroupPlace& place = group.place.read(cpu);
     Group* const parent = group.parent.peek();
     cpu.record(kGroupInactiveRecord, group.object, place.level, place.node_number(), next.active, next.migrator,
-               parent ? parent->object : 0, w.mask);
+               parent ? parent->object : sim::kNoObject, w.mask);
     cpu.at(sites::kInactiveAfterCas);
     w.remote = false;
     update_events(cpu, group, child, w);
