@@ -27,6 +27,17 @@
 //  Play 4, "two runners" (TM17 11.10): cpu0 runs a long callback of cpu1's base.
 //    1. cpu1 wakes, and another timer of it is due: it runs the same base.
 //    Wrong: the base remembers one of the two, and who waits for the other does not wait.
+//
+//  Play 5, "an earlier one below" (TM17 11.5): K idle below R; cpu0 has taken K's event out of R and run cpu9's timer.
+//    1. cpu10 of K wakes and sleeps again with a timer for T3: K's event is queued in R anew, for T3.
+//    2. cpu0 shows cpu9's next timer, for T2 < T3, in K: K's event would be for T2, and lies in R for T3.
+//
+//  Play 6, "the gap" (TM17 11.11): cpu0 runs a callback of cpu1's base; an interrupt has woken cpu1.
+//    1. cpu1 goes idle again: it looks at its timers, the first is for T9.
+//    2. The callback arms its timer for T5, on cpu1's base, where it runs.
+//    3. cpu0 finds cpu1 awake, so it shows nothing.
+//    4. cpu1 tells the hierarchy T9.
+//    Wrong: nobody wakes for T5.
 #pragma once
 
 #include <deque>
@@ -87,9 +98,12 @@ private:
     void require_not_queued(sim::Cpu& cpu, const Group& group);
     void add_event(sim::Cpu& cpu, Group& group, Event* e);
     void remove_event(sim::Cpu& cpu, Group& group, Event* e);
+    void with_event_out(sim::Cpu& cpu, Group& group, sim::FunctionRef<void()> change);
+    static void with_event_in(sim::FunctionRef<void()> change);
     Ktime inactive_up(sim::Cpu& cpu, Group& group, const Group* child, Event* e, sim::CpuId who);
     void active_up(sim::Cpu& cpu, Group& group, Event* e, sim::CpuId who);
     Ktime cpu_idle(sim::Cpu& cpu, Ktime next);
+    Ktime global_of(sim::Cpu& cpu);
     Ktime enter_as_intended(sim::Cpu& cpu, Ktime global, Ktime local);
     Ktime enter_as_posted(sim::Cpu& cpu, Ktime global, Ktime local);
     Ktime tell(sim::Cpu& cpu, Ktime global, Ktime local);
@@ -119,9 +133,19 @@ private:
     void boot_step(sim::Cpu& cpu, BootStep step);
     void evaluate_switch(sim::Cpu& cpu);
     static void leave_switch();
+    static void enable_at_the_end();
+
+    /// What is believed of a CPU's next timer (TM17 11.11).
+    struct Beliefs {
+        bool seen_before_lock;  ///< what it saw before its lock was taken still holds
+        bool queued_is_first;   ///< its event, if one is queued, is for its first timer
+    };
+    static constexpr Beliefs kAsPosted{true, true};
+    static constexpr Beliefs kNone{false, false};
 
     sim::Machine& machine_;
     const Tmigr2017Changes changes_;
+    const Beliefs beliefs_;
     const std::vector<std::uint32_t> nodes_;
     TimerWheel& wheel_;
     IdleWaker& waker_;

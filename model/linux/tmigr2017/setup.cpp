@@ -16,6 +16,7 @@ Tmigr2017Placement::Tmigr2017Placement(sim::Machine& machine, const Tmigr2017Par
                                        IdleWaker& waker)
     : machine_(machine),
       changes_(parameters.changes),
+      beliefs_(changes_.gap_closed ? kNone : kAsPosted),
       nodes_(parameters.nodes),
       wheel_(wheel),
       waker_(waker),
@@ -121,6 +122,10 @@ bool Tmigr2017Placement::set_available(Cpu& cpu) {
     choice_.nearby().set_active(cpu, cpu.id(), true);
     if (!geometry_.enabled())
         return true;
+    if (changes_.enabled_first)
+        boot_step(cpu, BootStep::kBroughtUp);
+    else
+        enable_at_the_end();
     TmigrCpu& tmc = cpus_[cpu.id()];
     cpu.at(sites::kOnlineBeforeLeaf);
     if (!tmc.leaf && !add_cpu(cpu, tmc))
@@ -169,6 +174,9 @@ void Tmigr2017Placement::evaluate_switch(Cpu& cpu) { choice_.migration_switch().
 
 // It was evaluated when NOHZ became active, before this (TM17 11.17).
 void Tmigr2017Placement::leave_switch() {}
+
+// With the last step of the late initcall, when all CPUs have joined (TM17 11.13).
+void Tmigr2017Placement::enable_at_the_end() {}
 
 void Tmigr2017Placement::end_bring_up(Cpu& cpu) {
     if (geometry_.enabled())

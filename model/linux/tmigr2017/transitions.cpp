@@ -72,6 +72,22 @@ void Tmigr2017Placement::remove_event(Cpu& cpu, Group& group, Event* e) {
     cpu.record(kDequeueRecord, group.object, e->cpu, ns(e->expires));
 }
 
+void Tmigr2017Placement::with_event_out(Cpu& cpu, Group& group, sim::FunctionRef<void()> change) {
+    if (!group.groupevt.queued())
+        return change();
+    Group& parent = *group.parent;
+    acquire(cpu, parent);
+    with_event_out(cpu, parent, [&] {
+        remove_event(cpu, parent, &group.groupevt);
+        change();
+        add_event(cpu, parent, &group.groupevt);
+    });
+    release(cpu, parent);
+}
+
+// Who shows an event in a group whose own is queued anew (play 5).
+void Tmigr2017Placement::with_event_in(sim::FunctionRef<void()> change) { change(); }
+
 // Transitions
 
 void Tmigr2017Placement::kick_any_other(Cpu& cpu) {
@@ -133,11 +149,16 @@ Ktime Tmigr2017Placement::cpu_idle(Cpu& cpu, Ktime next) {
     if (!tmc.online.read_once(cpu))
         return next;
     tmc.lock.acquire(cpu);
-    tmc.cpuevt.expires = next;
+    tmc.cpuevt.expires = beliefs_.seen_before_lock ? next : global_of(cpu);
     const Ktime wakeup = inactive_up(cpu, *tmc.leaf, nullptr, &tmc.cpuevt, cpu.id());
-    cpu.record(kIdleRecord, cpu.id(), ns(next), ns(wakeup));
+    cpu.record(kIdleRecord, cpu.id(), ns(tmc.cpuevt.expires), ns(wakeup));
     tmc.lock.release(cpu);
     return wakeup;
+}
+
+Ktime Tmigr2017Placement::global_of(Cpu& cpu) {
+    const NextEvents events = wheel_.query(cpu, cpu.id(), wheel_.jiffies(cpu));
+    return events.global >= events.local ? kKtimeMax : events.global;
 }
 
 Ktime Tmigr2017Placement::tell(Cpu& cpu, Ktime global, Ktime local) {
