@@ -53,6 +53,7 @@ struct CpuCounters {
     Duration irq_time{};
     Duration lock_wait{};
     Duration stalled{};
+    Duration timer_code{};            ///< in spans of Code::kTimer that are over: Cpu::timer_code_time()
     std::vector<Duration> residency;  ///< a C-state
 };
 
@@ -191,6 +192,8 @@ public:
     [[nodiscard]] Cause set_cause(const Cause& cause);
     /// The context in which choices are asked now.
     ChoiceContext& choice_context() { return *context_; }
+    /// Goes on as `code` of the current thread; the caller restores the one returned. Interrupts begin as kOther.
+    Code set_code(Code code);
     /// Draws at `site` for what runs on this CPU now.
     std::uint64_t draw(const Site& site, std::uint64_t bound);
 
@@ -205,6 +208,8 @@ public:
     CpuSnapshot snapshot() const;
     /// Time spent in a C-state so far, a sleep that still lasts included.
     Duration residency(std::size_t c_state) const;
+    /// Time spent in timer code so far (CodeScope), waiting for locks included, stalls and holds not.
+    Duration timer_code_time() const;
     /// Time spent off-line so far.
     Duration offline_time() const;
 
@@ -286,6 +291,8 @@ private:
     void monitor_written(Time at, const Cause& by);
     void work_arrived(Time at);
     void switch_thread(Thread& next);
+    /// Counts the time since code_since_ for the code that ran.
+    void count_code(Time until);
     Thread* take_runnable(ThreadClass above);
     Thread& next_thread();
     void open_window() {
@@ -363,6 +370,7 @@ private:
     static constexpr std::uint32_t kTurnsToCheck = 0xffff;
     std::uint32_t turns_ = 0;
     std::uint64_t irqs_in_a_row_ = 0;
+    Time code_since_ = kBoot;  // up to here time is counted for the code that spent it
     Time last_irq_end_ = kBoot;
     RecordId last_record_;
     Thread* current_ = nullptr;
@@ -407,6 +415,20 @@ public:
 
 private:
     Thread& thread_;
+};
+
+/// The CPU is in code of that kind for as long as it stands. A kernel says so at the entries of its timer code, and
+/// that callbacks are none; scopes nest, the innermost counts.
+class CodeScope {
+public:
+    CodeScope(Cpu& cpu, Code code) : cpu_(cpu), outer_(cpu.set_code(code)) {}
+    ~CodeScope() { (void)cpu_.set_code(outer_); }
+    CodeScope(const CodeScope&) = delete;
+    CodeScope& operator=(const CodeScope&) = delete;
+
+private:
+    Cpu& cpu_;
+    Code outer_;
 };
 
 /// Interrupts off for as long as it stands, the former state after it (as local_irq_save).

@@ -63,6 +63,7 @@ void ClockEvents::detach(sim::Cpu& cpu) {
 }
 
 void ClockEvents::interrupt(sim::Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     Device& device = devices_[cpu.id()];
     device.armed_for = kKtimeMax;
     if (device.handler.run)

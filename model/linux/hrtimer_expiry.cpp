@@ -44,6 +44,7 @@ void Hrtimers::run_timer(Cpu& cpu, HrtimerClockBase& base, Hrtimer& t, Ktime bas
     {
         const Frame frame(cpu, "hrtimer callback");
         cpu.spend(prices_.callback_call);
+        const sim::CodeScope code(cpu, sim::Code::kOther);
         restart = function(cpu, t, argument);
     }
     last_exit_[cpu.id()] = cpu.record(kHrtimerExpireExitRecord, object);
@@ -121,6 +122,7 @@ void Hrtimers::interrupt(Cpu& cpu) {
 }
 
 void Hrtimers::softirq_action(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "hrtimer softirq");
     HrtimerCpu& base = cpus_[cpu.id()];
     cpu.irq_disable();
@@ -155,6 +157,7 @@ void Hrtimers::switch_to_high_res(Cpu& cpu) {
 void Hrtimers::mark_online(CpuId cpu) { cpus_[cpu].online = true; }
 
 void Hrtimers::starting(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     HrtimerCpu& base = cpus_[cpu.id()];
     base.online = true;
     // Before, a stale mode or hang of the last life blocked the device in the next.
@@ -170,6 +173,7 @@ void Hrtimers::starting(Cpu& cpu) {
 }
 
 void Hrtimers::dying(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "hrtimers dying");
     HrtimerCpu& from = cpus_[cpu.id()];
     const sim::Cpu* const receiver = machine_.first_online(cpu.id());

@@ -59,6 +59,7 @@ std::uint64_t Hrtimers::mode_name(const Hrtimer&, HrtimerMode mode) const {
 }
 
 void Hrtimers::setup(Cpu& cpu, Hrtimer& t, HrtimerFunction function, void* argument, ClockId clock, HrtimerMode mode) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.require(t.state == HrtimerState::kInactive && !(t.base && t.base->running.peek() == &t),
                 "a high-resolution timer was set up while it is active");
     cpu.spend(prices_.hrtimer_op);
@@ -183,6 +184,7 @@ void Hrtimers::remove(Cpu& cpu, Hrtimer& t, HrtimerState state, bool reprogram) 
 }
 
 void Hrtimers::start(Cpu& cpu, Hrtimer& t, Ktime expires, KtimeSpan slack, HrtimerMode mode) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "hrtimer_start");
     cpu.spend(prices_.hrtimer_op);
     cpu.require(t.function && t.is_soft == mode.soft, "a high-resolution timer was started in another mode");
@@ -231,6 +233,7 @@ void Hrtimers::new_first(Cpu& cpu, Hrtimer& t, HrtimerClockBase& base) {
 }
 
 int Hrtimers::try_to_cancel(Cpu& cpu, Hrtimer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "hrtimer_try_to_cancel");
     cpu.spend(prices_.hrtimer_op);
     if (!active(cpu, t))
@@ -250,6 +253,7 @@ int Hrtimers::try_to_cancel(Cpu& cpu, Hrtimer& t) {
 }
 
 bool Hrtimers::cancel(Cpu& cpu, Hrtimer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     for (;;) {
         if (const int result = try_to_cancel(cpu, t); result >= 0)
             return result > 0;
@@ -280,6 +284,7 @@ std::uint64_t Hrtimers::forward(Hrtimer& t, Ktime now, KtimeSpan interval) {
 }
 
 bool Hrtimers::active(Cpu& cpu, Hrtimer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     t.line.access(cpu, false);
     const HrtimerClockBase* const base = t.base;
     return t.state != HrtimerState::kInactive || !base || base->running.peek() == &t;
@@ -333,6 +338,7 @@ void Hrtimers::program(Cpu& cpu, HrtimerCpu& base, Ktime expires, const Hrtimer*
 }
 
 void Hrtimers::reevaluate(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     HrtimerCpu& base = cpus_[cpu.id()];
     base.lock.acquire(cpu);
     if (!base.in_hrtirq)

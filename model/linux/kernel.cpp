@@ -71,11 +71,19 @@ void LinuxKernel::boot(sim::Machine& machine) {
 void LinuxKernel::bring_up_placement(Cpu& boot_cpu) {
     TimerMigration& migration = *core_->migration;
     for (CpuId c = 0; c < machine_->config().online_at_boot; ++c) {
-        bool joined = migration.prepare(boot_cpu, c);
+        bool joined = false;
+        {
+            const sim::CodeScope code(boot_cpu, sim::Code::kTimer);
+            joined = migration.prepare(boot_cpu, c);
+        }
         if (joined)
-            boot_work_->run_on(boot_cpu, c, [&](Cpu& cpu) { joined = migration.set_available(cpu); });
+            boot_work_->run_on(boot_cpu, c, [&](Cpu& cpu) {
+                const sim::CodeScope code(cpu, sim::Code::kTimer);
+                joined = migration.set_available(cpu);
+            });
         boot_cpu.require(joined, "no memory for the placement at boot");
     }
+    const sim::CodeScope code(boot_cpu, sim::Code::kTimer);
     migration.end_bring_up(boot_cpu);
     if (core_->hierarchy && !config_.isolated.empty())
         core_->hierarchy->enable_isolation(boot_cpu);

@@ -33,6 +33,7 @@ TickBroadcast::TickBroadcast(sim::Machine& machine, Timekeeping& time, ClockEven
 }
 
 void TickBroadcast::set_up(Cpu& cpu, BroadcastKind kind) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     if (kind == BroadcastKind::kHpet && hpet_.probe(cpu))
         install(cpu, hpet_);
     if (kind == BroadcastKind::kHrtimer) {
@@ -42,6 +43,7 @@ void TickBroadcast::set_up(Cpu& cpu, BroadcastKind kind) {
 }
 
 void TickBroadcast::replace_by_hpet(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const bool irqs = cpu.irq_save();
     if (device_ != &hpet_ && hpet_.probe(cpu))
         install(cpu, hpet_);
@@ -80,6 +82,7 @@ bool TickBroadcast::program(Cpu& cpu, Ktime expires, CpuId target, bool force) {
 }
 
 bool TickBroadcast::enter(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "broadcast enter");
     PerCpuState& me = cpus_[cpu.id()];
     lock_.acquire(cpu);
@@ -115,6 +118,7 @@ bool TickBroadcast::enter_locked(Cpu& cpu) {
 }
 
 void TickBroadcast::exit(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "broadcast exit");
     lock_.acquire(cpu);
     if (sleeping_.remove(cpu, cpu.id()))
@@ -182,6 +186,7 @@ bool TickBroadcast::deliver(Cpu& cpu) {
 }
 
 void TickBroadcast::interrupt(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "broadcast interrupt");
     ++cpus_[cpu.id()].counters.interrupts;
     bool mine = false;
@@ -218,6 +223,7 @@ void TickBroadcast::dying(Cpu& cpu) {
 }
 
 void TickBroadcast::pull_from(Cpu& cpu, CpuId dead) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const bool irqs = lock_.acquire_irqsave(cpu);
     if (device_ && device_->host() == dead)
         (void)program(cpu, device_->next_event(), cpu.id(), true);

@@ -150,6 +150,7 @@ void TickSched::close_idle(Cpu& cpu, Ktime now) {
 }
 
 void TickSched::idle_enter(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     cpu.require(ts.timer_expires_base == kUnset, "idle entered with a tick decision that was not used");
     ts.inidle = true;
@@ -157,6 +158,7 @@ void TickSched::idle_enter(Cpu& cpu) {
 }
 
 void TickSched::idle_exit(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     ts.inidle = false;
     const Ktime now = time_.now(cpu);
@@ -166,6 +168,7 @@ void TickSched::idle_exit(Cpu& cpu) {
 }
 
 void TickSched::idle_restart_tick(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     if (!ts.stopped)
         return;
@@ -176,6 +179,7 @@ void TickSched::idle_restart_tick(Cpu& cpu) {
 }
 
 KtimeSpan TickSched::get_sleep_length(Cpu& cpu, KtimeSpan& until_tick) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     const Ktime device = devices_.next_event(cpu.id());
     until_tick = device == kKtimeMax ? KtimeSpan::max() : device - ts.idle_entry;
@@ -189,6 +193,7 @@ KtimeSpan TickSched::get_sleep_length(Cpu& cpu, KtimeSpan& until_tick) {
 }
 
 void TickSched::idle_retain_tick(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     // Also for a decision of the first jiffy, which looks like none.
     if (wheel_.form().query_marks_idle && !ts.stopped)
@@ -197,6 +202,7 @@ void TickSched::idle_retain_tick(Cpu& cpu) {
 }
 
 void TickSched::idle_stop_tick(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     Ktime expires = kUnset;
     if (ts.timer_expires_base != kUnset)
@@ -223,6 +229,7 @@ bool TickSched::take_idle_tick(const Cpu& cpu) {
 }
 
 void TickSched::irq_enter(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     if (!ts.idle_active && !ts.stopped)
         return;
@@ -235,6 +242,7 @@ void TickSched::irq_enter(Cpu& cpu) {
 }
 
 void TickSched::irq_exit(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     if (!state(cpu).inidle || softirqs_.in_interrupt(cpu))
         return;
     open_idle(cpu, time_.now(cpu));

@@ -42,6 +42,7 @@ KtimeSpan TickSched::skew_of(CpuId cpu) const {
 }
 
 void TickSched::set_up_device(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     devices_.attach(cpu, {[](void* self, Cpu& at) { static_cast<TickSched*>(self)->periodic_interrupt(at); }, this});
     if (broadcast_)
@@ -127,6 +128,7 @@ void TickSched::arm(Cpu& cpu, Ktime expires) {
 }
 
 HrtimerRestart TickSched::tick_callback(Cpu& cpu, Hrtimer& timer, void* argument) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickSched& self = *static_cast<PerCpuTick*>(argument)->owner;
     const Ktime now = self.time_.now(cpu);
     self.tick(cpu, now);
@@ -187,6 +189,7 @@ void TickSched::watch_jiffies(Cpu& cpu, Ktime now) {
 }
 
 void TickSched::dying(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     if (time_.duty(cpu) == cpu.id()) {
         const sim::Cpu* const heir = machine_.first_online(cpu.id());
         cpu.require(heir, "the last CPU goes off-line");

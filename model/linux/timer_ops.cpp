@@ -56,6 +56,7 @@ void TimerWheel::write_flags(Cpu& cpu, Timer& t, std::uint32_t flags) {
 }
 
 void TimerWheel::init(Cpu& cpu, Timer& t, TimerFunction function, void* argument, std::uint32_t flags) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.require((flags & ~flag::kInitMask) == 0, "a timer was initialised with flags that are not for that");
     if (t.pending)
         fail(cpu, checks::kInitPending, t, "initialised while it is pending");
@@ -196,6 +197,7 @@ bool TimerWheel::stay_in_bucket(Cpu& cpu, Timer& t, Jiffies expires, const wheel
 }
 
 bool TimerWheel::modify(Cpu& cpu, Timer& t, Jiffies expires, Mode mode) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "mod_timer");
     cpu.spend(prices_.timer_op);
     t.line.access(cpu, false);
@@ -257,23 +259,27 @@ void TimerWheel::require_not_pending(Cpu& cpu, Timer& t) {
 }
 
 void TimerWheel::add(Cpu& cpu, Timer& t, Jiffies expires) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
     modify(cpu, t, expires, Mode::kNotPending);
 }
 
 void TimerWheel::add_local(Cpu& cpu, Timer& t, Jiffies expires) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
     write_flags(cpu, t, t.flags | flag::kPinned);
     modify(cpu, t, expires, Mode::kNotPending);
 }
 
 void TimerWheel::add_global(Cpu& cpu, Timer& t, Jiffies expires) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
     write_flags(cpu, t, t.flags & ~flag::kPinned);
     modify(cpu, t, expires, Mode::kNotPending);
 }
 
 void TimerWheel::add_on(Cpu& cpu, Timer& t, Jiffies expires, CpuId target) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "add_timer_on");
     cpu.spend(prices_.timer_op);
     require_not_pending(cpu, t);
@@ -296,6 +302,7 @@ void TimerWheel::add_on(Cpu& cpu, Timer& t, Jiffies expires, CpuId target) {
 }
 
 bool TimerWheel::remove(Cpu& cpu, Timer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer_delete");
     cpu.spend(prices_.timer_op);
     t.line.access(cpu, false);
@@ -310,6 +317,7 @@ bool TimerWheel::remove(Cpu& cpu, Timer& t) {
 }
 
 bool TimerWheel::shutdown(Cpu& cpu, Timer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer_shutdown");
     cpu.spend(prices_.timer_op);
     cpu.at(sites::kDeleteBeforeLock);
@@ -346,6 +354,7 @@ void TimerWheel::require_may_wait(Cpu& cpu, const Timer& t) {
 }
 
 bool TimerWheel::wait_removed(Cpu& cpu, Timer& t, bool shut_down) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer_delete_sync");
     cpu.spend(prices_.timer_op);
     require_may_wait(cpu, t);

@@ -209,6 +209,7 @@ constexpr std::array kSwitch{
     ParameterDecl{"value", ValueType::kBool, "whether timers may be queued on other CPUs", true, {}}};
 
 void verb_timer_migration(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     kernel.core().migration->set_timer_migration(cpu, flag_of(call, 0));
 }
 
@@ -216,6 +217,7 @@ constexpr std::array kOneCpu{ParameterDecl{"cpu", ValueType::kCpu, "the CPU", tr
 
 template <bool Isolated>
 void verb_isolate(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     if (kernel.core().hierarchy)
         kernel.core().hierarchy->set_isolated(cpu, static_cast<CpuId>(call.get<std::int64_t>(0)), Isolated);
 }

@@ -47,6 +47,7 @@ HpetBroadcast::HpetBroadcast(Timers& timers, Softirqs& softirqs, const Reprogram
       cpus_(machine_.cpu_count()) {}
 
 void HpetBroadcast::set_up(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const sim::MachineConfig& config = machine_.config();
     if (!channels_.empty() || !config.timers_stop_in_idle() || config.cpu_count > kMostCpus)
         return;
@@ -102,6 +103,7 @@ void HpetBroadcast::claim(Cpu& cpu, BroadcastChannel& ch) {
 }
 
 void HpetBroadcast::enter(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "broadcast enter");
     TimerBase& base = timers_.base(cpu.id());
     if (base.deadline_start.read_once(cpu) == kNoDeadline)
@@ -134,6 +136,7 @@ void HpetBroadcast::enter(Cpu& cpu) {
 }
 
 void HpetBroadcast::exit(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "broadcast exit");
     PerCpuState& me = cpus_[cpu.id()];
     if (!me.channel)
@@ -237,6 +240,7 @@ void HpetBroadcast::check_covered(Cpu& cpu, const BroadcastChannel& ch) {
 }
 
 void HpetBroadcast::interrupt(Cpu& cpu, std::uint8_t vector) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     BroadcastChannel& ch = channels_[vector - kFirstVector];
     ++ch.interrupts;
     ++cpus_[cpu.id()].counters.interrupts;
