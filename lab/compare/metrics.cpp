@@ -152,7 +152,7 @@ constexpr std::array kMetrics{
     Metric{"package_idle", "package idle", MetricUnit::kPartsPerMillion, Better::kMore,
            "share of the run in which no CPU is awake", package_idle},
     Metric{"timer_cycles", "in timer code", MetricUnit::kCycles, Better::kLess,
-           "cycles of all CPUs in the kernel's timer code, waiting for locks included: operations on timers, the "
+           "cycles of all CPUs in the kernel's timer code, waiting included: operations on timers, the "
            "handlers of timer interrupts and softirqs, the tick and its stop and restart, who runs whose timers",
            timer_cycles},
     Metric{

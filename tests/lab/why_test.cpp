@@ -104,7 +104,7 @@ struct Story {
                                                   std::int64_t promised = 1'000'000) {
         add(at, cpu, kExpireBegin, {timer});
         const sim::RecordId begun = add(at, cpu, kCallbackBeginRecord, {timer});
-        const Firing firing{0, cpu, ns(at), ns(requested), ns(promised), {}, ns(0), ns(0), begun};
+        const Firing firing{0, cpu, ns(at), ns(requested), ns(promised), {}, {}, ns(0), ns(0), begun};
         const LatenessSplit split = split_lateness(log, firing, timer);
         std::map<std::string_view, std::int64_t> parts;
         sim::Duration sum{};
@@ -182,7 +182,7 @@ TEST_CASE("why: a kernel that leaves its timers alone after too many of them mak
     s.arm(10'000, 0);
     s.publish(12'000, 0, 200'000);
     s.program(12'000, 0, 200'000);
-    s.add(12'000, 0, kLeaveAlone, {ps(180'000)});
+    s.add(12'000, 0, kLeaveAlone, {Story::ps(180'000)});
     s.sleep(15'000, 0);
     const sim::RecordId accepted = s.accept(200'000, 0, s.event(200'000, 0));
     s.wake(200'000, 0);
