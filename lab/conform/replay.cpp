@@ -29,6 +29,8 @@ namespace {
 /// Longer than any operation from one site to the next.
 constexpr sim::Duration kStep = std::chrono::microseconds{20};
 constexpr std::uint64_t kMostSteps = 10'000'000;
+/// Tick edges that the jiffies may be behind the clock: the CPU that advances them may be set aside.
+constexpr std::int64_t kMostOldEdges = 16;
 /// Sites that one operation passes between two of its records, at most.
 constexpr int kMostSites = 1000;
 
@@ -171,38 +173,77 @@ sim::Time Replay::reached(Cpu& cpu, const sim::Site& site) {
 void Replay::lock_bases(Cpu& cpu, CpuId) { cpu.sync(); }
 
 JiffiesPair Replay::jiffies(Cpu& cpu) {
-    const auto pair = [this](std::int64_t edge) {
-        return JiffiesPair{linux_::Jiffies{static_cast<std::uint64_t>(edge)}, wheel_.time_of(edge)};
-    };
-    // The timers that the operation expires say at which jiffies.
-    std::int64_t edge = wheel_.edge_before(event(at_).at_ns);
+    const auto [oldest, newest] = jiffies_read(cpu.id());
+    std::int64_t edge = newest;
+    while (edge >= oldest && leaves_alone(cpu.id(), wheel_.time_of(edge)))
+        --edge;
+    // Nothing that it could have read explains what it left alone.
+    if (edge < oldest)
+        edge = newest;
+    result_.inferred.older_jiffies += edge != newest;
+    return {linux_::Jiffies{static_cast<std::uint64_t>(edge)}, wheel_.time_of(edge)};
+}
+
+/// Numbers of the oldest and the newest tick edge that the remote expiry of event `at_` may have read. Timers that its
+/// softirq runs before and after say at which jiffies, and so do the events that it takes from queues.
+std::pair<std::int64_t, std::int64_t> Replay::jiffies_read(CpuId c) const {
+    std::int64_t newest = wheel_.edge_before(event(at_).at_ns);
+    std::int64_t oldest = newest - kMostOldEdges;
+    for (std::size_t i = at_; i-- > 0;) {
+        const FtraceEvent& e = event(i);
+        if (e.cpu == c && e.is("timer_expire_entry"))
+            oldest = std::max(oldest, wheel_.edge_of(e.number("now")));
+        else if (e.cpu == c && (e.is("softirq_exit") || e.name.starts_with("tmigr_")))
+            break;
+    }
     for (std::size_t i = at_; i < order_.size(); ++i) {
         const FtraceEvent& e = event(i);
-        if (e.cpu == cpu.id() && e.is("softirq_exit"))
+        if (e.cpu == c && e.is("softirq_exit"))
             break;
-        if (e.cpu == cpu.id() && e.is("timer_expire_entry")) {
-            edge = wheel_.edge_of(e.number("now"));
+        if (e.cpu == c && e.is("timer_expire_entry")) {
+            newest = std::min(newest, wheel_.edge_of(e.number("now")));
             break;
         }
     }
-    // The jiffies may have advanced since they were read: then something that is due by now was left alone.
-    std::vector<bool> expired(cpus_.size());
     for (std::size_t i = after(at_); i != kNone && continues(event(i)); i = after(i))
-        if (event(i).is("tmigr_handle_remote_cpu"))
-            expired[event(i).number("cpu")] = true;
-    const TmigrCpu& tmc = placement_->cpu(cpu.id());
+        if (event(i).is("tmigr_handle_remote_cpu")) {
+            const auto due =
+                linux_::ns(placement_->cpu(static_cast<CpuId>(event(i).number("cpu"))).cpuevt.expires.peek());
+            if (const std::int64_t edge = wheel_.edge_before(due); edge <= newest)
+                oldest = std::max(oldest, edge);
+        }
+    return {std::min(oldest, newest), newest};
+}
+
+/// Whether the remote expiry of CPU `c` at event `at_`, if it has read `now`, finds an event due that it was not seen
+/// to expire, and that nobody else took care of.
+bool Replay::leaves_alone(CpuId c, Ktime now) const {
+    std::vector<bool> cared_for(cpus_.size());
+    for (std::size_t i = at_; i < order_.size(); ++i) {
+        const FtraceEvent& e = event(i);
+        if (e.is("tmigr_handle_remote_cpu"))
+            cared_for[e.number("cpu")] = true;
+        if (e.is("tmigr_cpu_active"))
+            cared_for[e.cpu] = true;
+        if (e.cpu == c &&
+            (has_softirqs_ ? e.is("softirq_exit") : i != at_ && e.name.starts_with("tmigr_") && !continues(e)))
+            break;
+    }
+    const TmigrCpu& tmc = placement_->cpu(c);
     ChildMask mask = tmc.groupmask.peek();
     for (const Group* g = tmc.group.peek(); g; mask = g->groupmask.peek(), g = g->parent.peek()) {
         const GroupState s = g->peek_state();
         if (s.migrator != mask && s.migrator != linux_::tmigr::kNoMigrator)
             break;
-        for (const linux_::tmigr::Event& e : g->events.peek())
-            if (!e.ignore.peek() && e.expires.peek() <= wheel_.time_of(edge) && !expired[e.cpu.peek()]) {
-                ++result_.inferred.older_jiffies;
-                return pair(edge - 1);
-            }
+        for (const linux_::tmigr::Event& e : g->events.peek()) {
+            const TmigrCpu& owner = placement_->cpu(e.cpu.peek());
+            // Taken out of the queue, and left at that (TMM 9.4 step 1).
+            const bool given_up = owner.remote || owner.cpuevt.ignore.peek() || now < owner.cpuevt.expires.peek();
+            if (!e.ignore.peek() && e.expires.peek() <= now && !given_up && !cared_for[e.cpu.peek()])
+                return true;
+        }
     }
-    return pair(edge);
+    return false;
 }
 
 NextEvents Replay::next_events(Cpu& cpu, CpuId target, const JiffiesPair& now) {
@@ -226,11 +267,11 @@ NextEvents Replay::next_events(Cpu& cpu, CpuId target, const JiffiesPair& now) {
 }
 
 void Replay::use(const std::vector<FtraceEvent>& events) {
-    order_.clear();
-    for (const FtraceEvent& e : events)
-        order_.push_back(&e);
+    Reordered reordered = order_of_acts(events, tree_);
+    order_ = std::move(reordered.order);
     at_ = 0;
     result_ = {};
+    result_.inferred.reordered = reordered.moved;
     link_events();
     wheel_.learn_jiffies(events);
     has_softirqs_ =
@@ -309,6 +350,31 @@ void Replay::finish(CpuId c) {
         advance(c);
         if (waits(c))
             return;
+    }
+}
+
+/// Other CPUs that look for expired events of a group have taken some out of its queue, which leaves no record if they
+/// give up then (TMM 9.4 step 1), or a later one: the first event that is left tells.
+void Replay::let_pop(const FtraceEvent& e, std::string_view group_field, Ktime first) {
+    Group* const group = group_of(e.text(group_field));
+    if (!group)
+        return;
+    const CpuState& updater = cpus_[e.cpu];
+    const Group* const child = group_of(e.text("child"));
+    const linux_::tmigr::Event* const updated =
+        child ? &child->groupevt : &placement_->cpu(updater.expiring ? updater.target : e.cpu).cpuevt;
+    const auto has_earlier = [&] {
+        const auto& queue = group->events.peek();
+        return std::any_of(queue.begin(), queue.end(), [&](const linux_::tmigr::Event& x) {
+            return &x != updated && !x.ignore.peek() && x.expires.peek() < first;
+        });
+    };
+    for (CpuId k = 0; k < cpus_.size(); ++k) {
+        const CpuState& s = cpus_[k];
+        for (int i = 0; i < kMostSites && k != e.cpu && s.in_operation && s.held && s.emitted.empty() &&
+                        group_of(s.handled) == group && has_earlier();
+             ++i)
+            advance(k);
     }
 }
 
@@ -400,6 +466,10 @@ void Replay::perform() {
             continue;
         if (s.in_operation && e.is("tmigr_handle_remote") && e.number("lvl") == 0 && s.emitted.empty())
             finish(e.cpu);
+        if (e.is("tmigr_update_events")) {
+            let_pop(e, "child", time_field(e, "nextevt"));
+            let_pop(e, "group", time_field(e, "next_expiry"));
+        }
         advance_to_record(e.cpu);
         if (s.emitted.empty() && !s.in_operation) {
             start(e.cpu, e);
@@ -409,6 +479,10 @@ void Replay::perform() {
             s.inferred = false;
         if (e.is("tmigr_handle_remote"))
             s.handled = e.text("group");
+        else if (!continues(e))
+            s.handled.clear();
+        if (e.is("tmigr_handle_remote_cpu"))
+            s.target = static_cast<CpuId>(e.number("cpu"));
         compare(e);
         s.next = after(at_);
         // What leaves no trace any more is over before the next CPU acts; of a remote expiry, with its softirq.

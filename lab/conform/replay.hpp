@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "ticklab/lab/conform/act_order.hpp"
 #include "ticklab/lab/conform/recorded_wheel.hpp"
 #include "ticklab/lab/conform/recording.hpp"
 #include "ticklab/lab/conform/replay_machine.hpp"
@@ -99,7 +100,8 @@ private:
         bool inferred = false;  ///< a next event of another CPU, since it became active or idle
         std::deque<ComparedEvent> emitted;
         std::size_t next = kNone;  ///< the CPU's next recorded event
-        std::string handled;       ///< pointer of the group whose expired events it last looked for
+        std::string handled;       ///< pointer of the group whose expired events it looks for; empty if it does not
+        sim::CpuId target = 0;     ///< whose timers it has expired last
     };
     class Emitted final : public sim::RecordConsumer {
     public:
@@ -114,9 +116,6 @@ private:
     void use(const std::vector<FtraceEvent>& events);
     void link_events();
     void restore_order(std::size_t i);
-    std::size_t exchange_before(std::size_t i, std::uint64_t now) const;
-    std::size_t sample_before(std::size_t i, std::uint64_t now) const;
-    std::size_t expiry_before(std::size_t i) const;
     bool would_ignore(sim::CpuId waker, sim::CpuId handler, sim::CpuId owner) const;
     void bring_before(std::size_t i, std::size_t j);
     const FtraceEvent& event(std::size_t i) const { return *order_[i]; }
@@ -128,6 +127,11 @@ private:
         return from;
     }
     linux_::Ktime next_of(std::size_t from, std::string_view name) const;
+
+    // What no event says.
+    std::pair<std::int64_t, std::int64_t> jiffies_read(sim::CpuId c) const;
+    bool leaves_alone(sim::CpuId c, linux_::Ktime now) const;
+    void let_pop(const FtraceEvent& e, std::string_view group_field, linux_::Ktime first);
 
     // Performing.
     void perform();
@@ -161,6 +165,7 @@ private:
     std::vector<const FtraceEvent*> order_;
     std::vector<std::size_t> next_of_cpu_;
     std::map<std::string, std::string, std::less<>> groups_;
+    RecordedTree tree_;
     RecordedWheel wheel_;
     bool has_softirqs_ = false;
     std::size_t at_ = 0;  ///< the recorded event that is being performed
