@@ -1,7 +1,6 @@
 #include "ticklab/lab/conform/act_order.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
 
 namespace ticklab::lab {
@@ -62,6 +61,7 @@ private:
         std::string pulled_name;
         ChildMask mask = 0;
         bool root = false;
+        bool asked = false;  ///< whether it is responsible there, since it has come there or has expired somebody
         /// The child of a deactivation that has changed its parent, and left no update there yet.
         int left = kNoGroup;
         std::string at;  ///< the group of its last exchange
@@ -71,7 +71,7 @@ private:
         next_.assign(events_.size(), kNoEvent);
         std::map<CpuId, std::size_t> later;
         for (std::size_t i = events_.size(); i-- > 0;) {
-            if (!events_[i].name.starts_with("tmigr_"))
+            if (!events_[i].name.starts_with("tmigr_") && !events_[i].is("softirq_exit"))
                 continue;
             const auto [at, fresh] = later.try_emplace(events_[i].cpu, i);
             next_[i] = fresh ? kNoEvent : at->second;
@@ -91,7 +91,7 @@ private:
         tree_.note(e);
         if (e.is("softirq_exit")) {
             // It ended below the root: somebody else was responsible.
-            if (b.pulled != kNoGroup && !b.root)
+            if (b.pulled != kNoGroup && !b.asked && !b.root)
                 ask(a, b, false);
             b.pulled = kNoGroup;
             return a;
@@ -111,18 +111,22 @@ private:
             if (a.kind == ActKind::kDeactivation)
                 b.left = a.child;
         } else if (sample) {
+            b.asked = false;
             a.kind = ActKind::kSample;
             a.group = index(e.text("group"));
             a.child = index(e.text("child"));
             a.shown.active = static_cast<ChildMask>(e.number("group_active", 16));
             a.child_active = static_cast<ChildMask>(e.number("child_active", 16));
         } else if (e.is("tmigr_handle_remote_cpu")) {
-            if (b.pulled != kNoGroup)
+            if (b.pulled != kNoGroup && !b.asked)
                 ask(a, b, true);
         } else if (e.is("tmigr_handle_remote")) {
-            if (e.number("lvl") != 0 && b.pulled != kNoGroup)
+            // Asked twice at once: below after the last expiry, and here.
+            if (e.number("lvl") != 0 && b.pulled != kNoGroup && !b.asked)
                 ask(a, b, true);
             pull(b, e);
+            if (a.asked == kNoGroup && b.pulled != kNoGroup)
+                ask_here(a, i, b);
         } else {
             b.pulled = kNoGroup;
         }
@@ -141,7 +145,17 @@ private:
         b.at = e.text("group");
     }
 
-    static void ask(Act& a, const CpuBefore& b, bool responsible) {
+    /// The model asks with the record that it comes to a group, what comes next on the CPU tells the answer.
+    void ask_here(Act& a, std::size_t i, CpuBefore& b) const {
+        const FtraceEvent* const next = next_[i] == kNoEvent ? nullptr : &events_[next_[i]];
+        const bool goes_on = next && (next->is("tmigr_handle_remote_cpu") ||
+                                      (next->is("tmigr_handle_remote") && next->number("lvl") != 0));
+        if (goes_on || (next && next->is("softirq_exit") && !b.root))
+            ask(a, b, goes_on);
+    }
+
+    static void ask(Act& a, CpuBefore& b, bool responsible) {
+        b.asked = true;
         a.asked = b.pulled;
         a.asked_mask = b.mask;
         a.was_responsible = responsible;
@@ -154,6 +168,7 @@ private:
         b.pulled = below && below->group == b.pulled_name ? index(b.pulled_name) : kNoGroup;
         b.mask = below ? below->mask : ChildMask{0};
         b.root = tree_.of_group(b.pulled_name) == nullptr;
+        b.asked = false;
     }
 
     std::span<const FtraceEvent> events_;
@@ -275,59 +290,69 @@ private:
                (a.child != kNoGroup && (a.child == b.group || a.child == b.child));
     }
 
+    /// A place for an act: `back` events before the last one that is performed.
+    struct Place {
+        std::int64_t earlier_ns;  ///< than its record
+        std::size_t act, back;
+    };
+
     /// Moves acts forward, `moves` at most, until act `i`, which is next, finds what it shows.
     bool settle(std::size_t i, int moves) {
-        std::vector<std::size_t> candidates{i};
-        for (const auto& [cpu, next] : pending_)
-            if (next != kNoEvent && next != i && (acts_[next].kind != ActKind::kNone))
-                candidates.push_back(next);
-        std::sort(candidates.begin(), candidates.end());
-        // The performed events behind the place that is tried, last first.
-        std::vector<std::size_t> behind;
-        const auto redo = [&] {
-            while (!behind.empty()) {
-                perform(behind.back());
-                behind.pop_back();
+        for (const Place& p : places(i))
+            if (insert(p, i, moves)) {
+                ++moved_;
+                return true;
             }
-        };
-        std::vector<std::size_t> barred;
-        for (std::size_t back = 0; back <= kReach; ++back) {
-            for (const std::size_t f : candidates) {
-                if ((back == 0 && f == i) || std::find(barred.begin(), barred.end(), f) != barred.end() || !finds(f))
-                    continue;
-                if (insert(f, i, behind, moves)) {
-                    ++moved_;
-                    return true;
-                }
-            }
-            if (log_.empty() || barred.size() == candidates.size())
-                break;
-            const std::size_t undone = undo();
-            behind.push_back(undone);
-            for (const std::size_t f : candidates)
-                if ((events_[f].cpu == events_[undone].cpu || share_lock(f, undone)) &&
-                    std::find(barred.begin(), barred.end(), f) == barred.end())
-                    barred.push_back(f);
-        }
-        redo();
         return false;
     }
 
-    /// Act `f` at this place, then what stood behind it: all have to find what they show, and act `i` after them. Else
-    /// everything is as it was.
-    bool insert(std::size_t f, std::size_t i, const std::vector<std::size_t>& behind, int moves) {
-        const std::size_t place = log_.size();
-        perform(f);
+    /// Where act `i` and the next ones of other CPUs find what they show, the least shift first.
+    std::vector<Place> places(std::size_t i) {
+        std::vector<std::size_t> movable{i};
+        for (const auto& [cpu, next] : pending_)
+            if (next != kNoEvent && next != i && acts_[next].kind != ActKind::kNone)
+                movable.push_back(next);
+        std::vector<Place> found;
+        std::vector<std::size_t> undone;
+        for (std::size_t back = 0; back <= kReach; ++back) {
+            const std::int64_t at_ns = events_[undone.empty() ? i : undone.back()].at_ns;
+            for (const std::size_t f : movable)
+                if ((back != 0 || f != i) && finds(f))
+                    found.push_back({events_[f].at_ns - at_ns, f, back});
+            if (log_.empty() || movable.empty())
+                break;
+            undone.push_back(undo());
+            std::erase_if(movable, [&](std::size_t f) {
+                return events_[f].cpu == events_[undone.back()].cpu || share_lock(f, undone.back());
+            });
+        }
+        for (auto at = undone.rbegin(); at != undone.rend(); ++at)
+            perform(*at);
+        std::stable_sort(found.begin(), found.end(),
+                         [](const Place& a, const Place& b) { return a.earlier_ns < b.earlier_ns; });
+        return found;
+    }
+
+    /// Performs an act at its place, then what stood behind it: all have to find what they show, and act `i` after
+    /// them. Else everything is as it was.
+    bool insert(const Place& p, std::size_t i, int moves) {
+        std::vector<std::size_t> behind;
+        while (behind.size() < p.back)
+            behind.push_back(undo());
+        const std::size_t kept = log_.size();
+        perform(p.act);
         bool good = true;
         for (auto at = behind.rbegin(); at != behind.rend() && good; ++at) {
             good = finds(*at);
             if (good)
                 perform(*at);
         }
-        if (good && (f == i || finds(i) || (moves > 1 && settle(i, moves - 1))))
+        if (good && (p.act == i || finds(i) || (moves > 1 && settle(i, moves - 1))))
             return true;
-        while (log_.size() > place)
+        while (log_.size() > kept)
             undo();
+        for (auto at = behind.rbegin(); at != behind.rend(); ++at)
+            perform(*at);
         return false;
     }
 

@@ -479,8 +479,10 @@ void Replay::perform() {
             s.inferred = false;
         if (e.is("tmigr_handle_remote"))
             s.handled = e.text("group");
-        else if (!continues(e))
+        else if (!continues(e)) {
             s.handled.clear();
+            s.expiring = false;
+        }
         if (e.is("tmigr_handle_remote_cpu"))
             s.target = static_cast<CpuId>(e.number("cpu"));
         compare(e);
