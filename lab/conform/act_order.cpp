@@ -25,6 +25,13 @@ bool is_null(const std::string& pointer) { return pointer.find_first_not_of('0')
 
 enum class ActKind : std::uint8_t { kNone, kActivation, kDeactivation, kSample };
 
+/// That a CPU was found to be responsible for a group, or not.
+struct Ask {
+    int group;
+    ChildMask mask;
+    bool responsible;
+};
+
 /// What an event shows of the groups' states.
 struct Act {
     ActKind kind = ActKind::kNone;
@@ -35,9 +42,7 @@ struct Act {
     ChildMask child_active = 0;   ///< of a sample
     std::optional<bool> went_up;  ///< an activation: it found nobody active
     int found_active = kNoGroup;  ///< a group that was found active before, which left no record
-    int asked = kNoGroup;         ///< a group whose migrator was asked for before
-    ChildMask asked_mask = 0;
-    bool was_responsible = false;
+    std::vector<Ask> asks;
 };
 
 /// Reads off the events what their acts found.
@@ -121,11 +126,10 @@ private:
             if (b.pulled != kNoGroup && !b.asked)
                 ask(a, b, true);
         } else if (e.is("tmigr_handle_remote")) {
-            // Asked twice at once: below after the last expiry, and here.
             if (e.number("lvl") != 0 && b.pulled != kNoGroup && !b.asked)
                 ask(a, b, true);
             pull(b, e);
-            if (a.asked == kNoGroup && b.pulled != kNoGroup)
+            if (b.pulled != kNoGroup)
                 ask_here(a, i, b);
         } else {
             b.pulled = kNoGroup;
@@ -156,9 +160,7 @@ private:
 
     static void ask(Act& a, CpuBefore& b, bool responsible) {
         b.asked = true;
-        a.asked = b.pulled;
-        a.asked_mask = b.mask;
-        a.was_responsible = responsible;
+        a.asks.push_back({b.pulled, b.mask, responsible});
     }
 
     void pull(CpuBefore& b, const FtraceEvent& e) {
@@ -234,11 +236,10 @@ private:
         const Act& a = acts_[i];
         if (a.found_active != kNoGroup && state(a.found_active) && state(a.found_active)->active == 0)
             return false;
-        if (a.asked != kNoGroup && state(a.asked)) {
-            const ChildMask migrator = state(a.asked)->migrator;
-            if ((migrator == a.asked_mask || migrator == kNoMigrator) != a.was_responsible)
+        for (const Ask& ask : a.asks)
+            if (const State& s = state(ask.group);
+                s && (s->migrator == ask.mask || s->migrator == kNoMigrator) != ask.responsible)
                 return false;
-        }
         if (a.kind == ActKind::kNone)
             return true;
         const bool child_known = a.child == kNoGroup || state(a.child).has_value();

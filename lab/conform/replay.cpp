@@ -488,7 +488,7 @@ void Replay::perform() {
         compare(e);
         s.next = after(at_);
         // What leaves no trace any more is over before the next CPU acts; of a remote expiry, with its softirq.
-        s.expiring = e.is("tmigr_handle_remote_cpu") || (s.expiring && s.in_operation);
+        s.expiring = e.is("tmigr_handle_remote") || (s.expiring && s.in_operation);
         if (s.in_operation && s.emitted.empty() && (!s.expiring || !has_softirqs_) &&
             (s.next == kNone || !more_after(e, event(s.next))))
             finish(e.cpu);

@@ -116,6 +116,7 @@ private:
     void use(const std::vector<FtraceEvent>& events);
     void link_events();
     void restore_order(std::size_t i);
+    bool would_pop(const FtraceEvent& e, sim::CpuId owner) const;
     bool would_ignore(sim::CpuId waker, sim::CpuId handler, sim::CpuId owner) const;
     void bring_before(std::size_t i, std::size_t j);
     const FtraceEvent& event(std::size_t i) const { return *order_[i]; }

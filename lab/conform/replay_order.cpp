@@ -9,18 +9,36 @@ using linux_::tmigr::Group;
 using linux_::tmigr::TmigrCpu;
 using sim::CpuId;
 
-/// An event is popped before the record of its expiry is written. Where a CPU becomes active between the two and would
-/// have had the event ignored, the expiry goes first.
+/// An event is popped before the record of its expiry is written. Where another CPU becomes active between the two and
+/// would have had the event ignored, or would have popped it itself, the expiry goes first.
 void Replay::restore_order(std::size_t i) {
-    if (!event(i).is("tmigr_cpu_active"))
+    const FtraceEvent& e = event(i);
+    const bool wakes = e.is("tmigr_cpu_active");
+    const bool pulls = e.is("tmigr_handle_remote") || e.is("tmigr_handle_remote_cpu") || e.is("softirq_exit");
+    if (!wakes && !pulls)
         return;
-    const CpuId waker = event(i).cpu;
     for (CpuId handler = 0; handler < cpus_.size(); ++handler) {
         const std::size_t j = cpus_[handler].next;
-        if (j != kNone && j > i && event(j).is("tmigr_handle_remote_cpu") && cpus_[handler].in_operation &&
-            would_ignore(waker, handler, static_cast<CpuId>(event(j).number("cpu"))))
+        if (handler == e.cpu || j == kNone || j <= i || !event(j).is("tmigr_handle_remote_cpu") ||
+            !cpus_[handler].in_operation)
+            continue;
+        const auto owner = static_cast<CpuId>(event(j).number("cpu"));
+        if (wakes ? would_ignore(e.cpu, handler, owner) : would_pop(e, owner))
             return bring_before(i, j);
     }
+}
+
+/// Whether the CPU of event `e`, which expires others, has an event in its queue by which it would find `owner`.
+bool Replay::would_pop(const FtraceEvent& e, CpuId owner) const {
+    const CpuState& s = cpus_[e.cpu];
+    const Group* const queue = s.in_operation && s.emitted.empty() ? group_of(s.handled) : nullptr;
+    if (!queue || (e.is("tmigr_handle_remote_cpu") && e.number("cpu") == owner))
+        return false;
+    const linux_::Ktime now = wheel_.time_of(wheel_.edge_before(e.at_ns));
+    const auto& events = queue->events.peek();
+    return std::any_of(events.begin(), events.end(), [&](const linux_::tmigr::Event& x) {
+        return !x.ignore.peek() && x.cpu.peek() == owner && x.expires.peek() <= now;
+    });
 }
 
 /// The events of the CPU of event `j` up to that one come before event `i`.
