@@ -33,6 +33,8 @@ constexpr std::uint64_t kMostSteps = 10'000'000;
 constexpr std::int64_t kMostOldEdges = 16;
 /// Sites that one operation passes between two of its records, at most.
 constexpr int kMostSites = 1000;
+/// Sites from the record of an update until the one of the parent is done: before its parent is read, before its lock.
+constexpr int kSitesToUpdate = 2;
 
 /// The model is at fault, or the recording is none of its hierarchy: there is no way on.
 struct Stopped {
@@ -359,23 +361,26 @@ void Replay::let_pop(const FtraceEvent& e, std::string_view group_field, Ktime f
     Group* const group = group_of(e.text(group_field));
     if (!group)
         return;
-    const CpuState& updater = cpus_[e.cpu];
-    const Group* const child = group_of(e.text("child"));
-    const linux_::tmigr::Event* const updated =
-        child ? &child->groupevt : &placement_->cpu(updater.expiring ? updater.target : e.cpu).cpuevt;
-    const auto has_earlier = [&] {
-        const auto& queue = group->events.peek();
-        return std::any_of(queue.begin(), queue.end(), [&](const linux_::tmigr::Event& x) {
-            return &x != updated && !x.ignore.peek() && x.expires.peek() < first;
-        });
-    };
     for (CpuId k = 0; k < cpus_.size(); ++k) {
         const CpuState& s = cpus_[k];
         for (int i = 0; i < kMostSites && k != e.cpu && s.in_operation && s.held && s.emitted.empty() &&
-                        group_of(s.handled) == group && has_earlier();
+                        group_of(s.handled) == group && group->next_expiry.peek() < first;
              ++i)
             advance(k);
     }
+}
+
+/// After a remote expiry the update of an idle root leaves no record (TMM 8.5). The kernel comes to it at once, before
+/// a CPU that becomes active meanwhile.
+void Replay::update_idle_root(CpuId c, const FtraceEvent& e) {
+    const Group* const group = group_of(e.text("group"));
+    const Group* const parent = group ? group->parent.peek() : nullptr;
+    const std::size_t next = cpus_[c].next;
+    if (!cpus_[c].expiring || !parent || parent->parent.peek() || parent->peek_state().active != 0 ||
+        (next != kNone && event(next).is("tmigr_update_events") && group_of(event(next).text("child")) == group))
+        return;
+    for (int i = 0; i < kSitesToUpdate && cpus_[c].held && cpus_[c].emitted.empty(); ++i)
+        advance(c);
 }
 
 void Replay::advance_to_record(CpuId c) {
@@ -487,6 +492,8 @@ void Replay::perform() {
             s.target = static_cast<CpuId>(e.number("cpu"));
         compare(e);
         s.next = after(at_);
+        if (e.is("tmigr_update_events") && s.emitted.empty())
+            update_idle_root(e.cpu, e);
         // What leaves no trace any more is over before the next CPU acts; of a remote expiry, with its softirq.
         s.expiring = e.is("tmigr_handle_remote") || (s.expiring && s.in_operation);
         if (s.in_operation && s.emitted.empty() && (!s.expiring || !has_softirqs_) &&

@@ -116,6 +116,7 @@ private:
     void use(const std::vector<FtraceEvent>& events);
     void link_events();
     void restore_order(std::size_t i);
+    bool is_responsible(sim::CpuId c, const linux_::tmigr::Group& group) const;
     bool would_pop(const FtraceEvent& e, sim::CpuId owner) const;
     bool would_ignore(sim::CpuId waker, sim::CpuId handler, sim::CpuId owner) const;
     void bring_before(std::size_t i, std::size_t j);
@@ -133,6 +134,8 @@ private:
     std::pair<std::int64_t, std::int64_t> jiffies_read(sim::CpuId c) const;
     bool leaves_alone(sim::CpuId c, linux_::Ktime now) const;
     void let_pop(const FtraceEvent& e, std::string_view group_field, linux_::Ktime first);
+
+    void update_idle_root(sim::CpuId c, const FtraceEvent& e);
 
     // Performing.
     void perform();

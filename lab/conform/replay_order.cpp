@@ -28,11 +28,20 @@ void Replay::restore_order(std::size_t i) {
     }
 }
 
+bool Replay::is_responsible(CpuId c, const Group& group) const {
+    const TmigrCpu& tmc = placement_->cpu(c);
+    linux_::tmigr::ChildMask mask = tmc.groupmask.peek();
+    for (const Group* g = tmc.group.peek(); g && g != &group; g = g->parent.peek())
+        mask = g->groupmask.peek();
+    const auto migrator = group.peek_state().migrator;
+    return migrator == mask || migrator == linux_::tmigr::kNoMigrator;
+}
+
 /// Whether the CPU of event `e`, which expires others, has an event in its queue by which it would find `owner`.
 bool Replay::would_pop(const FtraceEvent& e, CpuId owner) const {
     const CpuState& s = cpus_[e.cpu];
     const Group* const queue = s.in_operation && s.emitted.empty() ? group_of(s.handled) : nullptr;
-    if (!queue || (e.is("tmigr_handle_remote_cpu") && e.number("cpu") == owner))
+    if (!queue || !is_responsible(e.cpu, *queue) || (e.is("tmigr_handle_remote_cpu") && e.number("cpu") == owner))
         return false;
     const linux_::Ktime now = wheel_.time_of(wheel_.edge_before(e.at_ns));
     const auto& events = queue->events.peek();
