@@ -35,6 +35,8 @@ constexpr std::int64_t kMostOldEdges = 16;
 constexpr int kMostSites = 1000;
 /// Sites from the record of an update until the one of the parent is done: before its parent is read, before its lock.
 constexpr int kSitesToUpdate = 2;
+/// Sites from the last record of an expiry until the next event is taken: with those, before the pop.
+constexpr int kSitesToPop = 4;
 
 /// The model is at fault, or the recording is none of its hierarchy: there is no way on.
 struct Stopped {
@@ -355,19 +357,44 @@ void Replay::finish(CpuId c) {
     }
 }
 
+/// What an update has to leave behind as the group's next expiry, if nobody takes anything out of the queue before
+/// (TMM 8.3, 8.4).
+Ktime Replay::next_expiry_after(const FtraceEvent& e, const Group& group) const {
+    const CpuState& s = cpus_[e.cpu];
+    const Group* const child = group_of(e.text("child"));
+    const linux_::tmigr::Event* const updated =
+        child ? &child->groupevt : &placement_->cpu(s.expiring ? s.target : e.cpu).cpuevt;
+    const Ktime next = time_field(e, "nextevt");
+    if (updated->queued() && updated->expires.peek() == next)
+        return group.next_expiry.peek();
+    const auto& queue = group.events.peek();
+    const auto other = std::find_if(queue.begin(), queue.end(), [&](const auto& x) { return &x != updated; });
+    return other == queue.end() || next < other->expires.peek() ? next : group.next_expiry.peek();
+}
+
 /// Other CPUs that look for expired events of a group have taken some out of its queue, which leaves no record if they
-/// give up then (TMM 9.4 step 1), or a later one: the first event that is left tells.
-void Replay::let_pop(const FtraceEvent& e, std::string_view group_field, Ktime first) {
-    Group* const group = group_of(e.text(group_field));
-    if (!group)
-        return;
-    for (CpuId k = 0; k < cpus_.size(); ++k) {
-        const CpuState& s = cpus_[k];
-        for (int i = 0; i < kMostSites && k != e.cpu && s.in_operation && s.held && s.emitted.empty() &&
-                        group_of(s.handled) == group && group->next_expiry.peek() < first;
-             ++i)
-            advance(k);
-    }
+/// give up then (TMM 9.4 step 1), or a later one: the group's next expiry tells, and what a child shows.
+void Replay::let_pop(const FtraceEvent& e) {
+    const Group* const group = group_of(e.text("group"));
+    const Group* const child = group_of(e.text("child"));
+    const auto popped_from = [&](const std::string& pointer, const auto& is_early) {
+        for (CpuId k = 0; k < cpus_.size(); ++k) {
+            const CpuState& s = cpus_[k];
+            for (int i = 0; i < kMostSites && k != e.cpu && s.in_operation && s.held && s.emitted.empty() &&
+                            s.handled == pointer && is_early();
+                 ++i)
+                advance(k);
+        }
+    };
+    if (child)
+        popped_from(e.text("child"), [&] {
+            const auto& queue = child->events.peek();
+            return std::any_of(queue.begin(), queue.end(), [&](const auto& x) {
+                return !x.ignore.peek() && x.expires.peek() < time_field(e, "nextevt");
+            });
+        });
+    if (group)
+        popped_from(e.text("group"), [&] { return next_expiry_after(e, *group) < time_field(e, "next_expiry"); });
 }
 
 /// After a remote expiry the update of an idle root leaves no record (TMM 8.5). The kernel comes to it at once, before
@@ -380,6 +407,33 @@ void Replay::update_idle_root(CpuId c, const FtraceEvent& e) {
         (next != kNone && event(next).is("tmigr_update_events") && group_of(event(next).text("child")) == group))
         return;
     for (int i = 0; i < kSitesToUpdate && cpus_[c].held && cpus_[c].emitted.empty(); ++i)
+        advance(c);
+    const Group* const handled = group_of(cpus_[c].handled);
+    if ((next == kNone || !continues(event(next))) && handled &&
+        handled->next_expiry.peek() > wheel_.time_of(wheel_.edge_before(e.at_ns)))
+        finish(c);
+}
+
+/// The event that a CPU is about to expire is taken out of the queue at once, before others change that; unless an
+/// update of another CPU shows it there afterwards.
+void Replay::pop_next(CpuId c, const FtraceEvent& e) {
+    const std::size_t next = cpus_[c].next;
+    const std::string& handled = cpus_[c].handled;
+    const Group* const queue = group_of(handled);
+    if (next == kNone || !event(next).is("tmigr_handle_remote_cpu") || !queue)
+        return;
+    const Ktime now = wheel_.time_of(wheel_.edge_before(e.at_ns));
+    const auto owner = static_cast<CpuId>(event(next).number("cpu"));
+    const auto is_there = [&] {
+        const auto& events = queue->events.peek();
+        const auto first = std::find_if(events.begin(), events.end(), [](const auto& x) { return !x.ignore.peek(); });
+        return first != events.end() && first->cpu.peek() == owner && first->expires.peek() <= now;
+    };
+    for (std::size_t i = at_ + 1; i < next; ++i)
+        if (const FtraceEvent& f = event(i);
+            f.is("tmigr_update_events") && f.text("group") == handled && time_field(f, "next_expiry") <= now)
+            return;
+    for (int i = 0; i < kSitesToPop && cpus_[c].held && cpus_[c].emitted.empty() && is_there(); ++i)
         advance(c);
 }
 
@@ -471,10 +525,8 @@ void Replay::perform() {
             continue;
         if (s.in_operation && e.is("tmigr_handle_remote") && e.number("lvl") == 0 && s.emitted.empty())
             finish(e.cpu);
-        if (e.is("tmigr_update_events")) {
-            let_pop(e, "child", time_field(e, "nextevt"));
-            let_pop(e, "group", time_field(e, "next_expiry"));
-        }
+        if (e.is("tmigr_update_events"))
+            let_pop(e);
         advance_to_record(e.cpu);
         if (s.emitted.empty() && !s.in_operation) {
             start(e.cpu, e);
@@ -494,6 +546,8 @@ void Replay::perform() {
         s.next = after(at_);
         if (e.is("tmigr_update_events") && s.emitted.empty())
             update_idle_root(e.cpu, e);
+        if (e.is("tmigr_update_events") || e.is("tmigr_handle_remote"))
+            pop_next(e.cpu, e);
         // What leaves no trace any more is over before the next CPU acts; of a remote expiry, with its softirq.
         s.expiring = e.is("tmigr_handle_remote") || (s.expiring && s.in_operation);
         if (s.in_operation && s.emitted.empty() && (!s.expiring || !has_softirqs_) &&

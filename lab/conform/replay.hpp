@@ -133,8 +133,10 @@ private:
     // What no event says.
     std::pair<std::int64_t, std::int64_t> jiffies_read(sim::CpuId c) const;
     bool leaves_alone(sim::CpuId c, linux_::Ktime now) const;
-    void let_pop(const FtraceEvent& e, std::string_view group_field, linux_::Ktime first);
+    linux_::Ktime next_expiry_after(const FtraceEvent& e, const linux_::tmigr::Group& group) const;
+    void let_pop(const FtraceEvent& e);
 
+    void pop_next(sim::CpuId c, const FtraceEvent& e);
     void update_idle_root(sim::CpuId c, const FtraceEvent& e);
 
     // Performing.
