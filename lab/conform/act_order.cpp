@@ -16,10 +16,8 @@ namespace {
 
 constexpr std::size_t kNoEvent = static_cast<std::size_t>(-1);
 constexpr int kNoGroup = -1;
-/// How far back a place for an act is looked for, in events; and how many acts go elsewhere so that one finds what it
-/// shows.
+/// How far back a place for an act is looked for, in events.
 constexpr std::size_t kReach = 600;
-constexpr int kMostMoves = 2;
 
 bool is_null(const std::string& pointer) { return pointer.find_first_not_of('0') == std::string::npos; }
 
@@ -40,7 +38,6 @@ struct Act {
     ChildMask mask = 0;
     GroupState shown;             ///< of an exchange; of a sample the active children alone
     ChildMask child_active = 0;   ///< of a sample
-    std::optional<bool> went_up;  ///< an activation: it found nobody active
     int found_active = kNoGroup;  ///< a group that was found active before, which left no record
     std::vector<Ask> asks;
 };
@@ -109,10 +106,6 @@ private:
         b.left = kNoGroup;
         if (e.is("tmigr_group_set_cpu_active") || e.is("tmigr_group_set_cpu_inactive")) {
             exchange(a, e, b);
-            const std::size_t next = next_[i];
-            if (a.kind == ActKind::kActivation && !is_null(e.text("parent")))
-                a.went_up = next != kNoEvent && events_[next].is(e.name) && events_[next].number("lvl") != 0 &&
-                            events_[next].text("group") == e.text("parent");
             if (a.kind == ActKind::kDeactivation)
                 b.left = a.child;
         } else if (sample) {
@@ -204,15 +197,10 @@ public:
             if (done_[i])
                 continue;
             if (!finds(i)) {
-                bool settled = false;
-                for (int moves = 1; moves <= kMostMoves && !settled; ++moves)
-                    settled = settle(i, moves);
-                if (settled) {
-                    if (done_[i])
-                        continue;
-                } else {
-                    result.unsettled.push_back(events_[i].line);
-                }
+                if (!settle(i))
+                    ++result.unsettled;
+                else if (done_[i])
+                    continue;
             }
             perform(i);
         }
@@ -251,7 +239,7 @@ private:
             return true;
         const GroupState now = *state(a.group);
         if (a.kind == ActKind::kActivation)
-            return same(activated(now, a.mask), a.shown) && (!a.went_up || *a.went_up == (now.migrator == kNoMigrator));
+            return same(activated(now, a.mask), a.shown);
         return same(deactivated(now, a.mask, child_active != 0), a.shown) ||
                (!child_known && same(deactivated(now, a.mask, true), a.shown));
     }
@@ -297,10 +285,10 @@ private:
         std::size_t act, back;
     };
 
-    /// Moves acts forward, `moves` at most, until act `i`, which is next, finds what it shows.
-    bool settle(std::size_t i, int moves) {
+    /// Moves one act forward so that act `i`, which is next, finds what it shows.
+    bool settle(std::size_t i) {
         for (const Place& p : places(i))
-            if (insert(p, i, moves)) {
+            if (insert(p, i)) {
                 ++moved_;
                 return true;
             }
@@ -336,7 +324,7 @@ private:
 
     /// Performs an act at its place, then what stood behind it: all have to find what they show, and act `i` after
     /// them. Else everything is as it was.
-    bool insert(const Place& p, std::size_t i, int moves) {
+    bool insert(const Place& p, std::size_t i) {
         std::vector<std::size_t> behind;
         while (behind.size() < p.back)
             behind.push_back(undo());
@@ -348,7 +336,7 @@ private:
             if (good)
                 perform(*at);
         }
-        if (good && (p.act == i || finds(i) || (moves > 1 && settle(i, moves - 1))))
+        if (good && (p.act == i || finds(i)))
             return true;
         while (log_.size() > kept)
             undo();

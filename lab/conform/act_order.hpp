@@ -18,7 +18,6 @@
 #include <map>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "ticklab/lab/ftrace/ftrace_reader.hpp"
@@ -47,8 +46,8 @@ private:
 struct Reordered {
     std::vector<const FtraceEvent*> order;
     std::size_t moved = 0;
-    /// Lines of events that show what no order explains.
-    std::vector<std::size_t> unsettled;
+    /// Events that show what no order explains.
+    std::size_t unsettled = 0;
 };
 
 /// Of the events of a part. `tree` is the hierarchy before it, and after it then. What the groups' states are at the

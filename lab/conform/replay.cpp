@@ -6,6 +6,7 @@
 #include <chrono>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "ticklab/lab/ftrace/ftrace_format.hpp"
 #include "ticklab/model/linux/tmigr/records.hpp"
@@ -117,6 +118,7 @@ Replay::Replay(const Recording& recording, const linux_::tmigr::TmigrChanges& ch
     machine_->records().add_consumer(log_);
     linux_::tmigr::TmigrParameters parameters;
     parameters.changes = changes;
+    parameters.children = recording.children;
     placement_ = std::make_unique<TmigrPlacement>(*machine_, parameters, *this);
     machine_->set_site_watcher(this);
     run_on();
@@ -276,6 +278,13 @@ void Replay::use(const std::vector<FtraceEvent>& events) {
     at_ = 0;
     result_ = {};
     result_.inferred.reordered = reordered.moved;
+    result_.inferred.unsettled = reordered.unsettled;
+    lines_.clear();
+    for (const FtraceEvent& e : events)
+        if (e.name.starts_with("tmigr_"))
+            lines_.push_back(e.line);
+    for (CpuState& s : cpus_)
+        s.last = nullptr;
     link_events();
     wheel_.learn_jiffies(events);
     has_softirqs_ =
@@ -482,6 +491,21 @@ void Replay::start(CpuId c, const FtraceEvent& e) {
     }
 }
 
+void Replay::note_overlap(const FtraceEvent& e) {
+    CpuState& s = cpus_[e.cpu];
+    const FtraceEvent* const last = std::exchange(s.last, &e);
+    const bool ends_softirq = last && e.is("softirq_exit") && last->name.starts_with("tmigr_handle_remote");
+    if (!last || !(ends_softirq || (e.name.starts_with("tmigr_") && more_after(*last, e)) ||
+                   (e.is("softirq_exit") && continues(*last)))) {
+        // What ends a softirq without such records is no operation of its own.
+        if (!e.is("softirq_exit"))
+            s.overlapped_before = std::exchange(s.overlapped, false);
+        return;
+    }
+    const auto other = std::upper_bound(lines_.begin(), lines_.end(), last->line);
+    s.overlapped |= other != lines_.end() && *other < e.line;
+}
+
 void Replay::compare(const FtraceEvent& e) {
     CpuState& s = cpus_[e.cpu];
     // The model's group of a recorded one is the one that it creates at the same event.
@@ -502,7 +526,8 @@ void Replay::compare(const FtraceEvent& e) {
         return;
     }
     const bool another = got && got->name != e.name;
-    result_.mismatches.push_back({e.line, e.cpu, e.at_ns, wanted, std::move(got), s.inferred});
+    result_.mismatches.push_back(
+        {e.line, e.cpu, e.at_ns, wanted, std::move(got), s.inferred, s.overlapped || s.overlapped_before});
     // The model is elsewhere: what it does there is over, and the next event starts anew.
     if (another) {
         finish(e.cpu);
@@ -512,9 +537,10 @@ void Replay::compare(const FtraceEvent& e) {
 
 void Replay::perform() {
     for (at_ = 0; at_ < order_.size(); ++at_) {
-        restore_order(at_);
         const FtraceEvent& e = event(at_);
         CpuState& s = cpus_[e.cpu];
+        if (e.is("softirq_exit") || e.name.starts_with("tmigr_"))
+            note_overlap(e);
         if (e.is("softirq_exit")) {
             if (s.in_operation && s.expiring)
                 finish(e.cpu);
