@@ -96,6 +96,8 @@ public:
 private:
     using Body = std::function<void(sim::Cpu&)>;
     static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+    /// Sites that one operation passes between two of its records, at most.
+    static constexpr int kMostSites = 1000;
 
     struct CpuState {
         bool in_operation = false;
@@ -119,7 +121,7 @@ private:
         Replay& of_;
     };
 
-    // Order: which event is next, and which events belong together.
+    // Order: which event is next.
     void use(const std::vector<FtraceEvent>& events);
     void link_events();
     const FtraceEvent& event(std::size_t i) const { return *order_[i]; }
@@ -137,7 +139,6 @@ private:
     bool leaves_alone(sim::CpuId c, linux_::Ktime now) const;
     linux_::Ktime next_expiry_after(const FtraceEvent& e, const linux_::tmigr::Group& group) const;
     void let_pop(const FtraceEvent& e);
-
     void pop_next(sim::CpuId c, const FtraceEvent& e);
     void update_idle_root(sim::CpuId c, const FtraceEvent& e);
 
