@@ -20,8 +20,6 @@ std::uint64_t Choices::settle(const Site& site, std::uint64_t key, std::uint64_t
     if (strategy_)
         answer = strategy_->answer(site, key, bound, answer);
     assert(answer < bound);
-    if (recording_ && answer != 0)
-        decisions_.push_back(Decision{key, bound, answer, site.name()});
     return answer;
 }
 

@@ -86,14 +86,6 @@ private:
     std::vector<Counter> counters_;
 };
 
-/// One answered choice.
-struct Decision {
-    std::uint64_t key;
-    std::uint64_t bound;
-    std::uint64_t answer;
-    std::string_view site;
-};
-
 class Cpu;
 
 /// Answers choices in place of the seed.
@@ -122,9 +114,6 @@ public:
     /// Null for the seed.
     void set_strategy(Strategy* strategy) { strategy_ = strategy; }
     Strategy* strategy() const { return strategy_; }
-    /// All answers so far that were not 0, in the order of asking, if recording was asked for.
-    const std::vector<Decision>& decisions() const { return decisions_; }
-    void record_decisions(bool on) { recording_ = on; }
 
 private:
     std::uint64_t settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t answer);
@@ -133,8 +122,6 @@ private:
     std::uint64_t seed_;
     std::uint64_t stem_;
     Strategy* strategy_ = nullptr;
-    bool recording_ = false;
-    std::vector<Decision> decisions_;
 };
 
 /// -log2(u / 2^64) in units of 2^-32, for u >= 1, by integer arithmetic alone.
