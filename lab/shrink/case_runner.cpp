@@ -111,8 +111,8 @@ private:
             } else if (visit.at >= end) {
                 if (delay.after.site == nullptr)
                     delay.after = visit;
-                if (of_kernel && delay.kernel_after.site == nullptr)
-                    delay.kernel_after = visit;
+                if (of_kernel && delay.kernel_after.size() < Delay::kSitesAfter)
+                    delay.kernel_after.push_back(visit);
             }
         }
     }

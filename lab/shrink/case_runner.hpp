@@ -48,13 +48,17 @@ struct SiteVisit {
 
 /// A stall of the list, as the run shows it.
 struct Delay {
+    /// Sites after it that are kept.
+    static constexpr std::size_t kSitesAfter = 4;
+
     sim::CpuId cpu = sim::kNoCpu;
     sim::Time at = sim::kBoot;
     sim::Duration length{};
     /// The last site of that CPU up to the stall, and the first one after it.
     SiteVisit before, after;
-    /// The same of the kernel's own sites.
-    SiteVisit kernel_before, kernel_after;
+    /// The last of the kernel's own sites up to the stall, and the first ones after it.
+    SiteVisit kernel_before;
+    std::vector<SiteVisit> kernel_after;
 };
 
 /// Runs cases of one scenario file under one seed. The loader must outlive it.

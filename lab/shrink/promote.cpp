@@ -65,9 +65,14 @@ std::vector<ScriptedWay> ways_of(const Delay& delay) {
     std::vector<ScriptedWay> ways;
     // A stall on the way into a site is a hold there. The kernel's own sites say more than those of any lock.
     const SiteVisit into = delay.after.at == delay.at + delay.length ? delay.after : SiteVisit{};
-    const SiteVisit into_kernel = into.site == delay.kernel_after.site ? into : SiteVisit{};
-    for (const SiteVisit& visit :
-         {into_kernel, delay.kernel_before, delay.kernel_after, into, delay.before, delay.after}) {
+    std::vector<SiteVisit> visits;
+    if (!delay.kernel_after.empty() && into.site == delay.kernel_after.front().site)
+        visits.push_back(into);
+    visits.push_back(delay.kernel_before);
+    // What the stall was too early for, a hold further on may do as well.
+    visits.insert(visits.end(), delay.kernel_after.begin(), delay.kernel_after.end());
+    visits.insert(visits.end(), {into, delay.before, delay.after});
+    for (const SiteVisit& visit : visits) {
         if (visit.site == nullptr)
             continue;
         ScriptedWay way = hold_at(delay, visit);
