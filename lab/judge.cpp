@@ -85,21 +85,15 @@ Duration Judge::unexcused(const LatenessPiece& piece) const {
     return total;
 }
 
-bool Judge::calm_for(Duration length, Time from, Time to) const {
-    std::vector<Interval> stalls;
+Duration Judge::looks_lost(const Firing& firing, Time from) const {
+    if (firing.look_every == Duration::zero())
+        return firing.look_every;
+    std::int64_t count = 0;
     for (sim::CpuId c = 0; c < machine_.cpu_count(); ++c)
-        for (const auto* const intervals : {&log_.stalls(c), &log_.rests(c)})
+        for (const auto* const intervals : {&log_.stalls(c), &log_.holds(c), &log_.rests(c)})
             for (const Interval& interval : *intervals)
-                if (interval.to > from && interval.from < to)
-                    stalls.push_back(interval);
-    std::sort(stalls.begin(), stalls.end(), [](const Interval& a, const Interval& b) { return a.from < b.from; });
-    Time calm_since = from;
-    for (const Interval& stall : stalls) {
-        if (stall.from - calm_since >= length)
-            return true;
-        calm_since = std::max(calm_since, stall.to);
-    }
-    return to - calm_since >= length;
+                count += interval.to > from && interval.from < firing.at;
+    return count * firing.look_every;
 }
 
 void Judge::fired(const Firing& firing, std::uint64_t timer, const ActivityLog& log) {
@@ -121,8 +115,7 @@ void Judge::fired(const Firing& firing, std::uint64_t timer, const ActivityLog& 
         fmt::format_to(std::back_inserter(unexplained), "{}{} {} on CPU {}", unexplained.empty() ? "" : ", ",
                        info(piece.part).word, show(length), piece.cpu);
     }
-    if (total <= clock_allowance_ ||
-        (firing.look_every != Duration::zero() && !calm_for(promised + clock_allowance_, from, firing.at)))
+    if (total <= clock_allowance_ || total <= clock_allowance_ + looks_lost(firing, from))
         return;
     failed_ = true;
     machine_.fail(checks::kTimerLate,

@@ -10,9 +10,8 @@
 //    interrupts off, threads in the kernel, injected faults, and that the CPU which had the timer was off-line
 //    (XT 10.4). Of the kernel's own work, each step from one record of the CPU to the next is excused up to
 //    kLongestStep. Time before the arming was in force and while the timer was being moved does not count.
-//    A kernel that looks at its timers by ticks loses a whole tick by a stall that outlasts an edge, and again what it
-//    has done to hand a duty over. So such a timer is late only if, besides, all that it may wait has passed at a
-//    stretch in which no CPU was stalled or left its timers alone.
+//    A kernel that looks at its timers by ticks loses one by a stall that outlasts an edge, on whatever CPU had a part
+//    in it. So each stall, hold or rest of a CPU in that time excuses one TimerPromise::look_every besides.
 //  - Lost: not_after is past, and since then and since it got the timer, the CPU that has it was idle or in user mode
 //    for longer than hardware_allowance(), and at least kLostGrace unless the run is over. A CPU that is off-line
 //    excuses nothing once the hotplug operation is over.
@@ -63,8 +62,8 @@ public:
 
 private:
     sim::Duration unexcused(const LatenessPiece& piece) const;
-    /// Whether there is a stretch of that length in which no CPU was stalled or left its timers alone.
-    bool calm_for(sim::Duration length, sim::Time from, sim::Time to) const;
+    /// What waits for the next look come to, of such as were lost since `from` because a CPU stood still.
+    sim::Duration looks_lost(const Firing& firing, sim::Time from) const;
     /// Where the timer is said to be, else where it was armed.
     sim::CpuId owner_of(const Owed& owed) const;
     /// It has to run by `bound`; `all_cpus`: the check is about them all.

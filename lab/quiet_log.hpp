@@ -1,7 +1,8 @@
 // When each CPU was idle or in user mode with nothing to keep an interrupt away: the time that excuses no lateness.
 //
 // Rules
-//  - Time in the kernel counts as busy, whatever it was spent on; so does the time of a stall or hold, and that in which
+//  - Time in the kernel counts as busy, whatever it was spent on; so does the time of a stall or hold, and that in
+//  which
 //    the kernel leaves its timers alone (RecordRole::kRest).
 //  - Idle counts from the decision to sleep to the end of the exit latency.
 //  - Fed with committed records only; asked about instants up to the last of them.

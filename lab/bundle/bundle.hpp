@@ -42,7 +42,7 @@ struct RunOutcome {
 struct Bundle {
     std::string version;                 ///< of the ticklab that wrote it
     std::string scenario_file;           ///< as it was named then
-    std::string scenario_hash;           ///< of that file's text
+    std::string scenario_hash;           ///< of the text that the run was loaded from
     std::vector<std::string> overrides;  ///< --set, already part of `scenario`
     nlohmann::json scenario;
     std::uint64_t seed = 1;

@@ -103,24 +103,24 @@ std::optional<CaseRun> first_run(const std::string& file, const CaseRunner& runn
     return run;
 }
 
-/// Prints what is wrong and returns false if it cannot be written.
-bool write_small_bundle(const std::string& file, const ScenarioLoader& loader, const RunInput& input,
-                        const Shrunk& shrunk) {
+/// Prints what is wrong if it cannot be written.
+ExitCode write_small_bundle(const std::string& file, const ScenarioLoader& loader, const RunInput& input,
+                            const Shrunk& shrunk) {
     std::vector<InputError> errors;
     const std::optional<Scenario> scenario =
         loader.load_text(input.scenario.file, shrunk.shrink_case.scenario.dump(), {}, errors);
     print_errors(errors);
     if (!scenario)
-        return false;
+        return ExitCode::kBadInput;
     try {
         const Bundle bundle = bundle_of(loader, *scenario, input.options.seed, input.options.looks,
                                         shrunk.shrink_case.disturbance, shrunk.shrink_case.decisions);
         write_whole_file(file, document_text(to_json(bundle)));
     } catch (const UnrepeatableRun& e) {
         complain(fmt::format("--out: {}", e.what()));
-        return false;
+        return ExitCode::kNondeterminism;
     }
-    return true;
+    return ExitCode::kFine;
 }
 
 /// Prints what is wrong and returns false if it cannot be written.
@@ -205,8 +205,9 @@ ExitCode shrink_for(const ShrinkCommandOptions& options) {
                     : shrunk.end == ShrinkEnd::kInterrupted ? ExitCode::kInterrupted
                                                             : ExitCode::kFine;
     if (!options.out.empty()) {
-        if (!write_small_bundle(options.out, loader, *input, shrunk))
-            return ExitCode::kNondeterminism;
+        if (const ExitCode written = write_small_bundle(options.out, loader, *input, shrunk);
+            written != ExitCode::kFine)
+            return written;
         fmt::print("bundle: ticklab replay {}\n", shell_quoted(options.out));
     }
     if (!options.promote.empty() && shrunk.end != ShrinkEnd::kInterrupted)
@@ -222,7 +223,7 @@ Command shrink_command() {
             "Makes a failing run small: fewer delays, steps, loads and CPUs, and the least delay that it needs.",
             [options](CLI::App& app) {
                 options->scenario.add_to(app);
-                app.add_option("--budget", options->budget, "End after this many runs")
+                app.add_option("--budget", options->budget, "End after this many runs; those of --promote are besides")
                     ->check(CLI::Range(std::uint64_t{1}, UINT64_MAX))
                     ->type_name("RUNS")
                     ->capture_default_str();

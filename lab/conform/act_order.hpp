@@ -9,9 +9,8 @@
 // Rules
 //  (1) Events of one CPU keep their order.
 //  (2) An act goes before others that are recorded before it, never before its CPU's event before it.
-//  (3) Updates hold the locks of their groups from the sample until their record is written: of two that have a group
-//  in
-//      common the one that is recorded first was first (TMM 3.3, 8.2).
+//  (3) Updates hold the locks of their groups from the sample until their record is written: of two that have a
+//      group in common the one that is recorded first was first (TMM 3.3, 8.2).
 //  (4) Where no order is found, the recorded one stays, and the recorded state is the group's (Reordered::unsettled).
 #pragma once
 

@@ -181,13 +181,15 @@ private:
     /// Groups have to be created before they are used: else the hierarchy is not known.
     void note_groups(const FtraceEvent& event) {
         if (event.is("tmigr_group_set")) {
+            if (is_null(event.text("group")))
+                refuse(event.line, fmt::format("group={}", event.text("group")), "the pointer of a group");
             groups_.insert(event.text("group"));
             if (event.text("numa") != "-1")
                 highest_node_ = std::max(highest_node_, event.number("numa"));
         } else if (event.name.starts_with("tmigr_")) {
             for (const std::string_view key : {"group", "parent", "child"})
-                if (const auto at = event.fields.find(key);
-                    at != event.fields.end() && !groups_.contains(at->second) && !is_null(at->second))
+                if (const auto at = event.fields.find(key); at != event.fields.end() && !groups_.contains(at->second) &&
+                                                            !(key != "group" && is_null(at->second)))
                     refuse(event.line, fmt::format("{}={} that no tmigr_group_set has created", key, at->second),
                            "a trace since early boot: trace_event=timer_migration:* on the kernel's command line");
         }
@@ -237,7 +239,7 @@ private:
         if (count == 0)
             count = children_of_full_groups().value_or(linux_::tmigr::kMaxChildren);
         if (count < 2 || count > linux_::tmigr::kMaxChildren || !std::has_single_bit(count))
-            refuse(0, fmt::format("groups that are full with {} children", count), "2, 4 or 8");
+            refuse(0, fmt::format("groups of {} children", count), "2, 4 or 8");
         return count;
     }
 

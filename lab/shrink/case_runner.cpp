@@ -1,6 +1,7 @@
 #include "ticklab/lab/shrink/case_runner.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <stdexcept>
 
@@ -38,16 +39,17 @@ public:
     std::uint64_t answer(const sim::Site& site, std::uint64_t key, std::uint64_t, std::uint64_t seeded) override {
         if (site.hash() != sim::sites::kStallAtPoint.hash())
             return seeded;
-        if (points_.size() < most_)
-            points_.push_back({key, ++asked_[key], sim::Duration::zero()});
+        points_.push_back({key, ++asked_[key], sim::Duration::zero()});
+        if (points_.size() > most_)
+            points_.pop_front();
         return 0;
     }
-    std::vector<StallDecision> points() && { return std::move(points_); }
+    std::vector<StallDecision> points() const { return {points_.begin(), points_.end()}; }
 
 private:
     std::size_t most_;
     std::map<std::uint64_t, std::uint64_t> asked_;
-    std::vector<StallDecision> points_;
+    std::deque<StallDecision> points_;
 };
 
 /// Which sites each CPU comes to, and when CPUs are stalled.
@@ -189,7 +191,7 @@ std::vector<StallDecision> CaseRunner::points(const ShrinkCase& shrink_case, std
     Experiment experiment(*scenario, options);
     experiment.machine().choices().set_strategy(&points);
     experiment.run();
-    return std::move(points).points();
+    return points.points();
 }
 
 std::optional<CaseRun> CaseRunner::run_plain(const nlohmann::json& document, std::uint64_t seed) const {

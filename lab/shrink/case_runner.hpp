@@ -78,7 +78,7 @@ public:
     /// Nothing if the document is no valid scenario, or machine or kernel refuse it.
     std::optional<CaseRun> run(const ShrinkCase& shrink_case) const;
     /// Stalls of no length, one at each point of all places, in the order in which the undisturbed run comes to them;
-    /// `most` at most.
+    /// the last `most`.
     std::vector<StallDecision> points(const ShrinkCase& shrink_case, std::size_t most) const;
     /// The document alone, with no list and no disturbance but its own, under that seed.
     std::optional<CaseRun> run_plain(const nlohmann::json& scenario, std::uint64_t seed) const;

@@ -18,7 +18,7 @@ using sim::Duration;
 constexpr std::uint64_t kStepsFactor = 4;
 constexpr std::uint64_t kStepsSpare = 100'000;
 constexpr int kMostDigits = 3;
-/// A stall is tried at so many points of a run at most.
+/// A stall is tried at so many points of a run at most, the last ones.
 constexpr std::size_t kMostPoints = 10'000;
 constexpr std::array<std::int64_t, 4> kTradeDivisors{1000, 100, 10, 1};
 constexpr Duration kNanosecond{1000};
@@ -187,12 +187,19 @@ private:
 
     void shrink_machine() {
         static const json::json_pointer kCpus("/machine/cpus"), kNodes("/machine/nodes"), kOnline("/machine/online");
+        const auto fails_with_cpus = [&](sim::CpuId cpus) {
+            ShrinkCase candidate = result_.shrink_case;
+            candidate.scenario[kCpus] = cpus;
+            if (candidate.scenario.contains(kOnline) && candidate.scenario[kOnline] > cpus)
+                candidate.scenario[kOnline] = cpus;
+            return fails(candidate);
+        };
         if (result_.run.node_count > 1)
             fails_with(kNodes, 1);
         for (const sim::CpuId cpus : kCpuCounts) {
             if (cpus >= result_.run.cpu_count)
                 break;
-            if (fails_with(kCpus, cpus))
+            if (fails_with_cpus(cpus))
                 break;
         }
     }

@@ -252,8 +252,10 @@ void ActivityLog::consume(const sim::Record& record) {
             take(cpu, record);
         else if (kind == sim::kHoldBegin.id)
             cpu.held_since = record.at;
-        else if (kind == sim::kHoldEnd.id)
+        else if (kind == sim::kHoldEnd.id) {
             cpu.since_published += record.at - cpu.held_since;
+            append(cpu.holds, Interval{cpu.held_since, record.at});
+        }
         if (edge->edge == Edge::kBegin)
             return push(cpu, record, edge->frame, record.operands.empty() ? 0 : record.unsigned_at(0));
         pop(cpu, edge->frame);

@@ -94,6 +94,7 @@ public:
     /// The first instant of which the CPU's doing is known.
     sim::Time kept_from(sim::CpuId cpu) const { return cpus_[cpu].segments.front().at; }
     const std::deque<Interval>& stalls(sim::CpuId cpu) const { return cpus_[cpu].stalls; }
+    const std::deque<Interval>& holds(sim::CpuId cpu) const { return cpus_[cpu].holds; }
     const std::deque<Interval>& rests(sim::CpuId cpu) const { return cpus_[cpu].rests; }
     const std::deque<Delivery>& deliveries(sim::CpuId cpu) const { return cpus_[cpu].deliveries; }
     /// From the loss of an interrupt by a fault to the next one that came.
@@ -127,6 +128,7 @@ private:
         sim::Duration period{};  ///< of the local APIC timer in periodic mode
         std::deque<Segment> segments;
         std::deque<Interval> stalls;
+        std::deque<Interval> holds;
         std::deque<Interval> rests;  ///< RecordRole::kRest
         std::deque<Delivery> deliveries;
         std::deque<Interval> losses;

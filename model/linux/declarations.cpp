@@ -121,8 +121,8 @@ constexpr std::array kOptions{
         [](const sim::Value& v, LinuxConfig& c) { c.isolated = std::get<std::string>(v); }},
     LinuxOption{{"nohz_full", ValueType::kText,
                  "CPUs that stop their tick while they have one task, too, as a list such as \"2-3,5\"; CPU 0 keeps "
-                 "the time for "
-                 "them, so it always ticks, and is not among them. Placements push and tmigr: they are no housekeepers",
+                 "the time for them, so it always ticks, and is not among them. Placements push and tmigr: they are no "
+                 "housekeepers",
                  false},
                 [](const sim::Value& v, LinuxConfig& c) { c.nohz_full = std::get<std::string>(v); }},
     LinuxOption{

@@ -137,7 +137,7 @@ void TimerWheel::undo_idle(Cpu& cpu) {
 void TimerWheel::clear_idle(Cpu& cpu) {
     // Without the lock: at worst another CPU kicks this one for nothing.
     base(cpu.id(), BaseIndex::kLocal).is_idle.write_once(cpu, false);
-    if (nohz_full(cpu.id()))
+    if (nohz_full(cpu.id()) && !unused(BaseIndex::kGlobal))
         base(cpu.id(), BaseIndex::kGlobal).is_idle.write_once(cpu, false);
     cpu.record(kTimerBaseIdleRecord, false, cpu.id());
     migration_->activate(cpu);

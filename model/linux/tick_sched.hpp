@@ -8,8 +8,7 @@
 //  (3) Once the tick decision of an iteration is taken, interrupts stay off until the CPU really sleeps (LNT 7.1).
 //  (4) jiffies are updated before the wheel is told that the CPU is awake (LNT 6).
 //  (5) A nohz_full CPU has no idle loop to decide for it while it is busy: each exit of an interrupt does (LNT 7.6).
-//  The
-//      timekeeper ticks then, and stays online (LNT 8.4).
+//      The timekeeper ticks then, and stays online (LNT 8.4).
 #pragma once
 
 #include <cstdint>

@@ -169,10 +169,11 @@ void TimerWheel::enqueue(Cpu& cpu, TimerBase& base, Timer& t, const wheel::Bucke
     waker_.wake_idle(cpu, base.cpu);
 }
 
-bool TimerWheel::needs_kick(Cpu& cpu, TimerBase& base, const Timer& t) const {
+bool TimerWheel::needs_kick(Cpu& cpu, TimerBase& base, const Timer& t) {
     if (!t.has(flag::kDeferrable))
         return base.is_idle.read_once(cpu);
-    return form_.one_base && nohz_full(base.cpu) && this->base(base.cpu, BaseIndex::kLocal).is_idle.peek();
+    return form_.one_base && nohz_full(base.cpu) &&
+           (base.cpu != cpu.id() || this->base(base.cpu, BaseIndex::kLocal).is_idle.read_once(cpu));
 }
 
 bool TimerWheel::detach(Cpu& cpu, TimerBase& base, Timer& t, bool clear_pending) {

@@ -154,7 +154,7 @@ private:
     std::uint32_t flags_read_again(sim::Cpu& cpu, const Timer& t);
     void enqueue(sim::Cpu& cpu, TimerBase& base, Timer& t, const wheel::Bucket& bucket);
     /// Whether the CPU of `base`, which has a new first timer `t`, has to be told (LTW 6.4, LPP 6.1).
-    bool needs_kick(sim::Cpu& cpu, TimerBase& base, const Timer& t) const;
+    bool needs_kick(sim::Cpu& cpu, TimerBase& base, const Timer& t);
     bool detach(sim::Cpu& cpu, TimerBase& base, Timer& t, bool clear_pending);
     void require_not_pending(sim::Cpu& cpu, Timer& t);
     bool wait_removed(sim::Cpu& cpu, Timer& t, bool shut_down);

@@ -127,10 +127,10 @@ TEST_CASE("every mismatch names a reason and the line of the one that it follows
                 CHECK((root < line) == (kind["reason"] == "follows"));
                 reasons.insert(kind["reason"].get<std::string>());
             }
-        for (const auto& [line, root] : root_of) {
-            CAPTURE(line);
-            REQUIRE(root_of.contains(root));
-            CHECK(root_of[root] == root);
+        for (const auto& entry : root_of) {
+            CAPTURE(entry.first);
+            REQUIRE(root_of.contains(entry.second));
+            CHECK(root_of[entry.second] == entry.second);
         }
         CHECK(reasons.contains("follows"));
     }
@@ -209,6 +209,13 @@ TEST_CASE("bad recordings are refused with one message that has the line, and ex
         {"cpu=0", "cpu=70000", ":4:1: found cpu=70000, expected the number of a CPU"},
         {"cpu=0", "cpu=3", "found CPU 3, expected CPUs below 1"},
         {"parent=ffff888004504b80", "parent=ffff888004504b81", ":4:1: found parent=ffff888004504b81 that no"},
+        {"group=ffff888004504b80", "group=0000000000000000",
+         ":3:1: found group=0000000000000000, expected the pointer of a group"},
+        {"            init-1       [000] d..1. ",
+         "            init-1       [000] d..1.     0.752032: tmigr_group_set_cpu_active: group=0000000000000000 lvl=0 "
+         "numa=0 active=1 migrator=1 parent=0000000000000000 childmask=1\n"
+         "            init-1       [000] d..1. ",
+         ":5:1: found group=0000000000000000 that no tmigr_group_set has created"},
         {"tmigr_group_set", "tmigr_group_sat",
          "that no tmigr_group_set has created, expected a trace since early boot"},
         {"            init-1       [000] .....     0.752032: tmigr_group", "CPU:0 [LOST 7 EVENTS]\n",
@@ -222,7 +229,7 @@ TEST_CASE("bad recordings are refused with one message that has the line, and ex
          "            init-1       [000] .....     0.752032: tmigr_connect_cpu_parent: cpu=0 groupmask=4 "
          "parent=ffff888004504b80 lvl=0 numa=0 num_children=3\n"
          "            init-1       [000] d..1. ",
-         "found groups that are full with 3 children, expected 2, 4 or 8"},
+         "found groups of 3 children, expected 2, 4 or 8"},
         {kTrace, "{ \"name\": \"a scenario\" }\n", ":1:1: found"},
         {kTrace, "", "found no tmigr_group_set"},
     };

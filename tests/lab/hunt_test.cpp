@@ -10,6 +10,7 @@
 
 #include "command_line.hpp"
 #include "defect_kernel.hpp"
+#include "source_dir.hpp"
 #include "ticklab/lab/hunt/hunt_document.hpp"
 
 using namespace ticklab;
@@ -321,4 +322,19 @@ TEST_CASE("a configuration that the machine refuses ends a hunt as it ends a run
     scenario.machine.quantum = 1us;
     HuntOptions options = seeds(1, 100, 0, 2);
     CHECK_THROWS_AS(hunted(scenario, options), std::invalid_argument);
+}
+
+TEST_CASE("a CPU that leaves its timers alone after too many of them (LHR 9.1) is no false alarm") {
+    // Stalls at every third passage of some places: interrupts have no end of timers.
+    const std::vector<std::string> disturbed{
+        "--set", "machine.jitter_per_1024=200",    "--set", "machine.stall_one_in=3",
+        "--set", "machine.stall_places_one_in=16", "--set", "machine.max_stall=300us"};
+    for (const char* const name : {"tmigr-deep", "nohz-full", "tmigr-one-busy"}) {
+        CAPTURE(name);
+        std::vector<std::string> words{
+            "hunt", source_dir() + "/scenarios/linux/" + name + ".json", "--strategy", "seeds", "--seeds", "1..12"};
+        words.insert(words.end(), disturbed.begin(), disturbed.end());
+        const Said said = program(words);
+        CHECK_MESSAGE(said.code == 0, said.out);
+    }
 }

@@ -149,7 +149,33 @@ TEST_CASE(
     CHECK(b.state("cpu1.timers.deferrable.kicks") == 1);
 }
 
-TEST_CASE("without NOHZ-01 the tick of a busy CPU is not started for a timer that another one shares its instant with") {
+TEST_CASE(
+    "a deferrable timer kicks a CPU of nohz_full from another one though it ticks, from itself it does not (LPP 6.1)") {
+    FullBench b("push");
+    b.with_task();
+    const auto arm_there = [&](Cpu& cpu, std::int64_t timer, Time expires) {
+        b.perform(cpu, "timer.init", {timer, false, true});
+        b.perform(cpu, "timer.add_on", {timer, expires, std::int64_t{1}});
+    };
+    // A second task brings its tick back.
+    sim::Thread& worker =
+        b.machine().make_thread(b.machine().cpu(1), "worker", sim::ThreadClass::kKernel, [&](Cpu& cpu) {
+            cpu.spend_time(5ms);
+            arm_there(cpu, 0, at_ms(90));
+            cpu.spend_time(10ms);
+        });
+    b.in_irq(1, at_us(50'100), [&](Cpu& cpu) { cpu.wake(worker); });
+    b.run(at_ms(56));
+    CHECK(b.state("cpu1.tick.stopped") == 0);
+    CHECK(b.state("cpu1.timers.deferrable.kicks") == 0);
+    b.on(0, at_us(57'100), [&](Cpu& cpu) { arm_there(cpu, 1, at_ms(80)); });
+    b.run(at_ms(60));
+    CHECK(b.state("cpu1.tick.stopped") == 0);
+    CHECK(b.state("cpu1.timers.deferrable.kicks") == 1);
+}
+
+TEST_CASE(
+    "without NOHZ-01 the tick of a busy CPU is not started for a timer that another one shares its instant with") {
     for (const bool on : {true, false}) {
         FullBench b;
         b.change(&LinuxChanges::tick_compared_with_timer, on).with_task();
