@@ -75,7 +75,7 @@ public:
             return {};
         try {
             const Bundle bundle = make_bundle(loader_, scenario_, options_.overrides, failure, options_.expectations);
-            const std::string file = (std::filesystem::path(options_.bundles) / file_name(failure)).string();
+            std::string file = (std::filesystem::path(options_.bundles) / file_name(failure)).string();
             write_whole_file(file, document_text(to_json(bundle)));
             return file;
         } catch (const UnrepeatableRun& e) {
