@@ -25,11 +25,11 @@ constexpr Duration kNanosecond{1000};
 
 /// Lists of a scenario in which each entry is worth trying to do without.
 const std::array<json::json_pointer, 7>& lists_of_scenario() {
-    static const std::array<json::json_pointer, 7> kLists{
+    static const std::array<json::json_pointer, 7> lists{
         json::json_pointer("/load"),          json::json_pointer("/faults"), json::json_pointer("/script"),
         json::json_pointer("/timers"),        json::json_pointer("/locks"),  json::json_pointer("/kernel/with"),
         json::json_pointer("/kernel/without")};
-    return kLists;
+    return lists;
 }
 
 constexpr std::array<sim::CpuId, 17> kCpuCounts{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512};
@@ -129,13 +129,13 @@ private:
 
     /// Nothing that comes after the failure is needed.
     void shorten() {
-        static const json::json_pointer kDuration("/duration");
+        static const json::json_pointer length_at("/duration");
         const Duration now =
-            parse_duration(result_.shrink_case.scenario[kDuration].get_ref<const std::string&>()).value.value();
+            parse_duration(result_.shrink_case.scenario[length_at].get_ref<const std::string&>()).value.value();
         const Duration needed = result_.run.at - sim::kBoot;
         for (int digits = 1; digits <= kMostDigits; ++digits)
             if (const Duration shorter = rounded_up(needed, digits);
-                shorter < now && shorter > Duration::zero() && fails_with(kDuration, duration_text(shorter)))
+                shorter < now && shorter > Duration::zero() && fails_with(length_at, duration_text(shorter)))
                 return;
     }
 
@@ -186,16 +186,17 @@ private:
     }
 
     void shrink_machine() {
-        static const json::json_pointer kCpus("/machine/cpus"), kNodes("/machine/nodes"), kOnline("/machine/online");
+        static const json::json_pointer cpus_at("/machine/cpus"), nodes_at("/machine/nodes"),
+            online_at("/machine/online");
         const auto fails_with_cpus = [&](sim::CpuId cpus) {
             ShrinkCase candidate = result_.shrink_case;
-            candidate.scenario[kCpus] = cpus;
-            if (candidate.scenario.contains(kOnline) && candidate.scenario[kOnline] > cpus)
-                candidate.scenario[kOnline] = cpus;
+            candidate.scenario[cpus_at] = cpus;
+            if (candidate.scenario.contains(online_at) && candidate.scenario[online_at] > cpus)
+                candidate.scenario[online_at] = cpus;
             return fails(candidate);
         };
         if (result_.run.node_count > 1)
-            fails_with(kNodes, 1);
+            fails_with(nodes_at, 1);
         for (const sim::CpuId cpus : kCpuCounts) {
             if (cpus >= result_.run.cpu_count)
                 break;
