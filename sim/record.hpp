@@ -26,7 +26,7 @@ inline constexpr CpuId kNoCpu = 0xffff;
 inline constexpr CpuId kMaxCpuCount = 0xfffe;
 
 /// Version of the base record kinds: changes whenever a digest may change for an unchanged scenario.
-inline constexpr int kRecordVersion = 1;
+inline constexpr int kRecordVersion = 2;
 
 /// Identity of a record: the rank of the source that emitted it and its number there. Stable under observers and
 /// recording levels. Zero is "none".
