@@ -163,11 +163,11 @@ CaseRun CaseRunner::record(ShrinkCase& shrink_case, const std::optional<Schedule
     return run;
 }
 
-std::optional<CaseRun> CaseRunner::run(const ShrinkCase& shrink_case) const {
-    const std::optional<Scenario> scenario = load(shrink_case.scenario);
+std::optional<CaseRun> CaseRunner::run_document(const nlohmann::json& document,
+                                                const ExperimentOptions& options) const {
+    const std::optional<Scenario> scenario = load(document);
     if (!scenario)
         return std::nullopt;
-    const ExperimentOptions options = options_for(shrink_case);
     try {
         Experiment experiment(*scenario, options);
         experiment.run();
@@ -175,6 +175,10 @@ std::optional<CaseRun> CaseRunner::run(const ShrinkCase& shrink_case) const {
     } catch (const std::invalid_argument&) {
         return std::nullopt;
     }
+}
+
+std::optional<CaseRun> CaseRunner::run(const ShrinkCase& shrink_case) const {
+    return run_document(shrink_case.scenario, options_for(shrink_case));
 }
 
 std::vector<StallDecision> CaseRunner::points(const ShrinkCase& shrink_case, std::size_t most) const {
@@ -195,19 +199,10 @@ std::vector<StallDecision> CaseRunner::points(const ShrinkCase& shrink_case, std
 }
 
 std::optional<CaseRun> CaseRunner::run_plain(const nlohmann::json& document, std::uint64_t seed) const {
-    const std::optional<Scenario> scenario = load(document);
-    if (!scenario)
-        return std::nullopt;
     ExperimentOptions options;
     options.seed = seed;
     options.metrics = false;
-    try {
-        Experiment experiment(*scenario, options);
-        experiment.run();
-        return case_run_of(experiment);
-    } catch (const std::invalid_argument&) {
-        return std::nullopt;
-    }
+    return run_document(document, options);
 }
 
 std::vector<Delay> CaseRunner::delays(const ShrinkCase& shrink_case) const {

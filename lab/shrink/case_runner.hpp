@@ -88,6 +88,8 @@ public:
 private:
     ExperimentOptions options_for(const ShrinkCase& shrink_case) const;
     std::optional<Scenario> load(const nlohmann::json& document) const;
+    /// Nothing if the document does not load, or machine or kernel refuse it.
+    std::optional<CaseRun> run_document(const nlohmann::json& document, const ExperimentOptions& options) const;
 
     const ScenarioLoader& loader_;
     std::string file_;
