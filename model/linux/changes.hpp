@@ -21,6 +21,7 @@ inline constexpr std::array<std::string_view, 14> kLinuxVersions{"6.9",  "6.10",
 struct LinuxChanges {
     bool hrtimer_setup_event = true;
     bool hrtimer_update_in_place = true;
+    bool hrtimer_rearm_event = true;
     bool one_cpu_tries_stale_jiffies = true;
     bool flags_read_once = true;
     bool jiffies_read_once = true;
@@ -32,6 +33,7 @@ struct LinuxChanges {
     bool state_kept_in_move = true;
     bool starting_clears_leftovers = true;
     bool start_avoids_dying_cpu = true;
+    bool fit_compared_with_base = true;
     bool base_read_once = true;
     bool tick_compared_with_timer = true;
     bool idle_loop_looks_again = true;
@@ -62,6 +64,16 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/linux-hrtimers.md 8.4",
                                "a queued timer that is started again is traced as cancelled first"},
                               &LinuxChanges::hrtimer_update_in_place},
+    sim::Change<LinuxChanges>{{"LHR 16 (hrtimer_rearm)",
+                               "hrtimer-rearm-event",
+                               "hrtimer",
+                               sim::ChangeKind::kFeature,
+                               "7.1",
+                               {},
+                               {},
+                               "docs/spec/linux-hrtimers.md 16",
+                               "what the device is asked for is not traced"},
+                              &LinuxChanges::hrtimer_rearm_event},
     sim::Change<LinuxChanges>{{"NOHZ-10",
                                "one-cpu-tries-stale-jiffies",
                                "tick",
@@ -172,6 +184,16 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/linux-hrtimers.md 11.2; hotplug.md 9",
                                "a CPU that comes back has the mode or the hang of its last life"},
                               &LinuxChanges::starting_clears_leftovers},
+    sim::Change<LinuxChanges>{{"HRT-02",
+                               "fit-compared-with-base",
+                               "hrtimer",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md HRT-02; linux-hrtimers.md 8.2",
+                               "a timer is pushed to a CPU that sleeps or computes past it"},
+                              &LinuxChanges::fit_compared_with_base},
     sim::Change<LinuxChanges>{{"HRT-03",
                                "start-avoids-dying-cpu",
                                "hrtimer, hotplug",

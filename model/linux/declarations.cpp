@@ -74,6 +74,12 @@ constexpr std::array kOptions{
                 [](const sim::Value& v, LinuxConfig& c) { c.placement = &kPlacements[index_of(kPlacementWords, v)]; }},
     LinuxOption{{"highres", ValueType::kBool, "high-resolution timers, and the tick as one of them", false, "true"},
                 [](const sim::Value& v, LinuxConfig& c) { c.tick.highres = std::get<bool>(v); }},
+    LinuxOption{
+        {"hrtimer_rearm_deferred", ValueType::kBool,
+         "the build option of that name, of 7.1 and later: the clock-event interrupt leaves its device to the way "
+         "out, before softirqs and the return",
+         false, "false"},
+        [](const sim::Value& v, LinuxConfig& c) { c.hrtimer_rearm_deferred = std::get<bool>(v); }},
     LinuxOption{{"nohz", ValueType::kBool, "an idle CPU stops its tick", false, "true"},
                 [](const sim::Value& v, LinuxConfig& c) { c.tick.nohz = std::get<bool>(v); }},
     LinuxOption{{"skew_tick", ValueType::kBool, "the CPUs' ticks are spread over half a tick", false, "false"},
@@ -214,6 +220,9 @@ LinuxConfig LinuxConfig::from(const sim::KernelDecl::Settings& settings) {
             require_known_word(kOptions[i].decl, *settings.options[i]);
         kOptions[i].apply(*settings.options[i], config);
     }
+    if (config.hrtimer_rearm_deferred && !config.changes.hrtimer_rearm_event)
+        throw std::invalid_argument(
+            "kernel.hrtimer_rearm_deferred is true, which needs change LHR 16 (hrtimer_rearm), of version 7.1");
     return config;
 }
 

@@ -122,6 +122,12 @@ struct HrtimerCpu {
     Ktime softirq_expires_next = kKtimeMax;
     bool hres_active = false;
     bool in_hrtirq = false;
+    /// From the interrupt's entry until the device is programmed on its way out (LHR 13): the device may hold nothing.
+    bool deferred_rearm = false;
+    /// The first event may have changed since the interrupt computed it.
+    bool deferred_recompute = false;
+    /// Who armed the timer that the interrupt computed as the first.
+    sim::Cause deferred_cause;
     bool hang_detected = false;
     bool softirq_activated = false;
     bool online = false;

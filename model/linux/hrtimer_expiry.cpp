@@ -5,6 +5,7 @@
 #include "ticklab/model/linux/hrtimer_records.hpp"
 #include "ticklab/model/linux/hrtimers.hpp"
 #include "ticklab/model/linux/sites.hpp"
+#include "ticklab/sim/cause_scope.hpp"
 
 namespace ticklab::linux_ {
 
@@ -85,7 +86,7 @@ void Hrtimers::interrupt(Cpu& cpu) {
     const Ktime entry = time_.now(cpu);
     Ktime now = entry;
     for (unsigned pass = 1;; ++pass) {
-        base.in_hrtirq = true;
+        (rearm_deferred_ ? base.deferred_rearm : base.in_hrtirq) = true;
         // Nothing that another CPU could push here is late enough for a CPU that is about to look at its queues.
         base.expires_next = kKtimeMax;
         look_for_soft(cpu, base, now);
@@ -94,19 +95,28 @@ void Hrtimers::interrupt(Cpu& cpu) {
         const Ktime next = find_next(base, timer);
         base.expires_next = next;
         base.next_timer = timer;
-        base.in_hrtirq = false;
-        base.lock.release(cpu);
-        {
+        if (rearm_deferred_) {
+            base.deferred_recompute = false;
+            base.deferred_cause = timer ? timer->armed_by : cpu.cause();
+            now = time_.now(cpu);
+            if (next > now) {
+                base.hang_detected = false;
+                base.lock.release(cpu);
+                return;
+            }
+        } else {
+            base.in_hrtirq = false;
+            base.lock.release(cpu);
             const Cause outer = timer ? cpu.set_cause(timer->armed_by) : cpu.cause();
-            const bool done = devices_.program(cpu, next, false);
+            const bool done = rearm(cpu, next, false, false);
             (void)cpu.set_cause(outer);
             if (done) {
                 base.hang_detected = false;
                 return;
             }
+            base.lock.acquire(cpu);
+            now = time_.now(cpu);
         }
-        base.lock.acquire(cpu);
-        now = time_.now(cpu);
         ++base.nr_retries;
         if (pass < kMaxPasses)
             continue;
@@ -115,11 +125,40 @@ void Hrtimers::interrupt(Cpu& cpu) {
         base.lock.release(cpu);
         const KtimeSpan spent = now - entry;
         base.max_hang_time = std::max(base.max_hang_time, spent);
-        const Ktime until = now + std::min(spent, kLongestHang);
-        cpu.record(kHrtimerHangRecord, spent.count(), ns(until));
-        devices_.program(cpu, until, true);
+        if (!rearm_deferred_)
+            rest_after_hang(cpu, now, spent, false);
         return;
     }
+}
+
+void Hrtimers::rest_after_hang(Cpu& cpu, Ktime now, KtimeSpan spent, bool deferred) {
+    const Ktime until = now + std::min(spent, kLongestHang);
+    cpu.record(kHrtimerHangRecord, spent.count(), ns(until));
+    rearm(cpu, until, true, deferred);
+}
+
+void Hrtimers::flush_deferred_rearm(Cpu& cpu) {
+    HrtimerCpu& base = cpus_[cpu.id()];
+    if (!base.deferred_rearm)
+        return;
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
+    const Frame frame(cpu, "hrtimer rearm");
+    base.lock.acquire(cpu);
+    base.deferred_rearm = false;
+    if (base.hang_detected) {
+        rest_after_hang(cpu, time_.now(cpu), base.max_hang_time, true);
+    } else {
+        Cause armed_by = base.deferred_cause;
+        if (base.deferred_recompute) {
+            base.next_timer = nullptr;
+            base.expires_next = find_next(base, base.next_timer);
+            if (base.next_timer)
+                armed_by = base.next_timer->armed_by;
+        }
+        const sim::CauseScope cause(cpu, armed_by);
+        rearm(cpu, base.expires_next, true, true);
+    }
+    base.lock.release(cpu);
 }
 
 void Hrtimers::softirq_action(Cpu& cpu) {
@@ -134,7 +173,7 @@ void Hrtimers::softirq_action(Cpu& cpu) {
     const Ktime first = first_of(base, kSoftBases, nullptr, timer);
     base.softirq_expires_next = first;
     if (first < base.expires_next && !base.in_hrtirq)
-        program(cpu, base, first, timer, true);
+        program(cpu, base, first, timer);
     base.lock.release(cpu);
     cpu.irq_enable();
 }

@@ -28,10 +28,11 @@ constexpr std::array<KtimeSpan, kClockCount> kOffsets{KtimeSpan{}, kRealAtBoot, 
 /// `t + span` or the largest instant (LHR 3.1).
 }  // namespace
 
-Hrtimers::Hrtimers(sim::Machine& machine, const LinuxChanges& changes, Timekeeping& time, ClockEvents& devices,
-                   Softirqs& softirqs, RemoteCall& remote)
+Hrtimers::Hrtimers(sim::Machine& machine, const LinuxChanges& changes, bool rearm_deferred, Timekeeping& time,
+                   ClockEvents& devices, Softirqs& softirqs, RemoteCall& remote)
     : machine_(machine),
       changes_(changes),
+      rearm_deferred_(rearm_deferred),
       time_(time),
       devices_(devices),
       softirqs_(softirqs),
@@ -121,6 +122,9 @@ CpuId Hrtimers::choose_cpu(Cpu& cpu, HrtimerMode mode) const {
     return cpu.id();
 }
 
+// As before HRT-02: by what the device was asked for, which is monotonic time whatever the timer's clock.
+bool Hrtimers::suits_device(const Hrtimer& t, CpuId target) const { return t.expires >= devices_.next_event(target); }
+
 HrtimerClockBase& Hrtimers::switch_base(Cpu& cpu, Hrtimer& t, HrtimerClockBase& from, CpuId target) {
     HrtimerClockBase* at = &from;
     for (;;) {
@@ -135,7 +139,8 @@ HrtimerClockBase& Hrtimers::switch_base(Cpu& cpu, Hrtimer& t, HrtimerClockBase& 
         }
         // Only this CPU can program its device, so no other one gets an earlier first event from here.
         const bool suitable =
-            target == cpu.id() || !cpus_[cpu.id()].online || to.monotonic(t) >= cpus_[target].expires_next;
+            target == cpu.id() || !cpus_[cpu.id()].online ||
+            (changes_.fit_compared_with_base ? to.monotonic(t) >= cpus_[target].expires_next : suits_device(t, target));
         if (&to != at) {
             t.base = suitable ? &to : at;
             if (!suitable) {
@@ -229,7 +234,7 @@ void Hrtimers::new_first(Cpu& cpu, Hrtimer& t, HrtimerClockBase& base) {
     }
     if (&owner != &cpus_[cpu.id()] || expires >= owner.expires_next || owner.in_hrtirq)
         return;
-    program(cpu, owner, expires, &t, true);
+    program(cpu, owner, expires, &t);
 }
 
 int Hrtimers::try_to_cancel(Cpu& cpu, Hrtimer& t) {
@@ -327,14 +332,24 @@ void Hrtimers::reevaluate_locked(Cpu& cpu, HrtimerCpu& base, bool skip_equal) {
         base.next_timer = timer;
         return;
     }
-    program(cpu, base, next, timer, true);
+    program(cpu, base, next, timer);
 }
 
-void Hrtimers::program(Cpu& cpu, HrtimerCpu& base, Ktime expires, const Hrtimer* timer, bool force) {
+void Hrtimers::program(Cpu& cpu, HrtimerCpu& base, Ktime expires, const Hrtimer* timer) {
+    if (base.deferred_rearm) {
+        base.deferred_recompute = true;
+        return;
+    }
     base.expires_next = expires;
     base.next_timer = timer;
     if (base.hres_active && !base.hang_detected)
-        devices_.program(cpu, expires, force);
+        rearm(cpu, expires, true, false);
+}
+
+bool Hrtimers::rearm(Cpu& cpu, Ktime expires, bool force, bool deferred) {
+    if (changes_.hrtimer_rearm_event)
+        cpu.record(kHrtimerRearmRecord, ns(expires), deferred);
+    return devices_.program(cpu, expires, force);
 }
 
 void Hrtimers::reevaluate(Cpu& cpu) {

@@ -84,6 +84,16 @@ inline constexpr RecordKind kHrtimerHangRecord = RecordKind{
     "the interrupt took three passes and gives the CPU a rest as long as they took",
     {{"spent", OperandType::kUnsigned},
      {"until", OperandType::kTimeNs}}}.as(sim::RecordRole::kRest);
+inline constexpr RecordKind kHrtimerRearmRecord{
+    568,
+    "linux",
+    "hrtimer_rearm",
+    "timer",
+    TimelineShape::kInstant,
+    {},
+    "high-resolution timers ask their CPU's device for their next event; deferred: on the way out of the interrupt",
+    {{"next_event", OperandType::kSigned}, {"deferred", OperandType::kBool}},
+    "next_event=%lld deferred=%d"};
 inline constexpr RecordKind kHrtimersDyingRecord{
     567,
     "linux",
@@ -95,7 +105,8 @@ inline constexpr RecordKind kHrtimersDyingRecord{
     {{"victim", OperandType::kCpu}, {"receiver", OperandType::kCpu}, {"count", OperandType::kUnsigned}}};
 
 inline constexpr std::array kHrtimerRecordKinds{
-    kHrtimerInitRecord,        kHrtimerSetupRecord,      kHrtimerStartRecord, kHrtimerCancelRecord,
-    kHrtimerExpireEntryRecord, kHrtimerExpireExitRecord, kHrtimerHangRecord,  kHrtimersDyingRecord};
+    kHrtimerInitRecord,   kHrtimerSetupRecord,       kHrtimerStartRecord,
+    kHrtimerCancelRecord, kHrtimerExpireEntryRecord, kHrtimerExpireExitRecord,
+    kHrtimerHangRecord,   kHrtimersDyingRecord,      kHrtimerRearmRecord};
 
 }  // namespace ticklab::linux_

@@ -6,8 +6,8 @@
 //      anything held that it needs (LHR 5.3).
 //  (2) A timer that is started while its callback runs stays on the CPU that runs it (LHR 4.3).
 //  (3) Only a CPU's own timers program its device: a remote CPU never gets a new earliest event from here (LHR 8.2).
-//  (4) program() is the only caller of the device. While the interrupt is under way or a hang was detected it is left
-//      alone (LHR 7.2, 9.2).
+//  (4) rearm() is the only caller of the device. While the interrupt is under way or a hang was detected it is left
+//      alone (LHR 7.2, 9.2). Where programming is deferred, that is so until flush_deferred_rearm() (LHR 13).
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ public:
 
 class Hrtimers {
 public:
-    Hrtimers(sim::Machine& machine, const LinuxChanges& changes, Timekeeping& time, ClockEvents& devices,
-             Softirqs& softirqs, RemoteCall& remote);
+    Hrtimers(sim::Machine& machine, const LinuxChanges& changes, bool rearm_deferred, Timekeeping& time,
+             ClockEvents& devices, Softirqs& softirqs, RemoteCall& remote);
 
     /// Before the first use.
     void set_placement(TimerMigration& placement) { placement_ = &placement; }
@@ -65,6 +65,9 @@ public:
 
     /// The clock-event interrupt in high-resolution mode (LHR 9.1). [point]
     void interrupt(sim::Cpu& cpu);
+    /// Programs what an interrupt left to its way out: interrupts off, before they are enabled for softirqs and before
+    /// the return to what was interrupted (LHR 13). Nothing if nothing was left. [point]
+    void flush_deferred_rearm(sim::Cpu& cpu);
     /// The tick's look at the queues in low-resolution mode (LHR 9.4). [point]
     void run_low_res(sim::Cpu& cpu);
     /// From here on this CPU's device works for its queues: in its own tick (LHR 9.5). [point]
@@ -100,7 +103,11 @@ private:
     void unlink(sim::Cpu& cpu, Hrtimer& t);
     void remove(sim::Cpu& cpu, Hrtimer& t, HrtimerState state, bool reprogram);
     void new_first(sim::Cpu& cpu, Hrtimer& t, HrtimerClockBase& base);
-    void program(sim::Cpu& cpu, HrtimerCpu& base, Ktime expires, const Hrtimer* timer, bool force);
+    void program(sim::Cpu& cpu, HrtimerCpu& base, Ktime expires, const Hrtimer* timer);
+    /// False if `expires` has passed and `force` is not set.
+    bool rearm(sim::Cpu& cpu, Ktime expires, bool force, bool deferred);
+    void rest_after_hang(sim::Cpu& cpu, Ktime now, KtimeSpan spent, bool deferred);
+    bool suits_device(const Hrtimer& t, sim::CpuId target) const;
     void reevaluate_locked(sim::Cpu& cpu, HrtimerCpu& base, bool skip_equal);
     /// The first event of the bases in `mask`, and whose.
     static Ktime first_of(const HrtimerCpu& base, std::uint32_t mask, const Hrtimer* left_out, const Hrtimer*& timer);
@@ -113,6 +120,7 @@ private:
 
     sim::Machine& machine_;
     LinuxChanges changes_;
+    bool rearm_deferred_;
     Timekeeping& time_;
     ClockEvents& devices_;
     Softirqs& softirqs_;

@@ -25,7 +25,7 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
       softirqs(machine),
       scheduler(machine, config.tick.nohz_full),
       devices(machine, time, config.tick_source),
-      hrtimers(machine, config.changes, time, devices, softirqs, scheduler),
+      hrtimers(machine, config.changes, config.hrtimer_rearm_deferred, time, devices, softirqs, scheduler),
       broadcast(machine.config().timers_stop_in_idle()
                     ? std::make_unique<TickBroadcast>(machine, time, devices, hrtimers, config.changes)
                     : nullptr),
@@ -129,8 +129,12 @@ void LinuxKernel::exit_to_user(Cpu& cpu) {
 }
 
 void LinuxKernel::irq_exit(Cpu& cpu) {
+    // Softirqs run with interrupts enabled, for as long as they like.
+    if (core_->softirqs.served_at_exit(cpu))
+        core_->hrtimers.flush_deferred_rearm(cpu);
     core_->softirqs.irq_exit(cpu);
     core_->tick.irq_exit(cpu);
+    core_->hrtimers.flush_deferred_rearm(cpu);
 }
 
 void LinuxKernel::interrupt(Cpu& cpu, std::uint8_t vector) {

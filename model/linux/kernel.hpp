@@ -23,6 +23,8 @@ struct LinuxConfig {
     TickSource tick_source = TickSource::kTscDeadline;
     GovernorKind governor = GovernorKind::kMenu;
     BroadcastKind broadcast = BroadcastKind::kHpet;
+    /// The build option of that name (LHR 13): the device is programmed on the way out of the interrupt.
+    bool hrtimer_rearm_deferred = false;
     TickParameters tick;
     WheelParameters wheel;
     LinuxChanges changes;

@@ -72,8 +72,9 @@ void Softirqs::serve(sim::Cpu& cpu) {
 }
 
 void Softirqs::irq_exit(sim::Cpu& cpu) {
-    PerCpuState& s = state_[cpu.id()];
-    if (--s.hardirq_depth == 0 && !s.serving && s.pending != 0)
+    const bool serves = served_at_exit(cpu);
+    --state_[cpu.id()].hardirq_depth;
+    if (serves)
         serve(cpu);
 }
 

@@ -42,6 +42,11 @@ public:
         return ((state_[cpu].pending | state_[cpu].taken) & bit(number)) != 0;
     }
 
+    /// Whether irq_exit() would run softirqs now.
+    bool served_at_exit(const sim::Cpu& cpu) const {
+        const PerCpuState& s = state_[cpu.id()];
+        return s.hardirq_depth == 1 && !s.serving && s.pending != 0;
+    }
     /// Around every hard interrupt: interrupts off.
     void irq_enter(const sim::Cpu& cpu) { ++state_[cpu.id()].hardirq_depth; }
     /// Runs softirqs if this is the outermost interrupt. Interrupts are off at return. [point]

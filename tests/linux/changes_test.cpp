@@ -145,5 +145,9 @@ TEST_CASE("set-up and restart of a high-resolution timer are traced as their ver
         for (const Bench::LoggedRecord& r : c.records(kHrtimerCancelRecord))
             cancelled += r.at > at_us(50'100) && r.operands[0] == c.kernel().high_res_timer(0).timer.object;
         CHECK(cancelled == (on ? 0 : 1));
+
+        Changed d(2, &LinuxChanges::hrtimer_rearm_event, on);
+        d.run(at_ms(20));
+        CHECK(d.records(kHrtimerRearmRecord).empty() != on);
     }
 }

@@ -202,3 +202,87 @@ TEST_CASE("removing the first timer programs the device for the next, on the CPU
     b.run(at_ms(80));
     CHECK(order_of(b) == Order{1});
 }
+
+TEST_CASE("with deferred programming the device is asked once an interrupt, on the way out (LHR 13)") {
+    for (const bool deferred : {false, true}) {
+        CAPTURE(deferred);
+        Bench b;
+        b.linux_config.hrtimer_rearm_deferred = deferred;
+        b.busy(0, at_ms(40), at_ms(90));
+        b.on(0, at_us(50'100), [&](Cpu& cpu) { start(b, cpu, 0, at_us(60'500)); });
+        // Each is the earliest so far: at once, a device access a start.
+        b.on_fired = [&](Cpu& cpu, sim::TimerIndex timer) {
+            if (timer == 0)
+                for (std::int64_t i = 1; i <= 3; ++i)
+                    start(b, cpu, i, at_us(60'900 - 50 * i));
+        };
+        std::uint64_t before = 0;
+        b.script(at_us(60'400), [&] { before = b.core().devices.programmed(0); });
+        b.script(at_us(60'740), [&] { CHECK(b.core().devices.programmed(0) - before == 1); });
+        b.run(at_ms(80));
+        CHECK(order_of(b) == Order{0, 3, 2, 1});
+        CHECK_FALSE(b.core().hrtimers.of(0).deferred_rearm);
+        std::size_t told_deferred = 0;
+        for (const Bench::LoggedRecord& r : b.records(kHrtimerRearmRecord))
+            told_deferred += r.operands[1] != 0;
+        CHECK((told_deferred != 0) == deferred);
+    }
+}
+
+TEST_CASE("a start on the way out of the interrupt changes what the deferred programming asks for (LHR 13)") {
+    for (const std::int64_t expires : {60'700, 60'300}) {
+        CAPTURE(expires);
+        Bench b;
+        b.linux_config.hrtimer_rearm_deferred = true;
+        b.on(0, at_us(50'100), [&](Cpu& cpu) { start(b, cpu, 0, at_us(60'200)); });
+        b.on(0, at_us(50'200), [&](Cpu& cpu) { start(b, cpu, 1, at_us(60'500)); });
+        b.on_fired = [&](Cpu& cpu, sim::TimerIndex timer) {
+            if (timer == 0)
+                start(b, cpu, 2, at_us(expires));
+        };
+        b.run(at_ms(80));
+        CHECK(order_of(b) == (expires < 60'500 ? Order{0, 2, 1} : Order{0, 1, 2}));
+        for (const Bench::Firing& f : b.firings)
+            CHECK(f.at < at_us(f.timer == 0 ? 60'200 : f.timer == 1 ? 60'500 : expires) + 25us);
+    }
+}
+
+TEST_CASE("with deferred programming softirqs start with the device programmed (LHR 13)") {
+    Bench b;
+    b.linux_config.hrtimer_rearm_deferred = true;
+    b.busy(0, at_ms(40), at_ms(90));
+    // A wheel timer's softirq outlasts the hrtimer behind it, which interrupts it.
+    b.on(0, at_us(50'100), [&](Cpu& cpu) {
+        b.mod(cpu, 0, at_ms(59));
+        start(b, cpu, 1, at_us(60'300));
+    });
+    b.on_fired = [&](Cpu& cpu, sim::TimerIndex timer) {
+        if (timer == 0)
+            cpu.spend_time(700us);
+    };
+    b.run(at_ms(80));
+    CHECK(b.firings.size() == 2);
+    const auto second = std::find_if(b.firings.begin(), b.firings.end(), [](const auto& f) { return f.timer == 1; });
+    REQUIRE(second != b.firings.end());
+    CHECK(second->at < at_us(60'325));
+}
+
+TEST_CASE(
+    "with deferred programming three passes end in the longest pause so far, programmed on the way out (LHR 13)") {
+    Bench b;
+    b.linux_config.hrtimer_rearm_deferred = true;
+    b.busy(0, at_ms(40), at_ms(90));
+    b.on(0, at_us(50'100), [&](Cpu& cpu) {
+        for (std::int64_t i = 0; i < 6; ++i)
+            start(b, cpu, i, at_us(60'500 + 10 * i));
+    });
+    b.on_fired = [](Cpu& cpu, sim::TimerIndex) { cpu.spend_time(11us); };
+    b.run(at_ms(80));
+    CHECK(b.firings.size() == 6);
+    CHECK(b.state("cpu0.hrtimers.hangs") == 1);
+    CHECK_FALSE(b.core().hrtimers.of(0).hang_detected);
+    REQUIRE(b.records(kHrtimerHangRecord).size() == 1);
+    const Bench::LoggedRecord hang = b.records(kHrtimerHangRecord)[0];
+    CHECK(hang.operands[0] == static_cast<std::uint64_t>(b.core().hrtimers.of(0).max_hang_time.count()));
+    CHECK(static_cast<std::int64_t>(hang.operands[1]) >= ns(ktime_at(0)) + static_cast<std::int64_t>(hang.operands[0]));
+}
