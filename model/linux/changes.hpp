@@ -40,7 +40,11 @@ struct LinuxChanges {
     bool broadcast_keeps_mask = true;
     bool broadcast_starts_running_timer = true;
     bool edge_counted_once = false;
+    bool class_changed_under_lock = false;
     bool global_base_marked = true;
+    bool add_on_moves = true;
+    bool running_cleared_under_lock = true;
+    bool deferrable_base_fixed = true;
 };
 
 inline constexpr std::array kLinuxChanges{
@@ -84,6 +88,16 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/known-bugs.md NOHZ-10; linux-nohz-tick.md 8.2",
                                "when the timekeeper is late, all CPUs compete for the jiffies lock"},
                               &LinuxChanges::one_cpu_tries_stale_jiffies},
+    sim::Change<LinuxChanges>{{"WHEEL-01",
+                               "add-on-moves",
+                               "wheel",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md WHEEL-01; linux-timer-wheel.md 8.1",
+                               "add_timer_on() takes a timer from a base whose lock it does not hold"},
+                              &LinuxChanges::add_on_moves},
     sim::Change<LinuxChanges>{{"WHEEL-02",
                                "flags-read-once",
                                "wheel",
@@ -144,6 +158,27 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/known-bugs.md WHEEL-08; linux-timer-wheel.md 2.3",
                                "a far timer goes to a bucket that may be due at once"},
                               &LinuxChanges::cutoff_on_distance},
+    sim::Change<LinuxChanges>{{"WHEEL-11",
+                               "running-cleared-under-lock",
+                               "wheel",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md WHEEL-11; linux-timer-wheel.md 9.3",
+                               "who deletes a timer synchronously may not see what its callback did"},
+                              &LinuxChanges::running_cleared_under_lock},
+    sim::Change<LinuxChanges>{
+        {"WHEEL-13",
+         "deferrable-base-fixed",
+         "wheel",
+         sim::ChangeKind::kFix,
+         "6.9",
+         {},
+         {},
+         "docs/spec/known-bugs.md WHEEL-13; linux-timer-wheel.md 3.3",
+         "a deferrable timer queued before NOHZ is in force is looked for in another base afterwards"},
+        &LinuxChanges::deferrable_base_fixed},
     sim::Change<LinuxChanges>{{"WHEEL-14",
                                "bases-reset-in-prepare",
                                "wheel, hotplug",
@@ -264,6 +299,17 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/linux-nohz-tick.md 2.7",
                                "a late periodic tick counts an edge that another CPU has counted: jiffies run ahead"},
                               &LinuxChanges::edge_counted_once},
+    sim::Change<LinuxChanges>{
+        {"LTW 4.3",
+         "class-changed-under-lock",
+         "wheel",
+         sim::ChangeKind::kFix,
+         {},
+         {},
+         {},
+         "docs/spec/linux-timer-wheel.md 4.3",
+         "add_timer_on() and its kin change a timer's base under a delete that has the old one locked"},
+        &LinuxChanges::class_changed_under_lock},
 };
 
 }  // namespace ticklab::linux_

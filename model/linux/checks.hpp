@@ -21,6 +21,8 @@ inline constexpr CheckDecl kSyncFromCallback{
 inline constexpr CheckDecl kTimerKind{"linux.timer.kind",
                                       "One timer was used both on the wheel and as a high-resolution timer."};
 
+inline constexpr CheckDecl kForeignBase{"linux.timer.foreign_base",
+                                        "A timer was queued or taken out without the lock of its base (LTW 4.1)."};
 inline constexpr CheckDecl kBitmap{"linux.wheel.bitmap", "A bucket is marked and empty, or not marked and used (W1)."};
 inline constexpr CheckDecl kMembership{
     "linux.wheel.membership",
@@ -69,10 +71,10 @@ inline constexpr CheckDecl kTimerLeft{"linux.hotplug.timer_left",
                                       "A timer is still queued on a CPU whose timers were taken over (CH H3)."};
 
 inline constexpr std::array kLinuxChecks{
-    kInitPending, kAddPending,      kAddOffline,     kSyncContext,       kSyncFromCallback, kTimerKind,
-    kBitmap,      kMembership,      kClock,          kNextExpiry,        kForgotten,        kBucketRange,
-    kRunning,     kBaseIdle,        kShutDownQueued, kGlobalIdle,        kJiffies,          kStoppedNotIdle,
-    kNoTick,      kNextTick,        kStaleDecision,  kNotArmed,          kSoftirqAsleep,    kHrtimerForeignBase,
-    kTimerLeft,   kPinnedElsewhere, kTwoRunners,     kBroadcastUncovered};
+    kInitPending, kAddPending,      kAddOffline,     kSyncContext,        kSyncFromCallback, kTimerKind,
+    kBitmap,      kMembership,      kClock,          kNextExpiry,         kForgotten,        kBucketRange,
+    kRunning,     kBaseIdle,        kShutDownQueued, kGlobalIdle,         kJiffies,          kStoppedNotIdle,
+    kNoTick,      kNextTick,        kStaleDecision,  kNotArmed,           kSoftirqAsleep,    kHrtimerForeignBase,
+    kTimerLeft,   kPinnedElsewhere, kTwoRunners,     kBroadcastUncovered, kForeignBase};
 
 }  // namespace ticklab::linux_::checks

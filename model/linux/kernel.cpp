@@ -183,10 +183,13 @@ void LinuxKernel::init_wheel_timer(Cpu& cpu, TimerIndex index, std::uint32_t fla
     t.initialised = true;
     t.timer.object = machine_->intern(client_.timer_name(index));
     t.timer.function_name = machine_->intern("scenario_timer");
+    t.callback_work = std::deque<sim::Plain<std::uint64_t>>(machine_->cpu_count());
     core_->wheel.init(
         cpu, t.timer,
         [](Cpu& at, Timer& timer, void* argument) {
-            static_cast<WheelTimer*>(argument)->kernel->client_.timer_fired(at, timer.number);
+            auto& fired = *static_cast<WheelTimer*>(argument);
+            ++fired.callback_work[at.id()].write(at);
+            fired.kernel->client_.timer_fired(at, timer.number);
         },
         &t, flags);
 }

@@ -69,6 +69,9 @@ public:
         /// in its bucket (LTW 8.1 step 1).
         Jiffies asked_at;
         sim::TimerPromise promised{};
+        /// What its callbacks have done in one life of the timer, by CPU, for who shut it down and waited (LTW 8.2).
+        /// By CPU, for add_timer_on() lets it run on one while it runs on another.
+        std::deque<sim::Plain<std::uint64_t>> callback_work;
     };
     struct HighResTimer {
         LinuxKernel* kernel = nullptr;

@@ -18,6 +18,7 @@ inline constexpr Site kForwardBetweenReads{"linux.forward.between_reads",
 inline constexpr Site kMigrating{"linux.timer.migrating", "a timer is between two bases, neither is locked"};
 inline constexpr Site kModBeforeLock{"linux.mod_timer.before_lock", "a modification was called, nothing is locked"};
 inline constexpr Site kDeleteBeforeLock{"linux.timer_delete.before_lock", "a delete was called, nothing is locked"};
+inline constexpr Site kDeleteLocked{"linux.timer_delete.locked", "a delete has locked the timer's base"};
 inline constexpr Site kExpireBeforeCallback{"linux.timer.before_callback",
                                             "the base lock is dropped, the callback is about to start"};
 inline constexpr Site kExpireAfterCallback{"linux.timer.after_callback",
@@ -44,6 +45,6 @@ inline constexpr std::array kLinuxSites{
     &kJiffiesBeforeEdge,    &kLockBaseAfterRead,    &kForwardBetweenReads, &kMigrating,        &kModBeforeLock,
     &kDeleteBeforeLock,     &kExpireBeforeCallback, &kExpireAfterCallback, &kIdleBaseMarked,   &kTickStopped,
     &kTickRestart,          &kIdleBeforeSleep,      &kHrtimerBeforeLock,   &kHrtimerReadAgain, &kHrtimerBeforeCallback,
-    &kHrtimerAfterCallback, &kTimersDeadBeforeLock, &kBroadcastHandled};
+    &kHrtimerAfterCallback, &kTimersDeadBeforeLock, &kBroadcastHandled,    &kDeleteLocked};
 
 }  // namespace ticklab::linux_::sites

@@ -103,12 +103,30 @@ void TimerWheel::run_timer(Cpu& cpu, TimerBase& base, Timer& t, Jiffies collecte
     (void)cpu.set_cause(outer);
     cpu.choice_context().begin(sim::mix(outer.root, object));
     cpu.require(cpu.irqs_enabled() == !irq_safe, "a timer callback returned in another interrupt state");
-    cpu.at(sites::kExpireAfterCallback);
+    if (parameters_.changes.running_cleared_under_lock)
+        lock_and_clear_running(cpu, base);
+    else
+        clear_running_and_lock(cpu, base);
+}
 
-    cpu.irq_disable();
-    base.lock.acquire(cpu);
+void TimerWheel::clear_running(Cpu& cpu, TimerBase& base) {
     base.running.write_once(cpu, nullptr);
     base.runner = sim::kNoCpu;
+}
+
+void TimerWheel::lock_and_clear_running(Cpu& cpu, TimerBase& base) {
+    cpu.at(sites::kExpireAfterCallback);
+    cpu.irq_disable();
+    base.lock.acquire(cpu);
+    clear_running(cpu, base);
+}
+
+// As before WHEEL-11: who finds under the lock that nothing runs need not see what the callback did.
+void TimerWheel::clear_running_and_lock(Cpu& cpu, TimerBase& base) {
+    clear_running(cpu, base);
+    cpu.at(sites::kExpireAfterCallback);
+    cpu.irq_disable();
+    base.lock.acquire(cpu);
 }
 
 }  // namespace ticklab::linux_

@@ -126,13 +126,19 @@ void TimerWheel::unlock(Cpu& cpu, const Locked& locked) {
     cpu.irq_restore(locked.irqs_were_enabled);
 }
 
-void TimerWheel::move_to(Cpu& cpu, Locked& locked, Timer& t, TimerBase& to) {
+void TimerWheel::move_to(Cpu& cpu, Locked& locked, Timer& t, TimerBase& to, std::uint32_t changed) {
     write_flags(cpu, t, t.flags | flag::kMigrating);
     unlock(cpu, *locked.base);
     cpu.at(sites::kMigrating);
     to.lock.acquire(cpu);
     locked.base = &to;
+    write_flags(cpu, t, ((t.flags & ~flag::kBaseMask) | to.cpu) ^ changed);
+}
+
+TimerWheel::Locked TimerWheel::lock_and_take(Cpu& cpu, Timer& t, TimerBase& to) {
+    const bool irqs = to.lock.acquire_irqsave(cpu);
     write_flags(cpu, t, (t.flags & ~flag::kBaseMask) | to.cpu);
+    return {&to, irqs};
 }
 
 bool TimerWheel::forward_reading_twice(Cpu& cpu, TimerBase& base) {
@@ -149,7 +155,15 @@ void TimerWheel::forward(Cpu& cpu, TimerBase& base) {
                                              kBaseNames[static_cast<std::size_t>(base.index)], base.cpu));
 }
 
+void TimerWheel::require_locked(Cpu& cpu, const Timer& t) {
+    if (const TimerBase& base = base_of(t.flags); !base.lock.held_by(cpu))
+        fail(cpu, checks::kForeignBase, t,
+             fmt::format("it is on the {} base of CPU {}, whose lock CPU {} does not hold",
+                         kBaseNames[static_cast<std::size_t>(base.index)], base.cpu, cpu.id()));
+}
+
 void TimerWheel::enqueue(Cpu& cpu, TimerBase& base, Timer& t, const wheel::Bucket& bucket) {
+    require_locked(cpu, t);
     cpu.spend(prices_.wheel_bucket);
     t.line.access(cpu, true);
     t.pending = true;
@@ -179,6 +193,7 @@ bool TimerWheel::needs_kick(Cpu& cpu, TimerBase& base, const Timer& t) {
 bool TimerWheel::detach(Cpu& cpu, TimerBase& base, Timer& t, bool clear_pending) {
     if (!t.pending)
         return false;
+    require_locked(cpu, t);
     cpu.spend(prices_.wheel_bucket);
     t.line.access(cpu, true);
     base.locked(cpu).detach(t);
@@ -266,6 +281,22 @@ void TimerWheel::require_not_pending(Cpu& cpu, Timer& t) {
         fail(cpu, checks::kAddPending, t, "added while it is pending");
 }
 
+void TimerWheel::set_class(Cpu& cpu, Timer& t, std::uint32_t flags) {
+    if (parameters_.changes.class_changed_under_lock)
+        change_class_locked(cpu, t, flags);
+    else
+        write_flags(cpu, t, flags);
+}
+
+void TimerWheel::change_class_locked(Cpu& cpu, Timer& t, std::uint32_t flags) {
+    Locked locked = lock_timer(cpu, t);
+    const std::uint32_t changed = t.flags ^ flags;
+    TimerBase& to = base(t.cpu(), index_of(t.flags ^ (changed & flag::kPinned)));
+    if (&to != locked.base)
+        move_to(cpu, locked, t, to, changed & flag::kPinned);
+    unlock(cpu, locked);
+}
+
 void TimerWheel::add(Cpu& cpu, Timer& t, Jiffies expires) {
     const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
@@ -275,14 +306,14 @@ void TimerWheel::add(Cpu& cpu, Timer& t, Jiffies expires) {
 void TimerWheel::add_local(Cpu& cpu, Timer& t, Jiffies expires) {
     const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
-    write_flags(cpu, t, t.flags | flag::kPinned);
+    set_class(cpu, t, t.flags | flag::kPinned);
     modify(cpu, t, expires, Mode::kNotPending);
 }
 
 void TimerWheel::add_global(Cpu& cpu, Timer& t, Jiffies expires) {
     const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
-    write_flags(cpu, t, t.flags & ~flag::kPinned);
+    set_class(cpu, t, t.flags & ~flag::kPinned);
     modify(cpu, t, expires, Mode::kNotPending);
 }
 
@@ -294,10 +325,10 @@ void TimerWheel::add_on(Cpu& cpu, Timer& t, Jiffies expires, CpuId target) {
     if (!machine_.cpu(target).online())
         fail(cpu, checks::kAddOffline, t, fmt::format("added on CPU {}, which is off-line", target));
     // Before 6.9 that did not pin it: a later modification may move it (LPP 4.2).
-    write_flags(cpu, t, form_.one_base ? t.flags : t.flags | flag::kPinned);
-    Locked locked = lock_timer(cpu, t);
+    set_class(cpu, t, form_.one_base ? t.flags : t.flags | flag::kPinned);
+    TimerBase& there = base(target, index_of(t.flags));
+    Locked locked = parameters_.changes.add_on_moves ? lock_timer(cpu, t) : lock_and_take(cpu, t, there);
     if (t.function) {
-        TimerBase& there = base(target, index_of(t.flags));
         if (locked.base != &there)
             move_to(cpu, locked, t, there);
         forward(cpu, there);
@@ -318,6 +349,7 @@ bool TimerWheel::remove(Cpu& cpu, Timer& t) {
         return false;
     cpu.at(sites::kDeleteBeforeLock);
     const Locked locked = lock_timer(cpu, t);
+    cpu.at(sites::kDeleteLocked);
     const bool was_pending = detach(cpu, *locked.base, t, true);
     locked.base->counters.cancelled += was_pending;
     unlock(cpu, locked);
@@ -341,6 +373,7 @@ bool TimerWheel::shutdown(Cpu& cpu, Timer& t) {
 int TimerWheel::try_remove(Cpu& cpu, Timer& t, bool shut_down) {
     cpu.at(sites::kDeleteBeforeLock);
     const Locked locked = lock_timer(cpu, t);
+    cpu.at(sites::kDeleteLocked);
     int result = -1;
     if (locked.base->running.peek() != &t) {
         result = detach(cpu, *locked.base, t, true);

@@ -139,8 +139,20 @@ private:
     Locked lock_timer(sim::Cpu& cpu, Timer& t);
     void unlock(sim::Cpu& cpu, TimerBase& base);
     void unlock(sim::Cpu& cpu, const Locked& locked);
-    void move_to(sim::Cpu& cpu, Locked& locked, Timer& t, TimerBase& to);
-    BaseIndex index_of(std::uint32_t flags) const { return base_index_of(flags, form_.one_base); }
+    /// `changed`: flags that change with the base.
+    void move_to(sim::Cpu& cpu, Locked& locked, Timer& t, TimerBase& to, std::uint32_t changed = 0);
+    /// The timer, which is not pending, gets the class of `flags`: at once, or with the change LTW 4.3 as a move.
+    void set_class(sim::Cpu& cpu, Timer& t, std::uint32_t flags);
+    void change_class_locked(sim::Cpu& cpu, Timer& t, std::uint32_t flags);
+    /// As before WHEEL-01: whoever has the lock of the timer's base is not asked.
+    Locked lock_and_take(sim::Cpu& cpu, Timer& t, TimerBase& to);
+    BaseIndex index_of(std::uint32_t flags) const {
+        return base_index_of(parameters_.changes.deferrable_base_fixed ? flags : flags_by_nohz(flags), form_.one_base);
+    }
+    /// As before WHEEL-13: there are deferrable timers only while NOHZ is in force.
+    std::uint32_t flags_by_nohz(std::uint32_t flags) const {
+        return nohz_active_ ? flags : flags & ~timer_flags::kDeferrable;
+    }
     TimerBase& base_of(std::uint32_t flags) { return base(flags & timer_flags::kCpuMask, index_of(flags)); }
     sim::CpuId target_of(sim::Cpu& cpu, const Timer& t);
     /// No timer is ever on it.
@@ -155,6 +167,7 @@ private:
     void enqueue(sim::Cpu& cpu, TimerBase& base, Timer& t, const wheel::Bucket& bucket);
     /// Whether the CPU of `base`, which has a new first timer `t`, has to be told (LTW 6.4, LPP 6.1).
     bool needs_kick(sim::Cpu& cpu, TimerBase& base, const Timer& t);
+    void require_locked(sim::Cpu& cpu, const Timer& t);
     bool detach(sim::Cpu& cpu, TimerBase& base, Timer& t, bool clear_pending);
     void require_not_pending(sim::Cpu& cpu, Timer& t);
     bool wait_removed(sim::Cpu& cpu, Timer& t, bool shut_down);
@@ -165,6 +178,10 @@ private:
     void run_base(sim::Cpu& cpu, TimerBase& base);
     void run_list(sim::Cpu& cpu, TimerBase& base, TimerList& list, Jiffies collected_at);
     void run_timer(sim::Cpu& cpu, TimerBase& base, Timer& t, Jiffies collected_at);
+    /// After a callback: nothing runs, and the lock is held again.
+    static void lock_and_clear_running(sim::Cpu& cpu, TimerBase& base);
+    static void clear_running_and_lock(sim::Cpu& cpu, TimerBase& base);
+    static void clear_running(sim::Cpu& cpu, TimerBase& base);
 
     Ktime look_ahead(sim::Cpu& cpu, const JiffiesPair& now, bool* idle);
     /// When `base`, which is locked, wants its CPU awake.

@@ -163,7 +163,10 @@ void verb_shutdown(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
     kernel.core().wheel.shutdown(cpu, usable(kernel, cpu, call).timer);
 }
 void verb_shutdown_sync(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
-    kernel.core().wheel.shutdown_sync(cpu, usable(kernel, cpu, call).timer);
+    LinuxKernel::WheelTimer& t = usable(kernel, cpu, call);
+    kernel.core().wheel.shutdown_sync(cpu, t.timer);
+    for (const auto& work : t.callback_work)
+        (void)work.read(cpu);
 }
 
 // --- high-resolution timers ---
