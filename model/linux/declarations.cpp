@@ -189,6 +189,10 @@ Flags flags_of(const std::array<sim::Change<Flags>, N>& table, const sim::Kernel
     return sim::flags_in_force(table, kLinuxVersions, own);
 }
 
+/// The first version that has the build option (LHR 13).
+constexpr auto kRearmDeferredSince = std::find(kLinuxVersions.begin(), kLinuxVersions.end(), "7.1");
+static_assert(kRearmDeferredSince != kLinuxVersions.end());
+
 std::unique_ptr<sim::Kernel> make(const sim::KernelDecl::Settings& settings, sim::TimerClient& client) {
     return std::make_unique<LinuxKernel>(LinuxConfig::from(settings), client);
 }
@@ -220,9 +224,10 @@ LinuxConfig LinuxConfig::from(const sim::KernelDecl::Settings& settings) {
             require_known_word(kOptions[i].decl, *settings.options[i]);
         kOptions[i].apply(*settings.options[i], config);
     }
-    if (config.hrtimer_rearm_deferred && !config.changes.hrtimer_rearm_event)
-        throw std::invalid_argument(
-            "kernel.hrtimer_rearm_deferred is true, which needs change LHR 16 (hrtimer_rearm), of version 7.1");
+    if (config.hrtimer_rearm_deferred && !settings.version.empty() &&
+        std::find(kLinuxVersions.begin(), kRearmDeferredSince, settings.version) != kRearmDeferredSince)
+        throw std::invalid_argument(fmt::format("kernel.hrtimer_rearm_deferred is true, and version {} is before {}",
+                                                settings.version, *kRearmDeferredSince));
     return config;
 }
 
