@@ -56,7 +56,7 @@ void CpuTimers::handle(Cpu& cpu, Task& task) {
     while (!mine.firing.empty()) {
         PosixTimer& timer = *mine.firing.front();
         mine.firing.erase(mine.firing.begin());
-        timer.lock.acquire(cpu);
+        const bool enabled = timer.lock.acquire_irqsave(cpu);
         const Firing was = timer.firing;
         timer.firing = Firing::kNo;
         if (was == Firing::kYes && timer.process) {
@@ -64,7 +64,7 @@ void CpuTimers::handle(Cpu& cpu, Task& task) {
                 cpu.fail(checks::kForeignTick, "");
             fire(cpu, timer, false);
         }
-        timer.lock.release(cpu);
+        timer.lock.release_restore(cpu, enabled);
     }
 }
 

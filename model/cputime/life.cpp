@@ -56,13 +56,14 @@ void Life::spawn(Cpu& cpu, const Spawn& spawn) {
         process = &make_process(spawn);
     if (process->dying || process->gone)
         return;
-    const std::size_t first = core_.tasks.size();
     for (std::uint32_t i = 0; i < spawn.count; ++i)
         make_thread(cpu, *process, (spawn.cpu + i % spawn.cpus) % core_.machine.cpu_count(), spawn.behaviour);
     if (is_new && process->parent)
         core_.cpu_timers.inherit(cpu, *process->parent, *process);
-    for (std::size_t i = first; i < first + spawn.count; ++i)
-        core_.scheduler.wake(cpu, core_.tasks[i]);
+    // Only now: a second thread is made before the first one runs.
+    for (Task* t = process->first.read_once(cpu); t; t = t->next)
+        if (t->state == TaskState::kNew)
+            core_.scheduler.wake(cpu, *t);
 }
 
 void Life::ask_exit(Cpu& cpu, Task& task) {

@@ -135,9 +135,9 @@ void CpuTimers::set(Cpu& cpu, PosixTimer& timer, const Setting& setting) {
     cpu.spend(core_.prices.system_call);
     bool told = false;
     for (;;) {
-        timer.lock.acquire(cpu);
+        const bool enabled = timer.lock.acquire_irqsave(cpu);
         if (!timer.process || timer.process->gone || (timer.thread && timer.thread->folded))
-            return timer.lock.release(cpu);
+            return timer.lock.release_restore(cpu, enabled);
         Process& process = *timer.process;
         const bool irqs = process.sighand.acquire_irqsave(cpu);
         const bool firing = timer.firing != Firing::kNo;
@@ -154,7 +154,7 @@ void CpuTimers::set(Cpu& cpu, PosixTimer& timer, const Setting& setting) {
         }
         if (firing) {
             process.sighand.release_restore(cpu, irqs);
-            timer.lock.release(cpu);
+            timer.lock.release_restore(cpu, enabled);
             continue;
         }
         timer.expires = setting.value;
@@ -175,13 +175,13 @@ void CpuTimers::set(Cpu& cpu, PosixTimer& timer, const Setting& setting) {
         process.sighand.release_restore(cpu, irqs);
         if (timer.expires != CpuTime::zero() && timer.notify == Notify::kSignal && !armed)
             fire(cpu, timer, true);
-        return timer.lock.release(cpu);
+        return timer.lock.release_restore(cpu, enabled);
     }
 }
 
 CpuTime CpuTimers::get(Cpu& cpu, PosixTimer& timer) {
     cpu.spend(core_.prices.system_call);
-    timer.lock.acquire(cpu);
+    const bool enabled = timer.lock.acquire_irqsave(cpu);
     CpuTime remaining{};
     const bool reaped = !timer.process || timer.process->gone || (timer.thread && timer.thread->folded);
     if (reaped) {
@@ -200,15 +200,15 @@ CpuTime CpuTimers::get(Cpu& cpu, PosixTimer& timer) {
         remaining = left(timer, now);
     }
     timer.remaining = remaining.count();
-    timer.lock.release(cpu);
+    timer.lock.release_restore(cpu, enabled);
     return remaining;
 }
 
 void CpuTimers::remove(Cpu& cpu, PosixTimer& timer) {
     for (;;) {
-        timer.lock.acquire(cpu);
+        const bool enabled = timer.lock.acquire_irqsave(cpu);
         if (!timer.process)
-            return timer.lock.release(cpu);
+            return timer.lock.release_restore(cpu, enabled);
         Process& process = *timer.process;
         const bool irqs = process.sighand.acquire_irqsave(cpu);
         const bool firing = timer.firing != Firing::kNo;
@@ -223,7 +223,7 @@ void CpuTimers::remove(Cpu& cpu, PosixTimer& timer) {
             timer.expires = CpuTime::zero();
         }
         process.sighand.release_restore(cpu, irqs);
-        timer.lock.release(cpu);
+        timer.lock.release_restore(cpu, enabled);
         if (!firing)
             return;
     }
@@ -246,7 +246,7 @@ void CpuTimers::fire(Cpu& cpu, PosixTimer& timer, bool at_set) {
 }
 
 void CpuTimers::delivered(Cpu& cpu, PosixTimer& timer) {
-    timer.lock.acquire(cpu);
+    const bool enabled = timer.lock.acquire_irqsave(cpu);
     ++timer.signals;
     if (timer.process && timer.interval != CpuTime::zero() && timer.queued_sequence == timer.sequence &&
         timer.expires != CpuTime::zero()) {
@@ -268,7 +268,7 @@ void CpuTimers::delivered(Cpu& cpu, PosixTimer& timer) {
         process.sighand.release_restore(cpu, irqs);
     }
     cpu.record(kDeliverRecord, timer.object, timer.overrun_last);
-    timer.lock.release(cpu);
+    timer.lock.release_restore(cpu, enabled);
 }
 
 void CpuTimers::delete_all(Cpu& cpu, Process& process) {
