@@ -98,6 +98,8 @@ public:
 
     /// For oracles: what a check that begins now is sure to see; none if that cannot be said.
     virtual std::optional<Times> sure_to_see(const Process&) const { return std::nullopt; }
+    /// For oracles: set_sample() starts a timer clock that stands (LC-I6).
+    virtual bool set_sample_starts() const { return true; }
     /// For oracles: the timer clock runs, or is no clock of its own.
     virtual bool runs(const Process&) const { return true; }
     /// For oracles: totals that are kept; none if there are none.

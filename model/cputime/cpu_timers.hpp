@@ -102,7 +102,6 @@ private:
 
     Core& core_;
     Oracle oracle_;
-    const bool posix_timers_start_clock_;
     struct PerCpuState {
         std::vector<PosixTimer*> firing;
         bool full = false;

@@ -61,6 +61,7 @@ public:
     Times set_sample(Cpu& cpu, Process& process) override {
         return posix_timers_sample_timer_clock_ ? timer_clock(cpu, process, Start::kYes) : process_clock(cpu, process);
     }
+    bool set_sample_starts() const override { return posix_timers_sample_timer_clock_; }
     Times get_sample(Cpu& cpu, Process& process) override { return set_sample(cpu, process); }
     void stop(Cpu& cpu, Process& process) override {
         Group& group = groups_[process.slot];

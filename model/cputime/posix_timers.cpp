@@ -44,11 +44,7 @@ Bumped bump_historic(CpuTime expires, CpuTime interval, CpuTime now) {
     return {expires, periods};
 }
 
-CpuTimers::CpuTimers(Core& core)
-    : core_(core),
-      oracle_(core),
-      posix_timers_start_clock_(core.config.design != Design::kSplit || core.config.changes.timers_sample_timer_clock),
-      cpus_(core.machine.cpu_count()) {}
+CpuTimers::CpuTimers(Core& core) : core_(core), oracle_(core), cpus_(core.machine.cpu_count()) {}
 
 std::int64_t CpuTimers::bump(PosixTimer& timer, CpuTime now) const {
     const Bumped b = (core_.config.changes.ideal_bump ? bump_ideal : bump_historic)(timer.expires, timer.interval, now);
@@ -171,7 +167,7 @@ void CpuTimers::set(Cpu& cpu, PosixTimer& timer, const Setting& setting) {
         timer.sequence = (timer.sequence + 2) & ~std::uint64_t{1};
         timer.overrun_last = 0;
         timer.overrun = -1;
-        oracle_.armed_well(cpu, process, !posix_timers_start_clock_);
+        oracle_.armed_well(cpu, process, !core_.accounting->set_sample_starts());
         process.sighand.release_restore(cpu, irqs);
         if (timer.expires != CpuTime::zero() && timer.notify == Notify::kSignal && !armed)
             fire(cpu, timer, true);
@@ -264,7 +260,7 @@ void CpuTimers::delivered(Cpu& cpu, PosixTimer& timer) {
         timer.overrun = -1;
         timer.sequence += 2;
         timer.overruns += timer.overrun_last;
-        oracle_.armed_well(cpu, process, !posix_timers_start_clock_);
+        oracle_.armed_well(cpu, process, !core_.accounting->set_sample_starts());
         process.sighand.release_restore(cpu, irqs);
     }
     cpu.record(kDeliverRecord, timer.object, timer.overrun_last);
