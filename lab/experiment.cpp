@@ -32,8 +32,20 @@ Experiment::Experiment(const Scenario& scenario, const ExperimentOptions& option
     config.seed = options.seed;
     if (options.disturbance)
         options.disturbance->apply(config);
+    if (options.schedule) {
+        scheduled_disturbance(*options.schedule, config).apply(config);
+        scheduler_ = make_scheduler(*options.schedule, config);
+        if (options.keep_crossings)
+            scheduler_->keep_crossings();
+    }
     kernel_ = scenario.kernel->make(scenario.settings, *this);
     machine_ = std::make_unique<sim::Machine>(config, *kernel_);
+    sim::Strategy* answers = scheduler_.get();
+    if (options.decisions)
+        answers = &player_.emplace(*options.decisions);
+    if (options.record_decisions)
+        answers = &recorder_.emplace(answers);
+    machine_->choices().set_strategy(answers);
     performer_ = std::make_unique<Performer>(*machine_, *kernel_, *this);
 
     // Interned whether observed or not: numbers of names are part of the records.
@@ -192,6 +204,7 @@ bool Experiment::look(bool last) {
         return true;
     if (std::optional<Finding> finding = judge_->look(reached_, last)) {
         machine_->fail(*finding->check, std::move(finding->message), finding->cpu, finding->record);
+        loss_ = finding->loss;
         end_ = machine_->run(reached_, scenario_.max_steps);
     }
     return !machine_->verdict();

@@ -2,11 +2,9 @@
 //
 // Rules
 //  - What happens depends on the scenario and the seed alone. Observers, the instants at which the run is looked at,
-//  and
-//    whoever asks it to stop change nothing but the moment at which it ends.
+//    and whoever asks it to stop change nothing but the moment at which it ends.
 //  - The run is performed in stretches of virtual time; between two of them nothing moves, and states and structures
-//  are
-//    looked at.
+//    are looked at.
 #pragma once
 
 #include <memory>
@@ -14,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "ticklab/lab/bundle/decision_list.hpp"
 #include "ticklab/lab/disturbance.hpp"
 #include "ticklab/lab/expectations.hpp"
 #include "ticklab/lab/histogram.hpp"
@@ -22,6 +21,7 @@
 #include "ticklab/lab/obligations.hpp"
 #include "ticklab/lab/performer.hpp"
 #include "ticklab/lab/scenario.hpp"
+#include "ticklab/lab/schedule.hpp"
 #include "ticklab/lab/script.hpp"
 #include "ticklab/lab/why/firing_watch.hpp"
 #include "ticklab/sim/machine.hpp"
@@ -38,6 +38,14 @@ struct ExperimentOptions {
     bool metrics = true;
     /// In place of what the scenario says of jitter, stalls and ties.
     std::optional<Disturbance> disturbance{};
+    /// Where stalls and ties are placed; it brings its own disturbance.
+    std::optional<Schedule> schedule{};
+    /// Keeps what a scheduled run came to.
+    bool keep_crossings = false;
+    /// Answers stalls and ties in place of seed and schedule.
+    std::optional<DecisionList> decisions{};
+    /// Keeps what stalls and ties are answered.
+    bool record_decisions = false;
     /// Stretches between two looks at the structures; the more, the sooner a loss is seen.
     unsigned looks = 64;
     /// Further consumers of the records (exporters, progress); must outlive the experiment.
@@ -82,6 +90,16 @@ public:
     sim::Time reached() const { return reached_; }
     const std::vector<ExpectationResult>& expectations() const { return results_; }
 
+    /// Null if the run has no schedule.
+    const Scheduler* scheduler() const { return scheduler_.get(); }
+    /// Null if the run has no list of decisions.
+    const DecisionPlayer* decision_player() const { return player_ ? &*player_ : nullptr; }
+    /// What was decided, by whomever; empty if it was not kept.
+    DecisionList decided() const { return recorder_ ? recorder_->list() : DecisionList{}; }
+
+    /// Of the timer that the verdict says is lost; none if it says something else.
+    const std::optional<Loss>& loss() const { return loss_; }
+
     /// Null if the run was not observed.
     const Obligations* obligations() const { return obligations_.get(); }
     const Histogram& lateness_ps() const { return lateness_; }
@@ -111,6 +129,9 @@ private:
     std::vector<LoadTimer> load_timers_;
     std::vector<std::string_view> names_;
     std::unique_ptr<sim::Kernel> kernel_;
+    std::unique_ptr<Scheduler> scheduler_;
+    std::optional<DecisionPlayer> player_;
+    std::optional<DecisionRecorder> recorder_;
     std::unique_ptr<sim::Machine> machine_;
     std::unique_ptr<Performer> performer_;
     std::unique_ptr<Obligations> obligations_;
@@ -131,6 +152,7 @@ private:
     sim::Time until_;
     sim::Time reached_ = sim::kBoot;
     sim::RunEnd end_ = sim::RunEnd::kTime;
+    std::optional<Loss> loss_;
     bool stopped_ = false;
 };
 

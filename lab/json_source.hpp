@@ -2,8 +2,7 @@
 //
 // Rules
 //  - Reading is bounded before it is costly: size, nesting, number of values, length of a string. Reaching a bound is
-//  bad
-//    input like any other.
+//    bad input like any other.
 //  - Duplicate keys and integers that do not fit in 64 bits with a sign are bad input.
 //  - No recursion, except over the values of a document, which nest kMaxDepth deep at most.
 #pragma once

@@ -85,6 +85,17 @@ Duration Judge::unexcused(const LatenessPiece& piece) const {
     return total;
 }
 
+Duration Judge::looks_lost(const Firing& firing, Time from) const {
+    if (firing.look_every == Duration::zero())
+        return firing.look_every;
+    std::int64_t count = 0;
+    for (sim::CpuId c = 0; c < machine_.cpu_count(); ++c)
+        for (const auto* const intervals : {&log_.stalls(c), &log_.holds(c), &log_.rests(c)})
+            for (const Interval& interval : *intervals)
+                count += interval.to > from && interval.from < firing.at;
+    return count * firing.look_every;
+}
+
 void Judge::fired(const Firing& firing, std::uint64_t timer, const ActivityLog& log) {
     const Time from = std::max(firing.not_before, firing.answerable_from);
     const Duration promised = std::max(firing.not_after - firing.not_before, Duration::zero());
@@ -104,7 +115,7 @@ void Judge::fired(const Firing& firing, std::uint64_t timer, const ActivityLog& 
         fmt::format_to(std::back_inserter(unexplained), "{}{} {} on CPU {}", unexplained.empty() ? "" : ", ",
                        info(piece.part).word, show(length), piece.cpu);
     }
-    if (total <= clock_allowance_)
+    if (total <= clock_allowance_ || total <= clock_allowance_ + looks_lost(firing, from))
         return;
     failed_ = true;
     machine_.fail(checks::kTimerLate,
@@ -115,11 +126,25 @@ void Judge::fired(const Firing& firing, std::uint64_t timer, const ActivityLog& 
                   firing.cpu, firing.record);
 }
 
+sim::CpuId Judge::owner_of(const Owed& owed) const {
+    const StructureOracle::Entry* const entry = structures_.find(owed.timer);
+    return entry ? entry->owner : owed.armed_on;
+}
+
+Loss Judge::loss_of(const Owed& owed, Time bound, bool all_cpus) const {
+    LossQuestion question{machine_.intern(names_.timer_name(owed.timer)), bound, owner_of(owed)};
+    Loss loss{owed.timer, owner_of(owed), bound, loss_step(log_.records(), question), all_cpus, {}};
+    question.cpu.reset();
+    if (all_cpus)
+        loss.step_of_all = loss_step(log_.records(), question);
+    return loss;
+}
+
 std::optional<Finding> Judge::lost(const Owed& owed, Time now, bool last) const {
     if (owed.not_after >= now)
         return std::nullopt;
     const StructureOracle::Entry* const entry = structures_.find(owed.timer);
-    const sim::CpuId owner = entry ? entry->owner : owed.armed_on;
+    const sim::CpuId owner = owner_of(owed);
     const bool online = machine_.cpu(owner).online();
     const std::span<const Placement> placed = log_.placements(machine_.intern(names_.timer_name(owed.timer)));
     const bool surely_there = entry && online && !placed.empty() && placed.back().cpu == owner;
@@ -137,7 +162,9 @@ std::optional<Finding> Judge::lost(const Owed& owed, Time now, bool last) const 
                     names_.timer_name(owed.timer), show(owed.not_after),
                     entry ? fmt::format("in the {} of CPU {}", entry->where, entry->owner) : std::string("in no queue"),
                     owner, online ? "was idle or in user mode" : "was off-line", show(quiet)),
-        owner};
+        owner,
+        {},
+        loss_of(owed, sim::saturating_add(from, allowance_), false)};
 }
 
 bool Judge::all_asleep(Time now) const {
@@ -173,11 +200,13 @@ std::optional<Finding> Judge::look(Time now, bool last) {
         finding = lost(owed, now, last);
         if (finding) {
             obligations_.count_lost();
-        } else if (asleep && next > sim::saturating_add(owed.not_after, allowance_)) {
+        } else if (const Time bound = sim::saturating_add(owed.not_after, allowance_); asleep && next > bound) {
             finding = Finding{&checks::kUncovered,
                               fmt::format("all CPUs sleep until {}, and timer {} must run by {}", show(next),
                                           names_.timer_name(owed.timer), show(owed.not_after)),
-                              owed.armed_on};
+                              owed.armed_on,
+                              {},
+                              loss_of(owed, bound, true)};
         }
     });
     return finding;

@@ -10,11 +10,13 @@
 //    interrupts off, threads in the kernel, injected faults, and that the CPU which had the timer was off-line
 //    (XT 10.4). Of the kernel's own work, each step from one record of the CPU to the next is excused up to
 //    kLongestStep. Time before the arming was in force and while the timer was being moved does not count.
+//    A kernel that looks at its timers by ticks loses one by a stall that outlasts an edge, on whatever CPU had a part
+//    in it. So each stall, hold or rest of a CPU in that time excuses one TimerPromise::look_every besides.
 //  - Lost: not_after is past, and since then and since it got the timer, the CPU that has it was idle or in user mode
 //    for longer than hardware_allowance(), and at least kLostGrace unless the run is over. A CPU that is off-line
 //    excuses nothing once the hotplug operation is over.
 //  - Uncovered: all CPUs sleep, none of them stalled, and the engine's next activity is later than an armed timer's
-//  bound allows (DESIGN 5).
+//    bound allows (DESIGN 5).
 #pragma once
 
 #include <optional>
@@ -60,6 +62,12 @@ public:
 
 private:
     sim::Duration unexcused(const LatenessPiece& piece) const;
+    /// What waits for the next look come to, of such as were lost since `from` because a CPU stood still.
+    sim::Duration looks_lost(const Firing& firing, sim::Time from) const;
+    /// Where the timer is said to be, else where it was armed.
+    sim::CpuId owner_of(const Owed& owed) const;
+    /// It has to run by `bound`; `all_cpus`: the check is about them all.
+    Loss loss_of(const Owed& owed, sim::Time bound, bool all_cpus) const;
     std::optional<Finding> lost(const Owed& owed, sim::Time now, bool last) const;
     bool all_asleep(sim::Time now) const;
     bool no_lock_held() const;

@@ -2,8 +2,7 @@
 //
 // Rules
 //  - All draws come from the choices, under the stable name "GENERATOR#n/cpuC" (n counts the entries of that generator)
-//  and a
-//    root of its own for each event, so that one event more or less leaves the others alone (MA 7.1).
+//    and a root of its own for each event, so that one event more or less leaves the others alone (MA 7.1).
 //  - An event whose CPU is off-line does nothing; the generator goes on when it is back.
 #pragma once
 

@@ -13,8 +13,8 @@ constexpr ParameterDecl kCpu{"cpu", ValueType::kCpu, "The CPU that it is about."
 constexpr ParameterDecl kFor{"for", ValueType::kDuration, "How long.", true};
 
 constexpr ParameterDecl kOfCpu[] = {kCpu};
-constexpr ParameterDecl kBusy[] = {kCpu,
-                                   {"for", ValueType::kDuration, "How long; without it until cpu.idle.", false, {}}};
+constexpr ParameterDecl kBusyParameters[] = {
+    kCpu, {"for", ValueType::kDuration, "How long; without it until cpu.idle.", false, {}}};
 constexpr ParameterDecl kStall[] = {kCpu, kFor};
 constexpr ParameterDecl kHold[] = {
     {"cpu", ValueType::kCpu, "The CPU that is held; without it the one that reached the site.", false, {}},
@@ -64,7 +64,7 @@ constexpr VerbDecl world(std::string_view name, std::string_view help, std::span
 }
 
 constexpr VerbDecl kVerbs[] = {
-    world("cpu.busy", "The CPU runs user code whenever its kernel has nothing else to do.", kBusy),
+    world("cpu.busy", "The CPU runs user code whenever its kernel has nothing else to do.", kBusyParameters),
     world("cpu.idle", "The CPU has no user code to run any more.", kOfCpu),
     control("cpu.offline", "Takes the CPU down, through all hotplug states.", kOfCpu),
     control("cpu.online", "Brings the CPU up, through all hotplug states.", kOfCpu),

@@ -3,10 +3,10 @@
 //
 // Rules
 //  - The table is ordered as MachineVerb, so a call's verb is told from its index and no name is compared while
-//  running.
+//    running.
 //  - `cpu` is the CPU that it is about; `on` of the step is the CPU that performs it, which only control verbs use.
 //  - Verbs of the fault tables in sim/ (apic.*, tsc.*, hpet.*) carry the fault's name there and have the arguments
-//  (cpu, value); those of the HPET, which is no CPU's, have (value).
+//    (cpu, value); those of the HPET, which is no CPU's, have (value).
 #pragma once
 
 #include <cstddef>

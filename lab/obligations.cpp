@@ -153,6 +153,7 @@ void Obligations::settle_arms(Timer& t, Time at) {
         merged.promise.not_before = std::min(merged.promise.not_before, a.promise.not_before);
         merged.promise.not_after = std::max(merged.promise.not_after, a.promise.not_after);
         merged.promise.strict = merged.promise.strict && a.promise.strict;
+        merged.promise.look_every = std::max(merged.promise.look_every, a.promise.look_every);
         merged.may_fire += a.may_fire;
         merged.owed = merged.owed && a.owed;
     }
@@ -169,7 +170,7 @@ std::optional<Finding> Obligations::fired(TimerIndex timer, CpuId cpu, Time at, 
     Timer& t = timers_[timer];
     t.running.push_back(cpu);
     const bool moving = t.moves_under_way != 0;
-    firing = Firing{timer, cpu, at, sim::kNever, sim::kBoot, {}, sim::kNever, moving ? at : t.moved_at, {}};
+    firing = Firing{timer, cpu, at, sim::kNever, sim::kBoot, {}, {}, sim::kNever, moving ? at : t.moved_at, {}};
     std::size_t possible = 0;
     // Which of several it stands for cannot be told, so it is held to the most lenient of their bounds.
     const auto may_stand_for = [&](const sim::TimerPromise& promise, Time begin, Time in_force) {
@@ -177,6 +178,7 @@ std::optional<Finding> Obligations::fired(TimerIndex timer, CpuId cpu, Time at, 
         firing.armed_at = std::min(firing.armed_at, begin);
         firing.not_before = std::min(firing.not_before, promise.not_before);
         firing.early_by = std::max(firing.early_by, promise.early_by);
+        firing.look_every = std::max(firing.look_every, promise.look_every);
         firing.not_after = std::max(firing.not_after, promise.not_after);
         firing.answerable_from = std::max(firing.answerable_from, std::min(at, in_force));
     };

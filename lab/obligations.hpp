@@ -2,24 +2,21 @@
 // and returned, what they promised, and when callbacks started.
 //
 // Rules
-//  (1) The linearisation point of an operation is hidden inside the kernel's locks: it lies somewhere in [begin, end]
-//  of the
-//      operation. An arming is certainly in force only after its operation returned, certainly not before it began.
+//  (1) The linearisation point of an operation is hidden inside the kernel's locks: it lies somewhere in [begin,
+//      end] of the operation. An arming is certainly in force only after its operation returned, certainly not before
+//      it began.
 //  (2) Operations on one timer that overlap in time make up a group. A group that arms and does not cancel leaves
-//  exactly one
-//      arming in force; one that does both leaves one or none, so nothing is owed, but a callback is no fault.
-//  (3) What was in force before a group is revoked when the group is over. If it was due by then, a CPU may have taken
-//  it
-//      from the queue before: its callback may still start, as long as that CPU has not been idle or in user mode
-//      since. Only a cancel that waits (kSyncCancel) promises more: nothing runs or will run once it has returned.
-//  (4) One start of the callback uses up one arming, the oldest that it can stand for. Where it may stand for several,
-//  none
-//      of the others is owed any more.
+//      exactly one arming in force; one that does both leaves one or none, so nothing is owed, but a callback is no
+//      fault.
+//  (3) What was in force before a group is revoked when the group is over. If it was due by then, a CPU may have
+//      taken it from the queue before: its callback may still start, as long as that CPU has not been idle or in user
+//      mode since. Only a cancel that waits (kSyncCancel) promises more: nothing runs or will run once it has returned.
+//  (4) One start of the callback uses up one arming, the oldest that it can stand for. Where it may stand for
+//      several, none of the others is owed any more.
 //  (5) Every rule above errs towards silence: a finding is a broken promise whatever the true order was.
-//  (6) Calls come in the order in which the machine performs the CPUs' interleaving points, and linearisation points
-//  are
-//      such points. So operations of which one returned before the other was begun, in the order of calls, do not
-//      overlap, whatever the private ends of their CPUs' times are.
+//  (6) Calls come in the order in which the machine performs the CPUs' interleaving points, and linearisation
+//      points are such points. So operations of which one returned before the other was begun, in the order of calls,
+//      do not overlap, whatever the private ends of their CPUs' times are.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "ticklab/lab/loss_step.hpp"
 #include "ticklab/sim/declare.hpp"
 #include "ticklab/sim/kernel.hpp"
 #include "ticklab/sim/time.hpp"
@@ -40,6 +38,8 @@ struct Finding {
     std::string message;
     sim::CpuId cpu = sim::kNoCpu;
     sim::RecordId record{};
+    /// Of a timer that is lost.
+    std::optional<Loss> loss{};
 };
 
 /// What one start of a callback used up.
@@ -51,6 +51,8 @@ struct Firing {
     sim::Time not_after = sim::kNever;
     /// How far `not_before` lies before the instant that was asked for.
     sim::Duration early_by{};
+    /// TimerPromise::look_every.
+    sim::Duration look_every{};
     /// Its operation began; the arming was in force a little later.
     sim::Time armed_at = sim::kBoot;
     /// The CPU can be held to the bound from here on: the arming was in force and the timer was not being moved.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ticklab/lab/operands.hpp"
 #include "ticklab/sim/machine_records.hpp"
 
 namespace ticklab::lab {
@@ -24,9 +25,11 @@ void QuietLog::consume(const sim::Record& record) {
         return;
     PerCpu& cpu = cpus_[record.cpu];
     if (kind == sim::kIdleEnter.id || kind == sim::kUserEnter.id) {
-        cpu.open = record.at;
+        cpu.open = std::max(record.at, cpu.rests_until);
     } else if (kind == sim::kIdleExit.id || kind == sim::kUserExit.id) {
         close(cpu, record.at);
+    } else if (record.kind->role == sim::RecordRole::kRest) {
+        cpu.rests_until = instant_of(record);
     } else if (kind == sim::kStall.id && cpu.open != sim::kNever) {
         const Time until{Duration{record.signed_at(0)}};
         const Time open = cpu.open;

@@ -1,7 +1,9 @@
 // When each CPU was idle or in user mode with nothing to keep an interrupt away: the time that excuses no lateness.
 //
 // Rules
-//  - Time in the kernel counts as busy, whatever it was spent on; so does the time of a stall or hold.
+//  - Time in the kernel counts as busy, whatever it was spent on; so does the time of a stall or hold, and that in
+//  which
+//    the kernel leaves its timers alone (RecordRole::kRest).
 //  - Idle counts from the decision to sleep to the end of the exit latency.
 //  - Fed with committed records only; asked about instants up to the last of them.
 #pragma once
@@ -34,6 +36,7 @@ private:
     struct PerCpu {
         std::deque<Interval> intervals;
         sim::Time open = sim::kNever;  ///< begin of the interval that is not over
+        sim::Time rests_until = sim::kBoot;
     };
     static void close(PerCpu& cpu, sim::Time at);
 

@@ -81,6 +81,31 @@ Json locks_json(const RunReport& r) {
 
 Json cpu_number(sim::CpuId cpu) { return cpu == sim::kNoCpu ? Json(nullptr) : Json(cpu); }
 
+Json step_json(const std::optional<RunReport::Step>& step) {
+    if (!step)
+        return nullptr;
+    return {{"at_ns", sim::ns_floor(step->at)},
+            {"cpu", cpu_number(step->cpu)},
+            {"record", fmt::format("{:#x}", step->record.bits)},
+            {"what", step->what}};
+}
+
+Json loss_json(const RunReport& r) {
+    if (!r.lost)
+        return nullptr;
+    return {{"timer", r.lost->timer},
+            {"inevitable_after", step_json(r.lost->step)},
+            {"owner", r.lost->owner},
+            {"owner_without_wakeup_after", step_json(r.lost->owner_step)}};
+}
+
+std::optional<RunReport::Step> told_step(const std::optional<KeptRecord>& record, const sim::RecordStream& names) {
+    if (!record)
+        return std::nullopt;
+    return RunReport::Step{record->at, record->cpu, record->id,
+                           fmt::format("{}: {}", tell_place(*record), tell_record(*record, names))};
+}
+
 Json violations_json(const RunReport& r) {
     Json list = Json::array();
     if (!r.verdict)
@@ -104,6 +129,7 @@ Json violations_json(const RunReport& r) {
                     {"cpu", cpu_number(v.cpu)},
                     {"record", fmt::format("{:#x}", v.record.bits)},
                     {"record_number", v.record_number},
+                    {"loss", loss_json(r)},
                     {"cpus", std::move(cpus)}});
     return list;
 }
@@ -175,6 +201,10 @@ RunReport report_of(Experiment& experiment, std::uint64_t wall_ns, std::string r
     r.energy_nj = machine.energy_nj();
     r.verdict = machine.verdict();
     r.verdict_expected = r.verdict && verdict_expected(scenario, *r.verdict);
+    if (const std::optional<Loss>& loss = experiment.loss())
+        r.lost = RunReport::LostTimer{std::string(experiment.timer_name(loss->timer)), loss->owner, loss->of_all_cpus,
+                                      told_step(loss->step(), machine.records()),
+                                      told_step(loss->owner_step, machine.records())};
     r.expectations = experiment.expectations();
     r.replay = std::move(replay);
     return r;

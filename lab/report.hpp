@@ -25,6 +25,22 @@ struct RunReport {
         sim::LockCounters counters;
     };
 
+    /// A record after which a loss was inevitable.
+    struct Step {
+        sim::Time at = sim::kBoot;
+        sim::CpuId cpu = sim::kNoCpu;
+        sim::RecordId record;
+        std::string what;  ///< "CPU 1: a CPU decided to sleep: state C8"
+    };
+    /// Of a timer that the verdict says is lost. A step is none where it is older than the records that were kept.
+    struct LostTimer {
+        std::string timer;
+        sim::CpuId owner = sim::kNoCpu;
+        bool of_all_cpus = false;
+        std::optional<Step> step;
+        std::optional<Step> owner_step;
+    };
+
     std::string scenario, file, hash, kernel, kernel_version, version;
     std::uint64_t seed = 0;
     sim::CpuId cpu_count = 0;
@@ -45,6 +61,7 @@ struct RunReport {
     std::uint64_t energy_nj = 0;
     std::optional<sim::Verdict> verdict;
     bool verdict_expected = false;
+    std::optional<LostTimer> lost;
     std::vector<ExpectationResult> expectations;
     std::string replay;  ///< a command line that does the same again
 

@@ -115,6 +115,19 @@ void locks(Text& t, const RunReport& r) {
         t.line("  and {} more", contended - kMaxLockRows);
 }
 
+std::string step_text(const std::optional<RunReport::Step>& step) {
+    if (!step)
+        return "before the records that were kept";
+    return fmt::format("after {}, {} (record {:#x})", show(step->at), step->what, step->record.bits);
+}
+
+void loss(Text& t, const RunReport::LostTimer& lost) {
+    t.line("  inevitable {}", step_text(lost.step));
+    if (lost.of_all_cpus)
+        t.line("  CPU {}, which has timer {}, has nothing to wake it in time {}", lost.owner, lost.timer,
+               step_text(lost.owner_step));
+}
+
 void verdict(Text& t, const RunReport& r) {
     const sim::Verdict& v = *r.verdict;
     t.line("");
@@ -124,6 +137,8 @@ void verdict(Text& t, const RunReport& r) {
     t.line("  {}", v.message);
     t.line("  at {}{}, seed {}, after {} records", show(v.at),
            v.cpu == sim::kNoCpu ? std::string() : fmt::format(" on CPU {}", v.cpu), r.seed, v.record_number);
+    if (r.lost)
+        loss(t, *r.lost);
     for (std::size_t i = 0; i < std::min(v.cpus.size(), kMaxCpuRows); ++i) {
         const sim::CpuSnapshot& s = v.cpus[i];
         t.line("  CPU {:<3} {}; thread {}; interrupts {}{}; at {}", s.cpu, s.activity, s.thread,

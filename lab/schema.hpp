@@ -2,9 +2,8 @@
 //
 // Rules
 //  - They use a few keywords only: type, enum, const, properties, additionalProperties, required, items, minItems,
-//  maxItems,
-//    minProperties, maxProperties, minLength, maxLength, minimum, maximum, allOf, oneOf over "required", if / then,
-//    dependencies, $ref. lab/schema_check explains errors by the same keywords.
+//    maxItems, minProperties, maxProperties, minLength, maxLength, minimum, maximum, allOf, oneOf over "required", if /
+//    then, dependencies, $ref. lab/schema_check explains errors by the same keywords.
 //  - "title" is what an error says was expected.
 //  - What depends on the kernel stands in an if / then over kernel.type at the top.
 #pragma once

@@ -21,7 +21,7 @@ struct SchemaChecker::Compiled {
 
 namespace {
 
-using Finding = SchemaChecker::Finding;
+using SchemaFinding = SchemaChecker::Finding;
 
 /// More findings than this are not looked for; the first of them in the file are listed.
 constexpr std::size_t kMaxFindings = 100;
@@ -77,7 +77,7 @@ public:
             walk(schema["then"], value, pointer);
     }
 
-    std::vector<Finding> findings;
+    std::vector<SchemaFinding> findings;
 
 private:
     const json& resolved(const json& schema) const {
@@ -269,7 +269,7 @@ bool SchemaChecker::accepts(const json& document) const {
     return validator.validate(compiled_->schema, valijson::adapters::NlohmannJsonAdapter(document), nullptr);
 }
 
-std::vector<Finding> SchemaChecker::explain(const json& document) const {
+std::vector<SchemaChecker::Finding> SchemaChecker::explain(const json& document) const {
     Explainer explainer(schema_);
     explainer.walk(schema_, document, {});
     return std::move(explainer.findings);
@@ -279,7 +279,7 @@ bool SchemaChecker::check(const JsonSource& source, std::vector<InputError>& err
     if (accepts(source.root()))
         return true;
     std::vector<InputError> found;
-    for (Finding& finding : explain(source.root()))
+    for (SchemaFinding& finding : explain(source.root()))
         found.push_back(finding.about_key ? source.error_at_key(finding.pointer, std::move(finding.message))
                                           : source.error_at(finding.pointer, std::move(finding.message)));
     if (found.empty()) {

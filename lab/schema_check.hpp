@@ -2,8 +2,7 @@
 //
 // Rules
 //  - valijson judges. What it rejects is then explained by a walk over the same schema, which names the place, what was
-//  found,
-//    what was expected and the nearest valid word. A test holds the two to the same verdict.
+//    found, what was expected and the nearest valid word. A test holds the two to the same verdict.
 //  - "pattern" is for editors only: forms of values are checked exactly when they are read (lab/values), and a regular
 //    expression would recurse as deep as a string is long.
 #pragma once

@@ -69,8 +69,10 @@ Script::Script(sim::Machine& machine, Performer& performer, const std::vector<St
 }
 
 void Script::start() {
-    if (!watched_.empty())
+    if (!watched_.empty()) {
+        beside_ = machine_.site_watcher();
         machine_.set_site_watcher(this);
+    }
     arm_next();
 }
 
@@ -97,7 +99,7 @@ Time Script::hold(sim::Cpu& cpu, const Step& step) {
 }
 
 Time Script::reached(sim::Cpu& cpu, const sim::Site& site) {
-    Time held = sim::kBoot;
+    Time held = beside_ ? beside_->reached(cpu, site) : sim::kBoot;
     for (Watched& watched : watched_) {
         const Step& step = steps_[watched.step];
         const SiteTrigger& when = std::get<SiteTrigger>(step.trigger);

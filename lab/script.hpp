@@ -4,10 +4,10 @@
 // Rules
 //  - Steps of one instant are taken in file order. A step is taken once.
 //  - The root of what a step leads to (MA 7.1) is made of what the step says, not of its place in the file, so that
-//  removing
-//    another step leaves the answers alone.
+//    removing another step leaves the answers alone.
 //  - A site's steps are counted each for itself, over the CPUs that match. cpu.hold holds the CPU that reached the
-//  site.
+//    site.
+//  - Whoever watched the sites before the start is told of them still, first.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,7 @@ private:
     std::vector<Watched> watched_;
     sim::SourceIndex source_;
     sim::Emitter emitter_;
+    sim::SiteWatcher* beside_ = nullptr;
 };
 
 /// The root of a step: its verb, CPU, trigger and arguments.

@@ -2,8 +2,7 @@
 //
 // Rules
 //  - Every conversion is exact, by decimal arithmetic on the text: a value that is no whole number of the unit in which
-//  it is
-//    kept is refused, not rounded. Overflow is detected.
+//    it is kept is refused, not rounded. Overflow is detected.
 #pragma once
 
 #include <cstdint>

@@ -3,11 +3,10 @@
 // Rules
 //  (1) A version is exactly a set of changes: those whose `since` is that version or an earlier one. A change without
 //      `since` is in no version.
-//  (2) "without" leaves a change out, and with it those that require it. "with" puts one in; what it requires must be
-//  in
-//      force then, and nothing that conflicts with it.
+//  (2) "without" leaves a change out, and with it those that require it. "with" puts one in; what it requires must
+//      be in force then, and nothing that conflicts with it.
 //  (3) A change is one bool with one place of use in the kernel; the old behaviour stands in a function of its own
-//  name.
+//      name.
 #pragma once
 
 #include <array>

@@ -5,41 +5,34 @@
 
 namespace ticklab::sim {
 
-std::uint32_t ChoiceContext::next_ordinal(std::uint64_t site_hash) {
+ChoiceContext::Counter& ChoiceContext::counter(std::uint64_t site_hash) {
     for (std::size_t i = 0; i < used_; ++i)
         if (counters_[i].site == site_hash)
-            return counters_[i].count++;
+            return counters_[i];
     if (used_ == counters_.size())
         counters_.push_back({});
-    counters_[used_++] = Counter{site_hash, 1};
-    return 0;
+    return counters_[used_++] = Counter{site_hash, mix(mix(site_hash, owner_), root_), 0};
 }
 
-std::uint64_t Choices::key_of(const Site& site, ChoiceContext& context) {
-    return mix(mix(mix(site.hash(), context.owner()), context.root()), context.next_ordinal(site.hash()));
-}
-
-std::uint64_t Choices::random_for(std::uint64_t key) const { return mix(mix(seed_, 0x7469636b6c6162ull), key); }
+void Strategy::at_point(const Cpu&) {}
 
 std::uint64_t Choices::settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t answer) {
     if (strategy_)
         answer = strategy_->answer(site, key, bound, answer);
     assert(answer < bound);
-    if (recording_ && answer != 0)
-        decisions_.push_back(Decision{key, bound, answer, site.name()});
     return answer;
 }
 
 std::uint64_t Choices::draw(const Site& site, ChoiceContext& context, std::uint64_t bound) {
     assert(bound >= 1);
-    const std::uint64_t key = key_of(site, context);
+    const std::uint64_t key = context.next_key(site.hash());
     // Multiply-shift maps the word onto [0, bound) with an error below bound / 2^64.
     return settle(site, key, bound, static_cast<std::uint64_t>((UInt128{random_for(key)} * bound) >> 64));
 }
 
 bool Choices::one_in(const Site& site, ChoiceContext& context, std::uint64_t n) {
     assert(n >= 1);
-    const std::uint64_t key = key_of(site, context);
+    const std::uint64_t key = context.next_key(site.hash());
     const bool hit = static_cast<std::uint64_t>((UInt128{random_for(key)} * n) >> 64) == 0;
     return settle(site, key, 2, hit) != 0;
 }

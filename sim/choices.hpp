@@ -5,7 +5,7 @@
 //  - A seed answers by hashing (seed; site; owner; root operation; ordinal within it), so one more draw, or one event
 //    removed, leaves all other answers alone (MA 7.1). There is no other randomness.
 //  - A strategy may answer instead of the seed (hunt, replay, shrink); the answers that are not 0 make up the decision
-//  list.
+//    list.
 #pragma once
 
 #include <cstdint>
@@ -65,38 +65,42 @@ public:
     std::uint64_t root() const { return root_; }
     std::uint64_t owner() const { return owner_; }
     /// The number of earlier draws at `site` in this root operation; counts one more.
-    std::uint32_t next_ordinal(std::uint64_t site_hash);
+    std::uint32_t next_ordinal(std::uint64_t site_hash) { return counter(site_hash).count++; }
+    /// The key of the next draw at `site` (MA 7.1); counts it.
+    std::uint64_t next_key(std::uint64_t site_hash) {
+        Counter& c = counter(site_hash);
+        return mix(c.stem, c.count++);
+    }
 
 private:
     struct Counter {
         std::uint64_t site;
+        std::uint64_t stem;  ///< what the keys of its draws have in common
         std::uint32_t count;
     };
+    Counter& counter(std::uint64_t site_hash);
+
     std::uint64_t owner_;
     std::uint64_t root_ = 0;
     std::size_t used_ = 0;
     std::vector<Counter> counters_;
 };
 
-/// One answered choice.
-struct Decision {
-    std::uint64_t key;
-    std::uint64_t bound;
-    std::uint64_t answer;
-    std::string_view site;
-};
+class Cpu;
 
 /// Answers choices in place of the seed.
 class Strategy {
 public:
     virtual ~Strategy() = default;
+    /// `cpu` has come to an interleaving point and will ask whether it is stalled there.
+    virtual void at_point(const Cpu& cpu);
     /// An answer below `bound`. `seeded` is what the seed would answer.
     virtual std::uint64_t answer(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded) = 0;
 };
 
 class Choices {
 public:
-    explicit Choices(std::uint64_t seed) : seed_(seed) {}
+    explicit Choices(std::uint64_t seed) : seed_(seed), stem_(mix(seed, 0x7469636b6c6162ull)) {}
 
     std::uint64_t seed() const { return seed_; }
     /// A uniform integer in [0, bound), bound >= 1, by counter-based generator or strategy.
@@ -109,19 +113,15 @@ public:
 
     /// Null for the seed.
     void set_strategy(Strategy* strategy) { strategy_ = strategy; }
-    /// All answers so far that were not 0, in the order of asking, if recording was asked for.
-    const std::vector<Decision>& decisions() const { return decisions_; }
-    void record_decisions(bool on) { recording_ = on; }
+    Strategy* strategy() const { return strategy_; }
 
 private:
     std::uint64_t settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t answer);
-    std::uint64_t random_for(std::uint64_t key) const;
-    static std::uint64_t key_of(const Site& site, ChoiceContext& context);
+    std::uint64_t random_for(std::uint64_t key) const { return mix(stem_, key); }
 
     std::uint64_t seed_;
+    std::uint64_t stem_;
     Strategy* strategy_ = nullptr;
-    bool recording_ = false;
-    std::vector<Decision> decisions_;
 };
 
 /// -log2(u / 2^64) in units of 2^-32, for u >= 1, by integer arithmetic alone.

@@ -4,14 +4,10 @@
 #include <numeric>
 
 namespace ticklab::sim {
-namespace {
-constexpr std::uint64_t kPsPerSecond = 1'000'000'000'000;
-}
-
 CycleLength CycleLength::of_frequency(std::uint64_t hz) {
-    assert(hz >= 1 && hz <= kPsPerSecond);
-    const std::uint64_t g = std::gcd(kPsPerSecond, hz);
-    return CycleLength{kPsPerSecond / g, hz / g};
+    assert(hz >= 1 && hz <= kPicosecondsPerSecond);
+    const std::uint64_t g = std::gcd(kPicosecondsPerSecond, hz);
+    return CycleLength{kPicosecondsPerSecond / g, hz / g};
 }
 
 Price Price::of(Cycles cycles, CycleLength length) {

@@ -173,6 +173,7 @@ void Cpu::run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t 
     const Time began = clock_.now();
     const bool is_nmi = &entry == &kNmiEntry;
     const bool were_enabled = irqs_enabled_;
+    const Code outer_code = set_code(Code::kOther);
 
     irqs_enabled_ = false;
     if (irq_depth_ == irq_contexts_.size()) {
@@ -212,6 +213,7 @@ void Cpu::run_irq(const RecordKind& entry, const RecordKind& exit, std::uint8_t 
     else
         this->record(exit, vector);
     --irq_depth_;
+    (void)set_code(outer_code);
     thread.cause_ = outer_cause;
     context_ = outer_context;
     irqs_enabled_ = were_enabled;
@@ -234,7 +236,11 @@ void Cpu::at(const Site& site) {
     SiteWatcher* const watcher = machine_.site_watcher();
     if (!watcher && !stalls_)
         return;
-    sync();
+    ++counters_.points;
+    if (stalls_)
+        inject_stall(&site);
+    take_turn();
+    open_window();
     if (!watcher)
         return;
     const Time until = watcher->reached(*this, site);
@@ -245,6 +251,7 @@ void Cpu::at(const Site& site) {
 void Cpu::hold(const Site& site, Time until) {
     const std::uint64_t name = machine_.intern(site.name());
     record(kHoldBegin, name);
+    count_code(clock_.now());
     const CpuActivity before = activity_;
     activity_ = CpuActivity::kHeld;
     held_at_ = &site;
@@ -252,6 +259,7 @@ void Cpu::hold(const Site& site, Time until) {
     held_at_ = nullptr;
     activity_ = before;
     clock_.move_to(engine_.now());
+    code_since_ = clock_.now();
     record(kHoldEnd, name);
     open_window();
 }
@@ -268,6 +276,8 @@ void Cpu::stall(Time until) {
     const Duration length = until - std::max(now, held_until_);
     held_until_ = until;
     counters_.stalled += length;
+    count_code(std::max(now, clock_.now()));
+    code_since_ = std::max(code_since_, until);
     stream_.emit(emitter_, std::max(now, clock_.now()), kStall, RecordId{}, ps(until));
     if (!engine_.armed(source_))
         return;
@@ -275,15 +285,29 @@ void Cpu::stall(Time until) {
     engine_.arm(source_, shift_on_stall_ && !interrupted_ ? armed + length : std::max(armed, until));
 }
 
-void Cpu::inject_stall() {
+bool Cpu::stalls_here(const Site* site) {
+    const std::size_t frames = std::min(current_->frame_count_, kMaxFrames);
+    const std::uint64_t place = site          ? site->hash()
+                                : frames == 0 ? name_hash("thread level")
+                                              : name_hash(current_->frames_[frames - 1]);
+    return machine_.stalls_at_place(place);
+}
+
+void Cpu::inject_stall(const Site* site) {
     const MachineConfig& config = machine_.config();
+    if (config.stall_places_one_in != 1 && !stalls_here(site))
+        return;
+    if (Strategy* const strategy = machine_.choices().strategy())
+        strategy->at_point(*this);
     if (!machine_.choices().one_in(sites::kStallAtPoint, *context_, config.stall_one_in))
         return;
     const std::uint64_t length = 1 + draw(sites::kStallLength, static_cast<std::uint64_t>(config.max_stall.count()));
     counters_.stalled += Duration{static_cast<std::int64_t>(length)};
     const Time until = clock_.now() + Duration{static_cast<std::int64_t>(length)};
     record(kStall, ps(until));
+    count_code(clock_.now());
     clock_.delay(until - clock_.now());
+    code_since_ = clock_.now();
 }
 
 WakeReason Cpu::halt(unsigned c_state) { return sleep(c_state, false); }
@@ -401,6 +425,12 @@ Duration Cpu::residency(std::size_t c_state) const {
     return asleep ? ended + std::max(Duration::zero(), engine_.now() - idle_since_) : ended;
 }
 
+Duration Cpu::timer_code_time() const {
+    const bool inside = current_->code_ == Code::kTimer && activity_ != CpuActivity::kHeld;
+    return inside ? counters_.timer_code + std::max(Duration::zero(), engine_.now() - code_since_)
+                  : counters_.timer_code;
+}
+
 Duration Cpu::offline_time() const {
     const bool off = activity_ == CpuActivity::kOffline;
     return off ? offline_ + std::max(Duration::zero(), engine_.now() - offline_since_) : offline_;
@@ -433,6 +463,23 @@ Cause Cpu::set_cause(const Cause& cause) {
     const Cause before = current_->cause_;
     current_->cause_ = cause;
     return before;
+}
+
+Code Cpu::set_code(Code code) {
+    const Code before = current_->code_;
+    if (code != before) {
+        count_code(clock_.now());
+        current_->code_ = code;
+    }
+    return before;
+}
+
+void Cpu::count_code(Time until) {
+    if (until <= code_since_)
+        return;
+    if (current_->code_ == Code::kTimer)
+        counters_.timer_code += until - code_since_;
+    code_since_ = until;
 }
 
 std::uint64_t Cpu::draw(const Site& site, std::uint64_t bound) {

@@ -2,10 +2,9 @@
 // run on.
 //
 // Rules
-//  (1) A CPU advances its own local time freely; at an interleaving point (MA 3.1) it must be the earliest activity of
-//  the
-//      machine, else it waits its turn. Methods marked [point] are interleaving points; those marked [window] take
-//      pending interrupts while interrupts are enabled.
+//  (1) A CPU advances its own local time freely; at an interleaving point (MA 3.1) it must be the earliest activity
+//      of the machine, else it waits its turn. Methods marked [point] are interleaving points; those marked [window]
+//      take pending interrupts while interrupts are enabled.
 //  (2) With interrupts enabled a CPU never runs past an interrupt's arrival: every spend() is a window (MA 2.2).
 //  (3) Interrupts nest on the running thread's stack as plain calls (MA 1.1).
 //  (4) All methods except the const ones may be called only by code running on this CPU, unless they say otherwise.
@@ -15,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -54,6 +54,7 @@ struct CpuCounters {
     Duration irq_time{};
     Duration lock_wait{};
     Duration stalled{};
+    Duration timer_code{};            ///< in spans of Code::kTimer that are over: Cpu::timer_code_time()
     std::vector<Duration> residency;  ///< a C-state
 };
 
@@ -93,7 +94,7 @@ public:
     void sync() {
         ++counters_.points;
         if (stalls_) [[unlikely]]
-            inject_stall();
+            inject_stall(nullptr);
         take_turn();
         open_window();
     }
@@ -134,6 +135,8 @@ public:
     /// HPET register access over MMIO. [point]
     std::uint64_t hpet_read(std::uint32_t offset, unsigned bytes = 4);
     void hpet_write(std::uint32_t offset, std::uint64_t value, unsigned bytes = 4);
+    /// Writes half 0 or 1 of a redirection entry of the I/O APIC, by way of its select register: two accesses. [point]
+    void io_apic_write_entry(unsigned pin, unsigned half, std::uint32_t value);
     /// Starts an off-line CPU: INIT and start-up IPI. [point]
     void send_init_start_up(CpuId target);
 
@@ -166,6 +169,8 @@ public:
     Thread& current() { return *current_; }
     const Thread& current() const { return *current_; }
     bool has_runnable() const { return !runnable_.empty(); }
+    /// Threads that wait for this CPU, the current one not among them.
+    std::span<Thread* const> runnable() const { return runnable_; }
 
     /// Emits a record at local time, caused by what this CPU is doing now.
     template <class... Operands>
@@ -190,6 +195,8 @@ public:
     [[nodiscard]] Cause set_cause(const Cause& cause);
     /// The context in which choices are asked now.
     ChoiceContext& choice_context() { return *context_; }
+    /// Goes on as `code` of the current thread; the caller restores the one returned. Interrupts begin as kOther.
+    Code set_code(Code code);
     /// Draws at `site` for what runs on this CPU now.
     std::uint64_t draw(const Site& site, std::uint64_t bound);
 
@@ -204,6 +211,8 @@ public:
     CpuSnapshot snapshot() const;
     /// Time spent in a C-state so far, a sleep that still lasts included.
     Duration residency(std::size_t c_state) const;
+    /// Time spent in timer code so far (CodeScope), waiting for locks included, stalls and holds not.
+    Duration timer_code_time() const;
     /// Time spent off-line so far.
     Duration offline_time() const;
 
@@ -245,7 +254,9 @@ private:
     void write_icr(CpuId target, std::uint32_t low);
     void pay_hpet();
     void spend_interruptible(const Price& price);
-    void inject_stall();
+    void inject_stall(const Site* site);
+    /// Whether points like this one are stalled in this run: those at one site, or in one frame.
+    bool stalls_here(const Site* site);
     /// Goes on only when this CPU is the earliest activity in the machine.
     void take_turn() {
         const Key key{clock_.now(), rank_};
@@ -283,6 +294,8 @@ private:
     void monitor_written(Time at, const Cause& by);
     void work_arrived(Time at);
     void switch_thread(Thread& next);
+    /// Counts the time since code_since_ for the code that ran.
+    void count_code(Time until);
     Thread* take_runnable(ThreadClass above);
     Thread& next_thread();
     void open_window() {
@@ -360,6 +373,7 @@ private:
     static constexpr std::uint32_t kTurnsToCheck = 0xffff;
     std::uint32_t turns_ = 0;
     std::uint64_t irqs_in_a_row_ = 0;
+    Time code_since_ = kBoot;  // up to here time is counted for the code that spent it
     Time last_irq_end_ = kBoot;
     RecordId last_record_;
     Thread* current_ = nullptr;
@@ -404,6 +418,20 @@ public:
 
 private:
     Thread& thread_;
+};
+
+/// The CPU is in code of that kind for as long as it stands. A kernel says so at the entries of its timer code, and
+/// that callbacks are none; scopes nest, the innermost counts.
+class CodeScope {
+public:
+    CodeScope(Cpu& cpu, Code code) : cpu_(cpu), outer_(cpu.set_code(code)) {}
+    ~CodeScope() { (void)cpu_.set_code(outer_); }
+    CodeScope(const CodeScope&) = delete;
+    CodeScope& operator=(const CodeScope&) = delete;
+
+private:
+    Cpu& cpu_;
+    Code outer_;
 };
 
 /// Interrupts off for as long as it stands, the former state after it (as local_irq_save).

@@ -139,4 +139,13 @@ void Cpu::hpet_write(std::uint32_t offset, std::uint64_t value, unsigned bytes) 
     machine_.hpet().write(clock_.now(), offset, value, bytes, deferred(kHpetHash));
 }
 
+void Cpu::io_apic_write_entry(unsigned pin, unsigned half, std::uint32_t value) {
+    for (const auto& [offset, word] : {std::pair{IoApic::kSelectOffset, IoApic::kEntryRegister + 2 * pin + half},
+                                       std::pair{IoApic::kWindowOffset, value}}) {
+        sync();
+        spend(machine_.prices().apic_write);
+        machine_.io_apic().write(clock_.now(), offset, word, cause());
+    }
+}
+
 }  // namespace ticklab::sim

@@ -73,6 +73,7 @@ void Cpu::power_on(Time at) {
     current_ = idle_thread_;
     idle_thread_->state_ = ThreadState::kRunning;
     idle_thread_->frame_count_ = 0;
+    idle_thread_->code_ = Code::kOther;
     context_ = &idle_thread_->choices_;
     start_thread(*idle_thread_);
     activity_ = CpuActivity::kRunning;
@@ -179,10 +180,12 @@ void Cpu::switch_thread(Thread& next) {
             enqueue(previous);
     }
     previous.irqs_enabled_ = irqs_enabled_;
+    count_code(clock_.now());
     pay(machine_.prices().thread_switch);
     drain_stores();
     record_caused(next.wake_cause_.record, kThreadSwitch, previous.object_, next.object_);
     current_ = &next;
+    code_since_ = clock_.now();
     context_ = &next.choices_;
     next.state_ = ThreadState::kRunning;
     irqs_enabled_ = next.irqs_enabled_;

@@ -2,8 +2,7 @@
 //
 // Rules
 //  - Activities are performed in the order of their full keys (MA 3.4): time; class: device edge, interrupt arrival,
-//  CPU
-//    resume, script; slot number in the class. When hunting, the order of equal times within a class is a choice.
+//    CPU resume, script; slot number in the class. When hunting, the order of equal times within a class is a choice.
 //  - A source is re-armed in place. Its handler runs at exactly the instant it was armed for.
 //  - The number of activities at one instant is bounded; reaching the bound is the verdict "livelock".
 #pragma once

@@ -96,7 +96,7 @@ private:
     StackPool::Stack stack_{};
     // For AddressSanitizer: its shadow of this fiber's stack while switched away, and the bounds of the host's own
     // stack.
-    void* fake_stack_ = nullptr;
+    [[maybe_unused]] void* fake_stack_ = nullptr;
     struct {
         const void* bottom = nullptr;
         std::size_t size = 0;

@@ -3,8 +3,7 @@
 // Rules
 //  - One clock a CPU: threads and interrupts of one CPU are ordered by it. Virtual time never makes an edge.
 //  - Edges (MA 5.2): lock release to acquire, release store to acquire load that reads it, full-ordered RMW, IPI send
-//  to
-//    handler, thread switch and wake-up, stop-machine, RCU grace period.
+//    to handler, thread switch and wake-up, stop-machine, RCU grace period.
 //  - A pure observer: on or off, the run is the same.
 #pragma once
 

@@ -3,9 +3,8 @@
 // Rules
 //  - All operations are serialised by one sleeping lock (CH 1.3). The control CPU is online and is not the target.
 //  - Up: prepare states on the control CPU, ascending; INIT and start-up IPI; starting states on the target with
-//  interrupts
-//    off; online; online states on the target's hotplug thread. Down: the reverse; starting states go down inside
-//    stop-machine.
+//    interrupts off; online; online states on the target's hotplug thread. Down: the reverse; starting states go down
+//    inside stop-machine.
 //  - An operation that waits for its turn on a CPU that is taken down waits until that CPU is back.
 //  - A refusal rolls back what was done. Starting and prepare states cannot refuse on the way down.
 #pragma once

@@ -29,6 +29,9 @@ struct TimerPromise {
     bool strict = false;
     /// How far `not_before` lies before the instant that was asked for; lateness counts from the latter.
     Duration early_by{};
+    /// The kernel looks at what is due once in so long only: what delays it past a look costs the wait for the next one
+    /// besides. Zero if it waits for nothing of the kind.
+    Duration look_every{};
 };
 
 /// No timer of the scenario.

@@ -6,9 +6,8 @@
 namespace ticklab::sim {
 namespace {
 
-constexpr std::uint64_t kPsPerSecond = 1'000'000'000'000;
 constexpr std::uint64_t kFsPerPs = 1'000;
-constexpr std::int64_t kMillion = 1'000'000;
+constexpr std::int64_t kPpmOfOne = 1'000'000;
 constexpr std::uint64_t kLargestTerm = (std::uint64_t{1} << 63) - 1;
 
 UInt128 greatest_common_divisor(UInt128 a, UInt128 b) {
@@ -35,16 +34,16 @@ TickRate TickRate::of(UInt128 num, UInt128 den) {
     return {static_cast<std::uint64_t>(num), static_cast<std::uint64_t>(den)};
 }
 
-TickRate TickRate::of_frequency(std::uint64_t hz) { return of(hz, kPsPerSecond); }
+TickRate TickRate::of_frequency(std::uint64_t hz) { return of(hz, kPicosecondsPerSecond); }
 
 TickRate TickRate::of_period(std::uint64_t period_fs) { return of(kFsPerPs, period_fs); }
 
 TickRate TickRate::drifted(std::int64_t ppm) const {
-    if (ppm <= -kMillion)
+    if (ppm <= -kPpmOfOne)
         throw std::invalid_argument("clock drift: found -1000000 ppm or less, expected more");
-    if (ppm > kMillion * kMillion)
+    if (ppm > kPpmOfOne * kPpmOfOne)
         throw std::invalid_argument("clock drift: found more than 10^12 ppm");
-    return of(UInt128{num} * static_cast<std::uint64_t>(kMillion + ppm), UInt128{den} * std::uint64_t{kMillion});
+    return of(UInt128{num} * static_cast<std::uint64_t>(kPpmOfOne + ppm), UInt128{den} * std::uint64_t{kPpmOfOne});
 }
 
 LinearClock::LinearClock(TickRate rate, unsigned width, Time t0, std::uint64_t base)

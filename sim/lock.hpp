@@ -2,12 +2,11 @@
 //
 // Rules
 //  - Spin locks are ticket locks: granted in FIFO order at release, even if the waiter is in an interrupt or stalled
-//  then.
+//    then.
 //  - Which interrupt state a CPU spins with is stated by the acquire variant.
 //  - Always checked: the owner releases; no CPU takes a lock it holds; classes are taken in an order without circles; a
-//  class
-//    taken in interrupts is never taken elsewhere with interrupts enabled; nothing sleeps, idles or goes off-line with
-//    one.
+//    class taken in interrupts is never taken elsewhere with interrupts enabled; nothing sleeps, idles or goes off-line
+//    with one.
 #pragma once
 
 #include <cstdint>
@@ -140,7 +139,7 @@ private:
 /// Watches the order and the contexts in which lock classes are taken, over the whole run.
 class LockChecker {
 public:
-    LockChecker(Machine& machine, bool enabled) : machine_(machine), enabled_(enabled) {}
+    explicit LockChecker(bool enabled) : enabled_(enabled) {}
 
     LockClass& make_class(std::string_view name);
     /// `cpu` has taken `lock` without waiting, which no order forbids.
@@ -156,7 +155,6 @@ private:
     void note_order(Cpu& cpu, const LockClass& before, const LockClass& next, std::string_view name, bool nested);
     bool reaches(std::uint32_t from, std::uint32_t to) const;
 
-    Machine& machine_;
     bool enabled_;
     std::deque<LockClass> classes_;
     std::vector<std::vector<std::uint32_t>> taken_after_;

@@ -82,6 +82,8 @@ const MachineConfig& checked(const MachineConfig& config) {
     require(config.quantum == Duration::zero() ||
                 (config.memory_model == MemoryModel::kSequential && !config.break_ties && config.stall_one_in == 0),
             "a quantum is for exact ties, no injected stalls and memory \"sc\" only");
+    require(config.stall_one_in == 0 || config.max_stall > Duration::zero(),
+            "stalls that last no time: max_stall is 0");
     require(config.memory_model == MemoryModel::kSequential || (config.check_races && config.cpu_count <= kMaxRaceCpus),
             fmt::format("memory models other than \"sc\" need the race detector and at most {} CPUs", kMaxRaceCpus));
     return config;
@@ -150,7 +152,7 @@ Machine::Machine(const MachineConfig& config, Kernel& kernel)
       choices_(config.seed),
       stacks_(config.stack_bytes * kFrameScale),
       happens_before_(config.cpu_count, config.check_races && config.cpu_count <= kMaxRaceCpus),
-      lock_checker_(*this, config.check_locks),
+      lock_checker_(config.check_locks),
       prices_(resolve_prices(config)),
       apic_bus_(engine_, records_, apic_parameters(config), nodes_of_cpus(config)),
       io_apic_(apic_bus_),
@@ -294,6 +296,15 @@ void Machine::stop_machine(Cpu& control, Cpu& on, FunctionRef<void(Cpu&)> body) 
     hotplug_->stop_machine(control, on, body);
 }
 
+bool Machine::stalls_at_place(std::uint64_t place) {
+    const auto [at, unknown] = stall_places_.try_emplace(place, false);
+    if (unknown) {
+        ChoiceContext context(place);
+        at->second = choices_.one_in(sites::kStallPlace, context, config_.stall_places_one_in);
+    }
+    return at->second;
+}
+
 void Machine::stall(CpuId id, Time until) { cpus_[id].stall(until); }
 void Machine::raise_nmi(CpuId id, Cause cause) { cpus_[id].nmi(engine_.now(), cause); }
 void Machine::release(CpuId id) { cpus_[id].release_hold(engine_.now()); }
@@ -309,10 +320,10 @@ RunEnd Machine::run(Time until, std::uint64_t max_steps) {
     stop_requested_ = false;
     if (until != kNever)
         engine_.arm(run_fence_source_, saturating_add(until, Duration{1}));
-    else
-        engine_.disarm(run_fence_source_);
     if (!verdict_)
         dispatch(host_);
+    // Who looks on between two runs asks the engine what comes next.
+    engine_.disarm(run_fence_source_);
     if (end_ == RunEnd::kTime && until != kNever)
         engine_.reach(until);
     // A run that was stopped goes on from the instant it has reached.

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -177,6 +178,7 @@ private:
     };
 
     void make_runnable(Thread& thread, const Cause& cause);
+    bool stalls_at_place(std::uint64_t place);
     HotplugController& hotplug() { return *hotplug_; }
     /// Whether a sleep in this C-state counts for HPET-08.
     bool deepest_stops_hpet(unsigned c_state) const {
@@ -221,6 +223,7 @@ private:
     std::vector<std::uint64_t> wake_reason_names_;
     std::unique_ptr<HotplugController> hotplug_;
     std::unique_ptr<ChoiceTieBreaker> tie_breaker_;
+    std::map<std::uint64_t, bool> stall_places_;  // by the hash of their names
     SiteWatcher* site_watcher_ = nullptr;
     Fiber host_;
     RunFence run_fence_;

@@ -1,6 +1,7 @@
 // The parameters of a machine; filled in by lab/ from a machine profile and a scenario.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -70,6 +71,8 @@ struct MachineConfig {
     std::uint32_t jitter_per_1024 = 0;
     /// One interleaving point in this many is stalled for up to max_stall; zero for none. Drawn from the choices.
     std::uint64_t stall_one_in = 0;
+    /// Only one place in this many is ever stalled; one for all of them. Drawn from the choices, once a place.
+    std::uint64_t stall_places_one_in = 1;
     /// The order of activities at one instant in one class is a choice (MA 3.4).
     bool break_ties = false;
     /// Longest wait of a CPU that cannot be interrupted before the verdict "soft lock-up".
@@ -81,6 +84,11 @@ struct MachineConfig {
 
     std::uint64_t seed = 1;
     std::size_t stack_bytes = std::size_t{32} * 1024;
+
+    /// Whether there is a C-state in which a CPU's local APIC timer stops for depth (LA 10).
+    bool timers_stop_in_idle() const {
+        return !arat && std::any_of(c_states.begin(), c_states.end(), [](const CState& s) { return s.deep; });
+    }
 };
 
 }  // namespace ticklab::sim

@@ -4,12 +4,10 @@
 //  - Atomic<T> and Shared<T> accesses are interleaving points and pay for their cache line. Shared<T> is a marked plain
 //    access (READ_ONCE / WRITE_ONCE); it makes no race verdict with other marked accesses, and orders nothing.
 //  - Plain<T> and Guarded<T> are unmarked: no interleaving point and no price; two accesses from different CPUs, at
-//  least one
-//    a write, that are not ordered by happens-before are the verdict memory.data_race. Guarded<T> names its lock and is
-//    checked against it at each access.
+//    least one a write, that are not ordered by happens-before are the verdict memory.data_race. Guarded<T> names its
+//    lock and is checked against it at each access.
 //  - PerCpu<T> is a CPU's own data: an access is an interrupt window, not an interleaving point (MA 2.4). Touching
-//  another
-//    CPU's is a verdict, except its part declared shared.
+//    another CPU's is a verdict, except its part declared shared.
 //  - Under memory "tso" and "weak" reads of Atomic and Shared may return older values within MA 6.
 #pragma once
 

@@ -5,7 +5,7 @@
 //  - Kinds are declared once, beside the code that emits them, in tables with fixed ids; exporters and checkers iterate
 //    over the registry and never name a kernel.
 //  - Base kinds make up the digest; their ids, operands and order are versioned (kRecordVersion). Causes are not
-//  digested.
+//    digested.
 //  - Observers cannot emit base records, spend time or make choices.
 #pragma once
 
@@ -26,7 +26,7 @@ inline constexpr CpuId kNoCpu = 0xffff;
 inline constexpr CpuId kMaxCpuCount = 0xfffe;
 
 /// Version of the base record kinds: changes whenever a digest may change for an unchanged scenario.
-inline constexpr int kRecordVersion = 1;
+inline constexpr int kRecordVersion = 2;
 
 /// Identity of a record: the rank of the source that emitted it and its number there. Stable under observers and
 /// recording levels. Zero is "none".
@@ -57,23 +57,36 @@ enum class OperandType : std::uint8_t {
     kDurationPs,  ///< span, picoseconds
     kTimeNs,      ///< instant in the modelled system's nanoseconds
     kVector,      ///< interrupt vector
-    kObject,      ///< index in the machine's table of named objects (timers, locks, threads)
+    kObject,      ///< index in the machine's table of named objects (timers, locks, threads), or kNoObject
     kName,        ///< index in the machine's table of interned names
 };
 
-/// What a record does to the counter of an operand.
-enum class CounterUse : std::uint8_t {
-    kSets,    ///< the counter takes the operand's value; "never" counts as 0
-    kClears,  ///< the counter falls to 0, whatever the operand says
+/// Of an operand of type kObject: there is none. The machine's first name is none of an object (ApicBus).
+inline constexpr std::uint64_t kNoObject = 0;
+
+/// What a timeline makes of an operand that has a name to be drawn under (TE 1).
+enum class DrawnAs : std::uint8_t {
+    /// A counter, one for each CPU, or for each object where the kind has a kTrack: it takes the operand's value,
+    /// "never" counts as 0. For numbers and times; every kind with that name moves it, the first declared type counts.
+    kCounter,
+    kCounterCleared,  ///< that counter falls to 0, whatever the operand says
+    /// The operand is an object with a track of its own in the process of that name, whichever CPUs its records come
+    /// from. At most one a kind. A kind without rows is a mark there as well.
+    kTrack,
+    /// Of a kind with a kTrack: a slice "NAME VALUE" on that track, up to the record that says another value. Of
+    /// several, those of later operands enclose those of earlier ones. For what has few values.
+    kRow,
+    /// Of a kind with a kTrack: the track's name begins with "NAME VALUE", and tracks are in the order of the value,
+    /// then of their first records. That of the track's first record counts. For numbers.
+    kRank,
 };
 
 struct Operand {
     std::string_view name;
     OperandType type;
-    /// Non-empty: timelines draw a counter of this name, one for each CPU, which every kind with such an operand moves
-    /// (TE 1). For numbers and times; the first declared type counts.
-    std::string_view counter{};
-    CounterUse counter_use = CounterUse::kSets;
+    /// Empty: it is shown with its record only.
+    std::string_view drawn_name{};
+    DrawnAs drawn_as = DrawnAs::kCounter;
 };
 
 /// Whether a kind is part of the digest.
@@ -81,7 +94,8 @@ enum class DigestClass : std::uint8_t { kBase, kObserver };
 
 inline constexpr int kMaxOperands = 9;
 
-/// How a timeline shows a kind (TE 1); exporters need no other knowledge of a kernel.
+/// What a timeline makes of a kind on the track of its CPU (TE 1). With DrawnAs of its operands that is all that
+/// exporters need to know of a kernel.
 enum class TimelineShape : std::uint8_t {
     kInstant,  ///< a mark on the CPU's track
     /// Opens a slice on the CPU's track; closed by a kSliceEnd kind of the same slice name there. Where all kinds of
@@ -91,7 +105,7 @@ enum class TimelineShape : std::uint8_t {
     /// Opens an interval of operand 0 (an object), such as "timer pending", and closes an open one of that object.
     kAsyncBegin,
     kAsyncEnd,
-    kHidden,  ///< digest and checkers only
+    kHidden,  ///< nothing on the CPU's track
 };
 
 /// What a kind says about the way of a timer from arming to callback, so that `why` can split lateness without knowing
@@ -102,6 +116,7 @@ enum class RecordRole : std::uint8_t {
     kArmed,          ///< the timer was armed; the CPU is the one that has to run it
     kQueued,         ///< the timer lies in a queue of the CPU, perhaps another than before
     kDeadline,       ///< the record's CPU wants to look after its timers at the instant; 0 is never
+    kRest,           ///< the record's CPU has had too much of its timers, and leaves them alone until the instant
     kSoftirqBegin,   ///< operand 0 tells kinds of softirqs apart; the one that runs callbacks is a pass
     kSoftirqEnd,     ///< likewise
     kCallbackBegin,  ///< the kernel calls the callback of a timer, its own ones included

@@ -76,10 +76,11 @@ void RecordStream::commit(Time horizon) {
                                     RecordId{w[kCauseWord]},
                                     RecordId{w[kWaitedWord]},
                                     {w + kHeadWords, kind.operand_count}});
-        if (kind.digest_class == DigestClass::kBase)
+        if (kind.digest_class == DigestClass::kBase) {
             digest_record(index_[ready].at, kind, w);
+            ++committed_;
+        }
     }
-    committed_ += ready;
     if (ready != 0)
         committed_to_ = index_[ready - 1].at;
     for (RecordConsumer* consumer : consumers_)

@@ -2,12 +2,10 @@
 //
 // Rules
 //  - A CPU that runs ahead privately emits records with its local time; they are buffered and committed once no
-//  activity
-//    with an earlier instant is possible. Records of one instant are committed in the order of emission, which is the
-//    order in which the engine performed the activities.
+//    activity with an earlier instant is possible. Records of one instant are committed in the order of emission, which
+//    is the order in which the engine performed the activities.
 //  - The digest covers base records without ids and causes, as little-endian 64-bit words, in chunks of kChunkRecords;
-//  each
-//    chunk's digest is seeded by the one before it, so that diff can find the first differing chunk.
+//    each chunk's digest is seeded by the one before it, so that diff can find the first differing chunk.
 //  - Consumers see committed records only, in order, in batches.
 #pragma once
 
@@ -71,6 +69,7 @@ public:
     Digest digest() const;
     /// Digest after each full chunk of committed base records.
     const std::vector<Digest>& chain() const { return chain_; }
+    /// Committed base records: how many the digest covers.
     std::uint64_t committed() const { return committed_; }
 
     /// Index of a name, the same for equal strings; numbered in order of first use. For OperandType::kName and kObject.

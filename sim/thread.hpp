@@ -23,6 +23,9 @@ enum class ThreadClass : std::uint8_t { kStopper, kHotplug, kKernel, kScript, kU
 
 enum class ThreadState : std::uint8_t { kNew, kRunnable, kRunning, kBlocked, kFinished };
 
+/// Whose work a CPU's cycles are, for figures alone: nothing that decides reads it.
+enum class Code : std::uint8_t { kOther, kTimer };
+
 /// Deepest chain of named frames kept for verdicts; deeper ones are counted but not named.
 inline constexpr std::size_t kMaxFrames = 24;
 /// Interrupts may nest this deep (one a priority class, LA-I2), plus the thread itself.
@@ -64,6 +67,7 @@ private:
     ChoiceContext choices_;
     Cause cause_;
     bool irqs_enabled_ = true;
+    Code code_ = Code::kOther;
     std::vector<const Mutex*> held_mutexes_;
 };
 

@@ -1,11 +1,10 @@
 // Types for virtual time.
 //
 // Rules
-//  - One master time T (TC 1, MA 2.1): signed 64-bit picoseconds since boot, horizon 106 days. Nothing that decides
-//  what
-//    happens uses floating point.
+//  - One master time T (TC 1, MA 2.1): signed 64-bit picoseconds since boot, horizon 106 days.
+//  - Nothing that decides what happens uses floating point.
 //  - "Never" is the named value kNever, not a large number.
-//  - Cycles are counts of a CPU's clock, not time; converting them needs a CycleClock (sim/cycle_clock.hpp).
+//  - Cycles are counts of a CPU's clock, not time; converting them needs a CycleLength (sim/cost_table.hpp).
 #pragma once
 
 #include <chrono>
@@ -32,6 +31,8 @@ using Time = VirtualClock::time_point;
 
 using Picoseconds = Duration;
 using Nanoseconds = std::chrono::duration<std::int64_t, std::nano>;
+
+inline constexpr std::uint64_t kPicosecondsPerSecond = 1'000'000'000'000;
 
 inline constexpr Time kBoot{};
 /// The instant that does not come: an unarmed source, an endless wait.

@@ -2,8 +2,7 @@
 //
 // Rules
 //  - These are the arithmetic of the modelled software, not of the machine: they round, lose bits and can overflow
-//  exactly
-//    where the kernels' arithmetic does. The machine's own clocks are sim/linear_clock.hpp.
+//    exactly where the kernels' arithmetic does. The machine's own clocks are sim/linear_clock.hpp.
 //  - Scales and their reciprocals round down in both directions (TC-P2).
 #pragma once
 

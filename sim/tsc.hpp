@@ -4,10 +4,9 @@
 //  - The visible TSC is a linear clock of virtual time. Software writes, P-states, deep C-states and faults change the
 //    function, never virtual time.
 //  - Whatever depends on the TSC (the TSC-deadline timer) listens: after each change every listener is told, and
-//  computes
-//    its instant again.
+//    computes its instant again.
 //  - Calls carry the instant they mean, never before the last change. INIT leaves the TSC alone, so there is no call
-//  for it.
+//    for it.
 #pragma once
 
 #include <array>

@@ -4,7 +4,7 @@
 //  - One file a command; the table in lab/cli/commands.cpp lists their factories.
 //  - The report goes to stdout; with --json that is one document and nothing else. Messages and progress go to stderr.
 //  - Bad input is reported by the command, and its exit code is kBadInput. An exception that leaves run() is an
-//  internal error.
+//    internal error.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -33,6 +33,9 @@ std::vector<Command> commands();
 Command run_command();
 Command why_command();
 Command hunt_command();
+Command merge_command();
+Command replay_command();
+Command shrink_command();
 Command compare_command();
 Command conform_command();
 Command validate_command();

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/cli/interrupt.hpp"
 #include "ticklab/lab/cli/progress_line.hpp"
 #include "ticklab/lab/cli/scenario_options.hpp"
@@ -123,19 +124,18 @@ void print_json(const Options& options, const Request& request, const Comparison
         variants.push_back(std::move(variant));
     }
     const Scenario& scenario = request.variants.front().scenario;
-    fmt::print("{}\n", Json{{"scenario", scenario.name},
-                            {"file", options.file},
-                            {"scenario_hash", scenario_hash(scenario.text)},
-                            {"version", TICKLAB_VERSION},
-                            {"set", options.overrides},
-                            {"vary", axes_json(request.axes)},
-                            {"first_seed", request.options.first_seed},
-                            {"last_seed", request.options.last_seed},
-                            {"end", comparison.interrupted ? "interrupted" : "all seeds"},
-                            {"exit_code", static_cast<int>(exit_code_of(comparison))},
-                            {"metrics", metrics_json(comparison)},
-                            {"variants", std::move(variants)}}
-                           .dump(2, ' ', false, Json::error_handler_t::replace));
+    fmt::print("{}", document_text(Json{{"scenario", scenario.name},
+                                        {"file", options.file},
+                                        {"scenario_hash", scenario_hash(scenario.text)},
+                                        {"version", TICKLAB_VERSION},
+                                        {"set", options.overrides},
+                                        {"vary", axes_json(request.axes)},
+                                        {"first_seed", request.options.first_seed},
+                                        {"last_seed", request.options.last_seed},
+                                        {"end", comparison.interrupted ? "interrupted" : "all seeds"},
+                                        {"exit_code", static_cast<int>(exit_code_of(comparison))},
+                                        {"metrics", metrics_json(comparison)},
+                                        {"variants", std::move(variants)}}));
 }
 
 ExitCode compare_for(const Options& options) {
@@ -145,8 +145,9 @@ ExitCode compare_for(const Options& options) {
     const std::uint64_t seeds = request->options.last_seed - request->options.first_seed + 1;
     fmt::print(stderr, "ticklab: {}: seeds {} to {} of {} variants\n", request->variants.front().scenario.name,
                request->options.first_seed, request->options.last_seed, request->variants.size());
-    RunsProgress line(seeds * request->variants.size());
-    const CompareObserver observer{[&](std::uint64_t runs, std::uint64_t failures) { line.show(runs, failures); },
+    const std::uint64_t of = seeds * request->variants.size();
+    RunsProgress line;
+    const CompareObserver observer{[&](std::uint64_t runs, std::uint64_t failures) { line.show(runs, of, failures); },
                                    &InterruptWatch::interrupted};
     Comparison comparison;
     try {

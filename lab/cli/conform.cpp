@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/cli/scenario_options.hpp"
 
 namespace ticklab::lab {
@@ -34,7 +35,7 @@ ExitCode run(const Options& options) {
     }
     const ConformReport report = conform(*recording, model);
     if (options.json)
-        fmt::print("{}\n", json_of(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+        fmt::print("{}", document_text(json_of(report)));
     else
         fmt::print("{}", text_of(report));
     return report.matches() ? ExitCode::kFine : ExitCode::kFailed;

@@ -7,6 +7,7 @@
 
 #include "ticklab/lab/catalogue.hpp"
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/document_text.hpp"
 
 namespace ticklab::lab {
 namespace {
@@ -62,7 +63,7 @@ ExitCode print_list(const Options& options) {
     }
     const Json rows = list->rows(program_registry());
     if (options.json)
-        fmt::print("{}\n", rows.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+        fmt::print("{}", document_text(rows));
     else
         print_text(*list, rows);
     return ExitCode::kFine;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 namespace ticklab::lab {
@@ -27,16 +28,16 @@ void ProgressLine::clear() {
     shown_ = false;
 }
 
-RunsProgress::RunsProgress(std::uint64_t runs)
-    : line_(std::chrono::milliseconds{200}), runs_(runs), began_(std::chrono::steady_clock::now()) {}
+RunsProgress::RunsProgress(std::uint64_t before)
+    : line_(std::chrono::milliseconds{200}), before_(before), began_(std::chrono::steady_clock::now()) {}
 
-void RunsProgress::show(std::uint64_t done, std::uint64_t failures) {
+void RunsProgress::show(std::uint64_t done, std::uint64_t of, std::uint64_t failures) {
     if (!line_.due())
         return;
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
-    const double rate = static_cast<double>(done) / seconds;
-    line_.show(fmt::format("{} of {} runs, {:.0f} runs/s, {} failures, {:.0f} s to go", done, runs_, rate, failures,
-                           static_cast<double>(runs_ - done) / rate));
+    const double rate = static_cast<double>(done - before_) / seconds;
+    line_.show(fmt::format("{} of {} runs, {:.0f} runs/s, {} failures, {:.0f} s to go", done, of, rate, failures,
+                           static_cast<double>(of - std::min(of, done)) / rate));
 }
 
 }  // namespace ticklab::lab

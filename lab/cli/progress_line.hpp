@@ -33,16 +33,17 @@ private:
     Clock::time_point shown_at_;
 };
 
-/// The same for a known number of runs.
+/// The same for a number of runs.
 class RunsProgress {
 public:
-    explicit RunsProgress(std::uint64_t runs);
-    void show(std::uint64_t done, std::uint64_t failures);
+    /// `before`: runs that were done before this began.
+    explicit RunsProgress(std::uint64_t before = 0);
+    void show(std::uint64_t done, std::uint64_t of, std::uint64_t failures);
     void clear() { line_.clear(); }
 
 private:
     ProgressLine line_;
-    std::uint64_t runs_;
+    std::uint64_t before_;
     std::chrono::steady_clock::time_point began_;
 };
 

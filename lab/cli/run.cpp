@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/cli/interrupt.hpp"
 #include "ticklab/lab/cli/progress_line.hpp"
 #include "ticklab/lab/cli/scenario_options.hpp"
@@ -67,15 +68,15 @@ private:
 };
 
 /// The options that are not default, as they would be typed.
-std::string replay_line(const Options& options, const Scenario& scenario) {
-    std::string line = "ticklab run " + options.scenario.command_line();
+std::string replay_line(const Options& options, const RunInput& input) {
+    std::string line = "ticklab run " + input.command_line;
     if (!options.until.empty())
         line += " --until " + shell_quoted(options.until);
     if (options.no_checks)
         line += " --no-checks";
     if (options.observers != "all")
         line += " --observers " + options.observers;
-    return line + fmt::format("  # scenario {}, ticklab {}", scenario_hash(scenario.text), TICKLAB_VERSION);
+    return line + fmt::format("  # scenario {}, ticklab {}", scenario_hash(input.scenario.text), TICKLAB_VERSION);
 }
 
 /// What a run writes besides its report; nothing where the name of a file is empty.
@@ -86,10 +87,11 @@ struct Outputs {
     TimelineOptions cuts;
 };
 
-Outputs outputs_of(const Options& options, const Scenario& scenario, const std::string& replay) {
+Outputs outputs_of(const Options& options, const RunInput& input, const std::string& replay) {
+    const Scenario& scenario = input.scenario;
     Outputs outputs{options.timeline, options.ftrace, options.lens == kTmigrLens, {}};
     outputs.cuts.cpu_count = scenario.machine.cpu_count;
-    outputs.cuts.metadata = {{"seed", std::to_string(options.scenario.seed)},
+    outputs.cuts.metadata = {{"seed", std::to_string(input.options.seed)},
                              {"scenario", scenario.name},
                              {"scenario_hash", scenario_hash(scenario.text)},
                              {"version", TICKLAB_VERSION},
@@ -150,32 +152,34 @@ ExitCode run(const Options& options) {
         options.lens.empty())
         return refuse(options.cuts.from ? "--from" : "--to",
                       found_expected("nothing to cut", "--timeline, --ftrace or --lens"));
-    ExperimentOptions base;
-    base.seed = options.scenario.seed;
+    std::optional<sim::Time> until;
+    if (!options.until.empty()) {
+        const Parsed<sim::Duration> parsed = parse_duration(options.until);
+        if (!parsed.value)
+            return refuse("--until", found_expected(in_quotes(options.until), parsed.expected));
+        until = sim::kBoot + *parsed.value;
+    }
+    std::optional<RunInput> input = options.scenario.load(ScenarioLoader(program_registry()));
+    if (!input)
+        return ExitCode::kBadInput;
+    const Scenario& scenario = input->scenario;
+    ExperimentOptions& base = input->options;
+    base.until = until;
     const bool observed = options.observers == "all";
     base.checks = observed && !options.no_checks;
     base.metrics = observed;
-    if (!options.until.empty()) {
-        const Parsed<sim::Duration> until = parse_duration(options.until);
-        if (!until.value)
-            return refuse("--until", found_expected(in_quotes(options.until), until.expected));
-        base.until = sim::kBoot + *until.value;
-    }
-    const std::optional<Scenario> scenario = options.scenario.load();
-    if (!scenario)
-        return ExitCode::kBadInput;
     std::vector<InputError> errors;
-    const std::string replay = replay_line(options, *scenario);
-    Outputs outputs = outputs_of(options, *scenario, replay);
-    if (!options.ftrace.empty() && !FtraceWriter::any_text(scenario->kernel->records))
+    const std::string replay = replay_line(options, *input);
+    Outputs outputs = outputs_of(options, *input, replay);
+    if (!options.ftrace.empty() && !FtraceWriter::any_text(scenario.kernel->records))
         errors.push_back(
-            file_error("--ftrace", found_expected(fmt::format("kernel {}", in_quotes(scenario->kernel->name)),
+            file_error("--ftrace", found_expected(fmt::format("kernel {}", in_quotes(scenario.kernel->name)),
                                                   "one with trace points, such as \"linux\"")));
-    if (!options.lens.empty() && !TmigrLens::has_steps(scenario->kernel->records))
+    if (!options.lens.empty() && !TmigrLens::has_steps(scenario.kernel->records))
         errors.push_back(
-            file_error("--lens", found_expected(fmt::format("kernel {}", in_quotes(scenario->kernel->name)),
+            file_error("--lens", found_expected(fmt::format("kernel {}", in_quotes(scenario.kernel->name)),
                                                 "one with a hierarchy of timer migration, such as \"linux\"")));
-    const sim::Time end = sim::kBoot + scenario->duration;
+    const sim::Time end = sim::kBoot + scenario.duration;
     apply_timeline_cuts(options.cuts, program_registry(), base.until ? std::min(*base.until, end) : end, outputs.cuts,
                         errors);
     if (!errors.empty()) {
@@ -183,17 +187,17 @@ ExitCode run(const Options& options) {
         return ExitCode::kBadInput;
     }
 
-    fmt::print(stderr, "ticklab: {}: seed {}\n", scenario->name, options.scenario.seed);
+    fmt::print(stderr, "ticklab: {}: seed {}\n", scenario.name, base.seed);
     std::optional<InterruptWatch> watch(std::in_place);
     std::optional<RunReport> report;
     try {
-        report = perform(*scenario, base, replay, outputs);
+        report = perform(scenario, base, replay, outputs);
     } catch (const std::invalid_argument& e) {
         return refuse(options.scenario.file, e.what());
     }
     ExitCode code = exit_code_of(*report);
     if (options.repeat_check && report->end != sim::RunEnd::kStopped) {
-        const RunReport again = perform(*scenario, base, replay, {});
+        const RunReport again = perform(scenario, base, replay, {});
         if (again.end != sim::RunEnd::kStopped &&
             (again.digest != report->digest || again.records != report->records)) {
             fmt::print(stderr, "ticklab: the second run has another digest: {} with {} records, not {} with {}\n",
@@ -204,7 +208,7 @@ ExitCode run(const Options& options) {
     }
     watch.reset();
     if (options.json)
-        fmt::print("{}\n", json_report(*report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+        fmt::print("{}", document_text(json_report(*report)));
     else
         fmt::print("{}", text_report(*report, colour_allowed(STDOUT_FILENO)));
     return code;

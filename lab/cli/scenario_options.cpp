@@ -12,6 +12,50 @@
 #include "ticklab/lab/report.hpp"
 
 namespace ticklab::lab {
+namespace {
+
+constexpr std::uint64_t kDefaultSeed = 1;
+
+/// Nothing, and one more error, if an option is there that a bundle has no use for.
+std::optional<RunInput> bundle_input(const ScenarioOptions& options, const ScenarioLoader& loader,
+                                     const JsonSource& source, std::vector<InputError>& errors) {
+    const char* const needless = options.seed                 ? "--seed"
+                                 : !options.overrides.empty() ? "--set"
+                                 : !options.schedule.empty()  ? "--schedule"
+                                                              : nullptr;
+    if (needless) {
+        errors.push_back(file_error(needless, found_expected("a bundle", "a scenario: a bundle says it all")));
+        return std::nullopt;
+    }
+    std::optional<Bundle> bundle = read_bundle(source, errors);
+    std::optional<Scenario> scenario = bundle ? load_scenario(loader, *bundle, source.file(), errors) : std::nullopt;
+    if (!scenario)
+        return std::nullopt;
+    return RunInput{*std::move(scenario), bundle->scenario, replay_options(*bundle), shell_quoted(options.file),
+                    std::move(bundle)};
+}
+
+std::optional<RunInput> scenario_input(const ScenarioOptions& options, const ScenarioLoader& loader, JsonSource source,
+                                       std::vector<InputError>& errors) {
+    ExperimentOptions run;
+    run.seed = options.seed.value_or(kDefaultSeed);
+    if (!options.schedule.empty()) {
+        Parsed<Schedule> schedule = parse_schedule(options.schedule);
+        if (!schedule.value) {
+            errors.push_back(file_error("--schedule", found_expected(in_quotes(options.schedule), schedule.expected)));
+            return std::nullopt;
+        }
+        run.schedule = std::move(schedule.value);
+    }
+    std::optional<Scenario> scenario = loader.load_text(source.file(), source.text(), options.overrides, errors);
+    if (!scenario)
+        return std::nullopt;
+    for (const std::string& argument : options.overrides)
+        source.override_value(argument, errors);
+    return RunInput{*std::move(scenario), source.root(), std::move(run), options.command_line(), std::nullopt};
+}
+
+}  // namespace
 
 void add_scenario_argument(CLI::App& app, std::string& file) {
     app.add_option("SCENARIO", file, "Scenario file, or - for the standard input")->type_name("FILE")->required();
@@ -52,24 +96,35 @@ Parsed<SeedRange> parse_seeds(std::string_view text) {
 }
 
 void ScenarioOptions::add_to(CLI::App& app) {
-    add_scenario_argument(app, file);
+    app.add_option("SCENARIO", file, "Scenario file, a bundle, or - for the standard input")
+        ->type_name("FILE")
+        ->required();
     app.add_option("--seed", seed, "Seed of everything that the scenario leaves open")
         ->type_name("NUMBER")
-        ->capture_default_str();
+        ->default_str(std::to_string(kDefaultSeed));
     add_overrides(app, overrides);
+    app.add_option("--schedule", schedule,
+                   "Stall CPUs and break ties at these places, as a hunt has found it: pct:DEPTH:POINTS or places such "
+                   "as stall@17=300us,tie@4=1")
+        ->type_name("PLACES");
 }
 
-std::optional<Scenario> ScenarioOptions::load() const {
+std::optional<RunInput> ScenarioOptions::load(const ScenarioLoader& loader) const {
     std::vector<InputError> errors;
-    std::optional<Scenario> scenario = ScenarioLoader(program_registry()).load(file, overrides, errors);
+    std::optional<RunInput> input;
+    if (std::optional<JsonSource> source = JsonSource::read(file, errors))
+        input = looks_like_bundle(*source) ? bundle_input(*this, loader, *source, errors)
+                                           : scenario_input(*this, loader, *std::move(source), errors);
     print_errors(errors);
-    return scenario;
+    return input;
 }
 
 std::string ScenarioOptions::command_line() const {
-    std::string line = fmt::format("{} --seed {}", shell_quoted(file), seed);
+    std::string line = fmt::format("{} --seed {}", shell_quoted(file), seed.value_or(kDefaultSeed));
     for (const std::string& set : overrides)
         line += " --set " + shell_quoted(set);
+    if (!schedule.empty())
+        line += " --schedule " + shell_quoted(schedule);
     return line;
 }
 

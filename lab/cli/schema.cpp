@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "ticklab/lab/bundle/bundle.hpp"
 #include "ticklab/lab/cli/command.hpp"
 #include "ticklab/lab/reference.hpp"
 #include "ticklab/lab/whole_file.hpp"
@@ -22,6 +23,7 @@ ExitCode print_schema(const Options& options) {
     const std::string text = options.markdown ? scenario_reference(registry)
                                               : (options.of == "scenario"  ? scenario_schema(registry)
                                                  : options.of == "profile" ? profile_schema()
+                                                 : options.of == "bundle"  ? bundle_schema()
                                                                            : cost_table_schema(registry))
                                                         .dump(2) +
                                                     "\n";
@@ -38,8 +40,8 @@ Command schema_command() {
     const auto options = std::make_shared<Options>();
     return {"schema", "Prints the JSON Schema of scenario files, or the scenario reference.",
             [options](CLI::App& app) {
-                app.add_option("--of", options->of, "scenario, profile or costs")
-                    ->check(CLI::IsMember({"scenario", "profile", "costs"}))
+                app.add_option("--of", options->of, "scenario, profile, costs or bundle")
+                    ->check(CLI::IsMember({"scenario", "profile", "costs", "bundle"}))
                     ->capture_default_str();
                 app.add_option("--out", options->out, "Write to this file, whole or not at all")->type_name("FILE");
                 app.add_flag("--markdown", options->markdown, "The scenario reference in place of the schema");

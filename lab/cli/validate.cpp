@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/loader.hpp"
 
 namespace ticklab::lab {
@@ -43,7 +44,7 @@ ExitCode validate(const Options& options) {
             fmt::print("{}: fine: {}\n", file, scenario->name);
     }
     if (options.json)
-        fmt::print("{}\n", reports.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+        fmt::print("{}", document_text(reports));
     return code;
 }
 

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "ticklab/lab/cli/command.hpp"
+#include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/cli/scenario_options.hpp"
 #include "ticklab/lab/report.hpp"
 #include "ticklab/lab/values.hpp"
@@ -23,20 +24,20 @@ struct Options {
 };
 
 template <class Why>
-ExitCode print(const Options& options, const Scenario& scenario, const Answer<Why>& answer, const std::string& where) {
+ExitCode print(const Options& options, const RunInput& input, const Answer<Why>& answer, const std::string& where) {
     if (!answer.value)
         return refuse(where, answer.problem);
     if (!options.json) {
         fmt::print("{}", text_of(*answer.value));
         return ExitCode::kFine;
     }
-    nlohmann::ordered_json document{{"scenario", scenario.name},
-                                    {"file", scenario.file},
-                                    {"scenario_hash", scenario_hash(scenario.text)},
-                                    {"seed", options.scenario.seed},
+    nlohmann::ordered_json document{{"scenario", input.scenario.name},
+                                    {"file", input.scenario.file},
+                                    {"scenario_hash", scenario_hash(input.scenario.text)},
+                                    {"seed", input.options.seed},
                                     {"version", TICKLAB_VERSION}};
     document.update(json_of(*answer.value));
-    fmt::print("{}\n", document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}", document_text(document));
     return ExitCode::kFine;
 }
 
@@ -53,16 +54,16 @@ ExitCode why(const Options& options) {
             return refuse("--at", found_expected(in_quotes(options.at), parsed.expected));
         at = sim::kBoot + *parsed.value;
     }
-    const std::optional<Scenario> scenario = options.scenario.load();
-    if (!scenario)
+    const std::optional<RunInput> input = options.scenario.load(ScenarioLoader(program_registry()));
+    if (!input)
         return ExitCode::kBadInput;
-    fmt::print(stderr, "ticklab: {}: seed {}\n", scenario->name, options.scenario.seed);
-    ExperimentOptions base;
-    base.seed = options.scenario.seed;
+    fmt::print(stderr, "ticklab: {}: seed {}\n", input->scenario.name, input->options.seed);
     try {
         if (options.cpu)
-            return print(options, *scenario, why_awake(*scenario, base, *options.cpu, at), options.scenario.file);
-        return print(options, *scenario, why_timer(*scenario, base, options.timer, options.nth), options.scenario.file);
+            return print(options, *input, why_awake(input->scenario, input->options, *options.cpu, at),
+                         options.scenario.file);
+        return print(options, *input, why_timer(input->scenario, input->options, options.timer, options.nth),
+                     options.scenario.file);
     } catch (const std::invalid_argument& e) {
         return refuse(options.scenario.file, e.what());
     }

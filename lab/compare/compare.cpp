@@ -15,13 +15,13 @@ struct Ended {
 };
 
 /// One run: figures in the order of metrics(), unless something ended it.
-struct Outcome {
+struct RunFigures {
     std::vector<std::optional<std::int64_t>> figures;
     std::optional<Ended> ended;
     bool inconclusive = false;
 };
 
-Outcome run_one(const Variant& variant, std::uint64_t seed) {
+RunFigures run_one(const Variant& variant, std::uint64_t seed) {
     RunWatch watch(variant.scenario.machine);
     ExperimentOptions options;
     options.seed = seed;
@@ -34,7 +34,7 @@ Outcome run_one(const Variant& variant, std::uint64_t seed) {
     }
     watch.watch(experiment->machine());
     experiment->run();
-    Outcome outcome;
+    RunFigures outcome;
     if (const std::optional<sim::Verdict>& verdict = experiment->machine().verdict())
         outcome.ended = {std::string(verdict->check->name), verdict->message,
                          verdict_expected(variant.scenario, *verdict)};
@@ -52,7 +52,7 @@ struct Gathered {
     VariantResult result;
     std::vector<std::vector<std::int64_t>> values = std::vector<std::vector<std::int64_t>>(metrics().size());
 
-    void add(std::uint64_t seed, Outcome outcome) {
+    void add(std::uint64_t seed, RunFigures outcome) {
         ++result.runs;
         if (outcome.ended)
             return add_failure(seed, *std::move(outcome.ended));
@@ -112,17 +112,17 @@ std::uint64_t VariantResult::failed() const {
 
 Comparison compare(std::span<const Variant> variants, const CompareOptions& options, const CompareObserver& observer) {
     const std::uint64_t last = (options.last_seed - options.first_seed + 1) * variants.size() - 1;
-    OrderedTasks<Outcome> tasks(0, last, options.jobs, [&](std::uint64_t number) {
+    OrderedTasks<RunFigures> tasks(0, last, options.jobs, [&](std::uint64_t number) {
         return run_one(variants[number % variants.size()], options.first_seed + number / variants.size());
     });
     constexpr std::chrono::milliseconds kPatience{50};
     std::vector<Gathered> gathered(variants.size());
-    std::vector<Outcome> of_one_seed;
+    std::vector<RunFigures> of_one_seed;
     Comparison comparison;
     std::uint64_t failures = 0;
     for (std::uint64_t number = 0; number <= last && !comparison.interrupted;) {
         comparison.interrupted = observer.interrupted();
-        std::optional<Outcome> outcome = tasks.next(kPatience);
+        std::optional<RunFigures> outcome = tasks.next(kPatience);
         if (!outcome)
             continue;
         failures += outcome->ended && !outcome->ended->expected;

@@ -113,6 +113,15 @@ Reading package_idle(const MeasuredRun& run) {
     return whole > Duration::zero() ? Reading(per_million(run.watch.package_idle(), whole)) : Reading();
 }
 
+Reading timer_cycles(const MeasuredRun& run) {
+    sim::Machine& machine = run.experiment.machine();
+    Duration sum{};
+    for (CpuId c = 0; c < machine.cpu_count(); ++c)
+        sum += machine.cpu(c).timer_code_time();
+    // A kernel that does not say which of its code that is has no such figure.
+    return sum > Duration::zero() ? Reading(cycles(run, sum)) : Reading();
+}
+
 Reading kernel_cycles(const MeasuredRun& run) { return cycles(run, run.watch.kernel_time()); }
 
 Reading energy(const MeasuredRun& run) { return number(run.experiment.machine().energy_nj()); }
@@ -142,6 +151,10 @@ constexpr std::array kMetrics{
            idle_most},
     Metric{"package_idle", "package idle", MetricUnit::kPartsPerMillion, Better::kMore,
            "share of the run in which no CPU is awake", package_idle},
+    Metric{"timer_cycles", "in timer code", MetricUnit::kCycles, Better::kLess,
+           "cycles of all CPUs in the kernel's timer code, waiting included: operations on timers, the "
+           "handlers of timer interrupts and softirqs, the tick and its stop and restart, who runs whose timers",
+           timer_cycles},
     Metric{
         "kernel_cycles", "in the kernel", MetricUnit::kCycles, Better::kLess,
         "cycles of all CPUs in the kernel: in interrupts, softirqs, the idle loop, system calls and hotplug, waiting "

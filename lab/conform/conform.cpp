@@ -41,7 +41,7 @@ std::optional<Version> version_of(std::string_view text) {
 }
 
 std::string shape_of(const Recording& recording) {
-    const auto g = linux_::tmigr::Geometry::of(recording.cpu_count, recording.node_count);
+    const auto g = linux_::tmigr::Geometry::of(recording.cpu_count, recording.node_count, recording.children);
     return fmt::format("Timer migration: {} hierarchy levels; {} children per group; {} crossnode level", g.levels(),
                        g.children, g.crossnode());
 }
@@ -93,6 +93,19 @@ private:
     std::set<std::string, std::less<>> seen_{std::to_string(INT64_MAX), "0"};
 };
 
+MismatchReason reason_of(const Mismatch& m, const std::vector<std::string>& fields, bool names_queued, bool follows) {
+    const bool times_only = std::all_of(fields.begin(), fields.end(), QueuedInstants::is_instant);
+    if (!fields.empty() && times_only && m.inferred)
+        return MismatchReason::kInferred;
+    if (!fields.empty() && times_only && !names_queued)
+        return MismatchReason::kUnseen;
+    if (follows)
+        return MismatchReason::kFollows;
+    if (m.overlapped)
+        return MismatchReason::kOverlap;
+    return fields.empty() || times_only ? MismatchReason::kUnknown : MismatchReason::kOrder;
+}
+
 std::vector<MismatchKind> kinds_of(const std::vector<FtraceEvent>& part, std::int64_t tick_ns,
                                    const ReplayResult& result) {
     std::vector<MismatchKind> kinds;
@@ -102,26 +115,20 @@ std::vector<MismatchKind> kinds_of(const std::vector<FtraceEvent>& part, std::in
         by_line.push_back(&m);
     std::stable_sort(by_line.begin(), by_line.end(), [](const auto* a, const auto* b) { return a->line < b->line; });
     const Mismatch* before = nullptr;
+    std::size_t root = 0;
     for (const Mismatch* m : by_line) {
         std::vector<std::string> fields = differing_fields(*m);
-        const bool times_only = std::all_of(fields.begin(), fields.end(), QueuedInstants::is_instant);
-        MismatchReason reason = MismatchReason::kUnknown;
-        const bool names_queued = queued.have(*m);
-        if (!fields.empty() && times_only && m->inferred)
-            reason = MismatchReason::kInferred;
-        else if (!fields.empty() && times_only && !names_queued)
-            reason = MismatchReason::kUnseen;
-        else if (before && m->at_ns - before->at_ns <= kFollowTicks * tick_ns)
-            reason = MismatchReason::kFollows;
-        else if (!fields.empty() && !times_only)
-            reason = MismatchReason::kOrder;
+        const bool follows = before && m->at_ns - before->at_ns <= kFollowTicks * tick_ns;
+        const MismatchReason reason = reason_of(*m, fields, queued.have(*m), follows);
         before = m;
+        if (reason != MismatchReason::kFollows)
+            root = m->line;
         auto kind = std::find_if(kinds.begin(), kinds.end(), [&](const MismatchKind& k) {
             return k.reason == reason && k.event == m->recorded.name && k.fields == fields;
         });
         if (kind == kinds.end())
             kind = kinds.insert(kinds.end(), MismatchKind{reason, m->recorded.name, std::move(fields), {}});
-        kind->mismatches.push_back(m);
+        kind->mismatches.push_back({m, root});
     }
     std::stable_sort(kinds.begin(), kinds.end(), [](const auto& a, const auto& b) { return a.reason < b.reason; });
     return kinds;
@@ -144,8 +151,9 @@ std::string_view word_of(MismatchReason reason) { return kMismatchReasonTexts[st
 std::string text_of(const MismatchKind& kind) {
     std::string text = fmt::format("  {}: {} {} differ: {}\n", word_of(kind.reason), kind.mismatches.size(), kind.event,
                                    kind.fields.empty() ? "another event, or none" : joined(kind.fields, ", "));
-    for (const Mismatch* m : std::span(kind.mismatches).first(std::min(kind.mismatches.size(), kShownMismatches)))
-        text += text_of(*m);
+    for (const ExplainedMismatch& m :
+         std::span(kind.mismatches).first(std::min(kind.mismatches.size(), kShownMismatches)))
+        text += text_of(*m.mismatch);
     if (kind.mismatches.size() > kShownMismatches)
         text += fmt::format("    and {} more\n", kind.mismatches.size() - kShownMismatches);
     return text;
@@ -159,9 +167,9 @@ std::string text_of(const ConformPart& part) {
         text += fmt::format("  {:<30}{:>8} of {:>8}\n", name, count.second, count.first);
     if (r.count() != 0)
         text += fmt::format(
-            "  inferred: {} times jiffies before the last tick edge, {} next events from the wheel's timers, {} "
-            "records put in the order of their exchanges\n",
-            r.inferred.older_jiffies, r.inferred.next_events, r.inferred.reordered);
+            "  inferred: {} times jiffies before the last tick edge, {} next events from the wheel's timers, {} acts "
+            "before others that are recorded before them; {} in no order find what they show\n",
+            r.inferred.older_jiffies, r.inferred.next_events, r.inferred.reordered, r.inferred.unsettled);
     for (const MismatchReasonText& t : kMismatchReasonTexts) {
         std::size_t count = 0;
         for (const MismatchKind& kind : part.kinds)
@@ -258,8 +266,9 @@ nlohmann::ordered_json json_of(const ConformReport& report) {
             events[name] = {{"events", count.first}, {"matched", count.second}};
         for (const MismatchKind& kind : part.kinds) {
             nlohmann::ordered_json places = nlohmann::ordered_json::array();
-            for (const Mismatch* m : kind.mismatches)
+            for (const auto& [m, root] : kind.mismatches)
                 places.push_back({{"line", m->line},
+                                  {"root", root},
                                   {"cpu", m->cpu},
                                   {"at_ns", m->at_ns},
                                   {"recorded", m->recorded.text()},
@@ -276,7 +285,8 @@ nlohmann::ordered_json json_of(const ConformReport& report) {
                          {"inferred",
                           {{"older_jiffies", part.result.inferred.older_jiffies},
                            {"next_events", part.result.inferred.next_events},
-                           {"reordered", part.result.inferred.reordered}}},
+                           {"reordered", part.result.inferred.reordered},
+                           {"unsettled", part.result.inferred.unsettled}}},
                          {"mismatch_kinds", std::move(kinds)},
                          {"stopped", part.result.stopped}});
     }

@@ -26,8 +26,9 @@ struct ConformModel {
 enum class MismatchReason : std::uint8_t {
     kInferred,  ///< instants differ that depend on a next event which the model had to infer (Inferred)
     kUnseen,    ///< the event names an instant that no event of its part before it has queued
-    kOrder,     ///< the states of a group differ, and nothing differed shortly before
     kFollows,   ///< something differed within the last kFollowTicks ticks: the model's state is another one since
+    kOverlap,   ///< nothing differed shortly before, and records of other CPUs stand within the CPU's operation
+    kOrder,     ///< the same without such records, and the states of a group differ
     kUnknown,
 };
 inline constexpr std::int64_t kFollowTicks = 10;
@@ -36,19 +37,27 @@ struct MismatchReasonText {
     std::string_view word, meaning;
 };
 /// In the order of the values.
-inline constexpr std::array<MismatchReasonText, 5> kMismatchReasonTexts{{
+inline constexpr std::array<MismatchReasonText, 6> kMismatchReasonTexts{{
     {MismatchReason::kInferred, "inferred",
      "it depends on the next event of a CPU after a remote expiry, which left no event: the model has it from the "
      "timers that the wheel is seen to hold"},
     {MismatchReason::kUnseen, "unseen",
      "it names an instant that no event of this part has queued: queued before it or in the gap, or remembered by a "
-     "wheel "
-     "whose timer is gone"},
+     "wheel whose timer is gone"},
+    {MismatchReason::kFollows, "follows", "it follows from a difference within the last 10 ticks"},
+    {MismatchReason::kOverlap, "overlap",
+     "other CPUs acted between two records of the CPU's operation, or of the one before: what it did between them "
+     "without a record may stand in another order"},
     {MismatchReason::kOrder, "order",
      "two CPUs changed or saw one group at once, and their records stand in another order than that"},
-    {MismatchReason::kFollows, "follows", "it follows from a difference within the last 10 ticks"},
     {MismatchReason::kUnknown, "unknown", "nothing in the recording explains it"},
 }};
+
+struct ExplainedMismatch {
+    const Mismatch* mismatch;
+    /// Line of the difference that it follows from; its own if it is none that follows.
+    std::size_t root;
+};
 
 /// Mismatches that look alike: the same reason, the same event, the same fields.
 struct MismatchKind {
@@ -56,7 +65,7 @@ struct MismatchKind {
     std::string event;
     /// Fields whose values differ; empty where the model makes another event, or none.
     std::vector<std::string> fields;
-    std::vector<const Mismatch*> mismatches;
+    std::vector<ExplainedMismatch> mismatches;
 };
 
 struct ConformPart {

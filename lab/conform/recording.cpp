@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
+#include <map>
 #include <set>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "ticklab/lab/ftrace/ftrace_format.hpp"
 #include "ticklab/model/linux/records.hpp"
+#include "ticklab/model/linux/tmigr/group_state.hpp"
 #include "ticklab/model/linux/tmigr/records.hpp"
 
 namespace ticklab::lab {
@@ -177,13 +181,15 @@ private:
     /// Groups have to be created before they are used: else the hierarchy is not known.
     void note_groups(const FtraceEvent& event) {
         if (event.is("tmigr_group_set")) {
+            if (is_null(event.text("group")))
+                refuse(event.line, fmt::format("group={}", event.text("group")), "the pointer of a group");
             groups_.insert(event.text("group"));
             if (event.text("numa") != "-1")
                 highest_node_ = std::max(highest_node_, event.number("numa"));
         } else if (event.name.starts_with("tmigr_")) {
             for (const std::string_view key : {"group", "parent", "child"})
-                if (const auto at = event.fields.find(key);
-                    at != event.fields.end() && !groups_.contains(at->second) && !is_null(at->second))
+                if (const auto at = event.fields.find(key); at != event.fields.end() && !groups_.contains(at->second) &&
+                                                            !(key != "group" && is_null(at->second)))
                     refuse(event.line, fmt::format("{}={} that no tmigr_group_set has created", key, at->second),
                            "a trace since early boot: trace_event=timer_migration:* on the kernel's command line");
         }
@@ -204,6 +210,7 @@ private:
             refuse(0, fmt::format("{} nodes", std::max<std::uint64_t>(highest_node_ + 1, r.node_count)),
                    fmt::format("at most as many as CPUs, {}", r.cpu_count));
         check_nodes();
+        r.children = children();
         r.tick_ns = tick();
     }
 
@@ -219,6 +226,43 @@ private:
                        fmt::format("node {}: CPUs split evenly and contiguously over {} nodes", node,
                                    recording_.node_count));
         }
+    }
+
+    /// What the kernel says, else as many as a group has beside which another one was made (TMM 13.2). If no group is
+    /// full, hierarchies of any number are the same (TMM 4.1).
+    unsigned children() const {
+        constexpr std::string_view kSays = "hierarchy levels; ";
+        unsigned count = 0;
+        if (const std::size_t at = recording_.levels_message.find(kSays); at != std::string::npos)
+            std::from_chars(recording_.levels_message.data() + at + kSays.size(),
+                            recording_.levels_message.data() + recording_.levels_message.size(), count);
+        if (count == 0)
+            count = children_of_full_groups().value_or(linux_::tmigr::kMaxChildren);
+        if (count < 2 || count > linux_::tmigr::kMaxChildren || !std::has_single_bit(count))
+            refuse(0, fmt::format("groups of {} children", count), "2, 4 or 8");
+        return count;
+    }
+
+    std::optional<unsigned> children_of_full_groups() const {
+        struct Beside {
+            unsigned groups = 0, most = 0;
+        };
+        std::map<std::pair<std::string, std::string>, Beside> places;  // by level and node
+        for (const FtraceEvent& e : recording_.boot) {
+            const bool made = e.is("tmigr_group_set");
+            if (!made && !e.is("tmigr_connect_cpu_parent") && !e.is("tmigr_connect_child_parent"))
+                continue;
+            Beside& p = places[{e.text("lvl"), e.text("numa")}];
+            if (made)
+                ++p.groups;
+            else
+                p.most = std::max(p.most, static_cast<unsigned>(e.number("num_children")));
+        }
+        std::optional<unsigned> full;
+        for (const auto& [place, p] : places)
+            if (p.groups > 1)
+                full = std::max(full.value_or(0), p.most);
+        return full;
     }
 
     std::int64_t tick() const {

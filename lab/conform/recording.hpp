@@ -23,6 +23,7 @@ struct Recording {
     sim::CpuId cpu_count = 0;
     std::uint32_t node_count = 1;
     std::string levels_message;  ///< what the kernel said of its hierarchy's shape; empty if the file does not
+    unsigned children = 8;       ///< that a group has at most
     std::int64_t tick_ns = 0;    ///< the longest usual tick of whose edges all first timers are
     std::vector<FtraceEvent> boot;
     std::vector<FtraceEvent> trace;

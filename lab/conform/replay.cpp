@@ -6,19 +6,17 @@
 #include <chrono>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
+#include "ticklab/lab/conform/hierarchy_events.hpp"
 #include "ticklab/lab/ftrace/ftrace_format.hpp"
 #include "ticklab/model/linux/tmigr/records.hpp"
 
 namespace ticklab::lab {
 
-using linux_::JiffiesPair;
 using linux_::kKtimeMax;
 using linux_::Ktime;
-using linux_::NextEvents;
-using linux_::tmigr::ChildMask;
 using linux_::tmigr::Group;
-using linux_::tmigr::GroupState;
 using linux_::tmigr::TmigrCpu;
 using linux_::tmigr::TmigrPlacement;
 using sim::Cpu;
@@ -29,27 +27,17 @@ namespace {
 /// Longer than any operation from one site to the next.
 constexpr sim::Duration kStep = std::chrono::microseconds{20};
 constexpr std::uint64_t kMostSteps = 10'000'000;
-/// Sites that one operation passes between two of its records, at most.
-constexpr int kMostSites = 1000;
 
 /// The model is at fault, or the recording is none of its hierarchy: there is no way on.
 struct Stopped {
     std::string why;
 };
 
-Ktime time_field(const FtraceEvent& e, std::string_view field) { return linux_::ktime_at(e.signed_number(field)); }
-
 bool is_setup(const FtraceEvent& e) {
     return e.is("tmigr_group_set") || e.is("tmigr_connect_child_parent") || e.is("tmigr_connect_cpu_parent");
 }
 bool is_arrival(const FtraceEvent& e) { return e.is("tmigr_cpu_online") || e.is("tmigr_cpu_available"); }
 bool is_departure(const FtraceEvent& e) { return e.is("tmigr_cpu_offline") || e.is("tmigr_cpu_unavailable"); }
-
-/// Whether `e` belongs to a remote expiry under way on its CPU.
-bool continues(const FtraceEvent& e) {
-    return e.is("tmigr_handle_remote_cpu") || e.is("tmigr_update_events") ||
-           (e.is("tmigr_handle_remote") && e.number("lvl") != 0);
-}
 
 /// Whether `next`, which follows `e` on its CPU, is of the same operation.
 bool more_after(const FtraceEvent& e, const FtraceEvent& next) {
@@ -111,6 +99,7 @@ Replay::Replay(const Recording& recording, const linux_::tmigr::TmigrChanges& ch
     machine_->records().add_consumer(log_);
     linux_::tmigr::TmigrParameters parameters;
     parameters.changes = changes;
+    parameters.children = recording.children;
     placement_ = std::make_unique<TmigrPlacement>(*machine_, parameters, *this);
     machine_->set_site_watcher(this);
     run_on();
@@ -170,67 +159,19 @@ sim::Time Replay::reached(Cpu& cpu, const sim::Site& site) {
 
 void Replay::lock_bases(Cpu& cpu, CpuId) { cpu.sync(); }
 
-JiffiesPair Replay::jiffies(Cpu& cpu) {
-    const auto pair = [this](std::int64_t edge) {
-        return JiffiesPair{linux_::Jiffies{static_cast<std::uint64_t>(edge)}, wheel_.time_of(edge)};
-    };
-    // The timers that the operation expires say at which jiffies.
-    std::int64_t edge = wheel_.edge_before(event(at_).at_ns);
-    for (std::size_t i = at_; i < order_.size(); ++i) {
-        const FtraceEvent& e = event(i);
-        if (e.cpu == cpu.id() && e.is("softirq_exit"))
-            break;
-        if (e.cpu == cpu.id() && e.is("timer_expire_entry")) {
-            edge = wheel_.edge_of(e.number("now"));
-            break;
-        }
-    }
-    // The jiffies may have advanced since they were read: then something that is due by now was left alone.
-    std::vector<bool> expired(cpus_.size());
-    for (std::size_t i = after(at_); i != kNone && continues(event(i)); i = after(i))
-        if (event(i).is("tmigr_handle_remote_cpu"))
-            expired[event(i).number("cpu")] = true;
-    const TmigrCpu& tmc = placement_->cpu(cpu.id());
-    ChildMask mask = tmc.groupmask.peek();
-    for (const Group* g = tmc.group.peek(); g; mask = g->groupmask.peek(), g = g->parent.peek()) {
-        const GroupState s = g->peek_state();
-        if (s.migrator != mask && s.migrator != linux_::tmigr::kNoMigrator)
-            break;
-        for (const linux_::tmigr::Event& e : g->events.peek())
-            if (!e.ignore.peek() && e.expires.peek() <= wheel_.time_of(edge) && !expired[e.cpu.peek()]) {
-                ++result_.inferred.older_jiffies;
-                return pair(edge - 1);
-            }
-    }
-    return pair(edge);
-}
-
-NextEvents Replay::next_events(Cpu& cpu, CpuId target, const JiffiesPair& now) {
-    const std::size_t next = cpus_[cpu.id()].next;
-    NextEvents n;
-    if (next != kNone && event(next).is("tmigr_update_events") && group_name(event(next).text("child")) == "-") {
-        n.global = time_field(event(next), "nextevt");
-        return n;
-    }
-    // As LTW 12.3 merges the two bases.
-    ++result_.inferred.next_events;
-    cpus_[cpu.id()].inferred = true;
-    const Ktime local = wheel_.first(target, true);
-    const Ktime global = wheel_.first(target, false);
-    // Due again in the same pass: a timer that moved to another CPU, or that no event has ended.
-    const bool again = asked_at_ == std::pair{at_, target};
-    if (global < local && !(again && global <= now.basem))
-        n.global = std::max(global, now.basem);
-    asked_at_ = {at_, target};
-    return n;
-}
-
 void Replay::use(const std::vector<FtraceEvent>& events) {
-    order_.clear();
-    for (const FtraceEvent& e : events)
-        order_.push_back(&e);
+    Reordered reordered = order_of_acts(events, tree_);
+    order_ = std::move(reordered.order);
     at_ = 0;
     result_ = {};
+    result_.inferred.reordered = reordered.moved;
+    result_.inferred.unsettled = reordered.unsettled;
+    lines_.clear();
+    for (const FtraceEvent& e : events)
+        if (e.name.starts_with("tmigr_"))
+            lines_.push_back(e.line);
+    for (CpuState& s : cpus_)
+        s.last = nullptr;
     link_events();
     wheel_.learn_jiffies(events);
     has_softirqs_ =
@@ -246,12 +187,8 @@ void Replay::link_events() {
         next_of_cpu_[i] = later[event(i).cpu];
         later[event(i).cpu] = i;
     }
-    for (CpuId c = 0; c < cpus_.size(); ++c) {
-        std::size_t i = later[c];
-        while (i != kNone && i < at_)
-            i = after(i);
-        cpus_[c].next = i;
-    }
+    for (CpuId c = 0; c < cpus_.size(); ++c)
+        cpus_[c].next = later[c];
 }
 
 Ktime Replay::next_of(std::size_t from, std::string_view name) const {
@@ -357,6 +294,21 @@ void Replay::start(CpuId c, const FtraceEvent& e) {
     }
 }
 
+void Replay::note_overlap(const FtraceEvent& e) {
+    CpuState& s = cpus_[e.cpu];
+    const FtraceEvent* const last = std::exchange(s.last, &e);
+    const bool ends_softirq = last && e.is("softirq_exit") && last->name.starts_with("tmigr_handle_remote");
+    if (!last || !(ends_softirq || (e.name.starts_with("tmigr_") && more_after(*last, e)) ||
+                   (e.is("softirq_exit") && continues(*last)))) {
+        // What ends a softirq without such records is no operation of its own.
+        if (!e.is("softirq_exit"))
+            s.overlapped_before = std::exchange(s.overlapped, false);
+        return;
+    }
+    const auto other = std::upper_bound(lines_.begin(), lines_.end(), last->line);
+    s.overlapped |= other != lines_.end() && *other < e.line;
+}
+
 void Replay::compare(const FtraceEvent& e) {
     CpuState& s = cpus_[e.cpu];
     // The model's group of a recorded one is the one that it creates at the same event.
@@ -377,7 +329,8 @@ void Replay::compare(const FtraceEvent& e) {
         return;
     }
     const bool another = got && got->name != e.name;
-    result_.mismatches.push_back({e.line, e.cpu, e.at_ns, wanted, std::move(got), s.inferred});
+    result_.mismatches.push_back(
+        {e.line, e.cpu, e.at_ns, wanted, std::move(got), s.inferred, s.overlapped || s.overlapped_before});
     // The model is elsewhere: what it does there is over, and the next event starts anew.
     if (another) {
         finish(e.cpu);
@@ -387,9 +340,10 @@ void Replay::compare(const FtraceEvent& e) {
 
 void Replay::perform() {
     for (at_ = 0; at_ < order_.size(); ++at_) {
-        restore_order(at_);
         const FtraceEvent& e = event(at_);
         CpuState& s = cpus_[e.cpu];
+        if (e.is("softirq_exit") || e.name.starts_with("tmigr_"))
+            note_overlap(e);
         if (e.is("softirq_exit")) {
             if (s.in_operation && s.expiring)
                 finish(e.cpu);
@@ -400,6 +354,8 @@ void Replay::perform() {
             continue;
         if (s.in_operation && e.is("tmigr_handle_remote") && e.number("lvl") == 0 && s.emitted.empty())
             finish(e.cpu);
+        if (e.is("tmigr_update_events"))
+            let_pop(e);
         advance_to_record(e.cpu);
         if (s.emitted.empty() && !s.in_operation) {
             start(e.cpu, e);
@@ -409,10 +365,20 @@ void Replay::perform() {
             s.inferred = false;
         if (e.is("tmigr_handle_remote"))
             s.handled = e.text("group");
+        else if (!continues(e)) {
+            s.handled.clear();
+            s.expiring = false;
+        }
+        if (e.is("tmigr_handle_remote_cpu"))
+            s.target = static_cast<CpuId>(e.number("cpu"));
         compare(e);
         s.next = after(at_);
+        if (e.is("tmigr_update_events") && s.emitted.empty())
+            update_idle_root(e.cpu, e);
+        if (e.is("tmigr_update_events") || e.is("tmigr_handle_remote"))
+            pop_next(e.cpu, e);
         // What leaves no trace any more is over before the next CPU acts; of a remote expiry, with its softirq.
-        s.expiring = e.is("tmigr_handle_remote_cpu") || (s.expiring && s.in_operation);
+        s.expiring = e.is("tmigr_handle_remote") || (s.expiring && s.in_operation);
         if (s.in_operation && s.emitted.empty() && (!s.expiring || !has_softirqs_) &&
             (s.next == kNone || !more_after(e, event(s.next))))
             finish(e.cpu);

@@ -6,7 +6,8 @@
 //      CPU's, so operations of several CPUs interleave in the model as they did in the kernel.
 //  (2) Inputs come from the events that name them: the operation, `next` of idle entry and new timer, the next global
 //      event after a remote expiry (from the update that follows).
-//  (3) What no event names is inferred, and counted (Inferred).
+//  (3) What no event names is inferred, and counted (Inferred): the order of acts, the jiffies, pops and updates that
+//      leave no record. Those take place as soon as they can, unless a later record shows that they had not.
 //  (4) After a difference the model keeps its own state: what follows from a difference differs too.
 #pragma once
 
@@ -20,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "ticklab/lab/conform/act_order.hpp"
 #include "ticklab/lab/conform/recorded_wheel.hpp"
 #include "ticklab/lab/conform/recording.hpp"
 #include "ticklab/lab/conform/replay_machine.hpp"
@@ -44,7 +46,8 @@ struct Mismatch {
     std::int64_t at_ns;
     ComparedEvent recorded;
     std::optional<ComparedEvent> modelled;  ///< nothing where the model does nothing more on that CPU
-    bool inferred;  ///< the CPU has expired timers of others, and what came next of those was inferred
+    bool inferred;    ///< the CPU has expired timers of others, and what came next of those was inferred
+    bool overlapped;  ///< other CPUs have records between two of an operation of this CPU, this one or the one before
 };
 
 /// What a replay had to infer, because no event says it.
@@ -54,8 +57,10 @@ struct Inferred {
     std::size_t older_jiffies = 0;
     /// Next events after a remote expiry that left no update (TMM 8.5): taken from the timers that the wheel holds.
     std::size_t next_events = 0;
-    /// Records of two CPUs about one group that stand the other way round than what they tell of: the states tell.
+    /// Acts that took place before others whose records stand before theirs: what each has found tells (act_order.hpp).
     std::size_t reordered = 0;
+    /// Acts that found what no order explains.
+    std::size_t unsettled = 0;
 };
 
 struct ReplayResult {
@@ -91,6 +96,8 @@ public:
 private:
     using Body = std::function<void(sim::Cpu&)>;
     static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+    /// Sites that one operation passes between two of its records, at most.
+    static constexpr int kMostSites = 1000;
 
     struct CpuState {
         bool in_operation = false;
@@ -99,7 +106,11 @@ private:
         bool inferred = false;  ///< a next event of another CPU, since it became active or idle
         std::deque<ComparedEvent> emitted;
         std::size_t next = kNone;  ///< the CPU's next recorded event
-        std::string handled;       ///< pointer of the group whose expired events it last looked for
+        std::string handled;       ///< pointer of the group whose expired events it looks for; empty if it does not
+        sim::CpuId target = 0;     ///< whose timers it has expired last
+        /// Records of others stand between two of its operation; of the one before.
+        bool overlapped = false, overlapped_before = false;
+        const FtraceEvent* last = nullptr;
     };
     class Emitted final : public sim::RecordConsumer {
     public:
@@ -110,15 +121,9 @@ private:
         Replay& of_;
     };
 
-    // Order: which event is next, and which events belong together.
+    // Order: which event is next.
     void use(const std::vector<FtraceEvent>& events);
     void link_events();
-    void restore_order(std::size_t i);
-    std::size_t exchange_before(std::size_t i, std::uint64_t now) const;
-    std::size_t sample_before(std::size_t i, std::uint64_t now) const;
-    std::size_t expiry_before(std::size_t i) const;
-    bool would_ignore(sim::CpuId waker, sim::CpuId handler, sim::CpuId owner) const;
-    void bring_before(std::size_t i, std::size_t j);
     const FtraceEvent& event(std::size_t i) const { return *order_[i]; }
     std::size_t after(std::size_t i) const { return next_of_cpu_[i]; }
     template <class Is>
@@ -129,8 +134,17 @@ private:
     }
     linux_::Ktime next_of(std::size_t from, std::string_view name) const;
 
+    // What no event says.
+    std::pair<std::int64_t, std::int64_t> jiffies_read(sim::CpuId c) const;
+    bool leaves_alone(sim::CpuId c, linux_::Ktime now) const;
+    linux_::Ktime next_expiry_after(const FtraceEvent& e, const linux_::tmigr::Group& group) const;
+    void let_pop(const FtraceEvent& e);
+    void pop_next(sim::CpuId c, const FtraceEvent& e);
+    void update_idle_root(sim::CpuId c, const FtraceEvent& e);
+
     // Performing.
     void perform();
+    void note_overlap(const FtraceEvent& e);
     void compare(const FtraceEvent& e);
     void start(sim::CpuId c, const FtraceEvent& e);
     void begin(sim::CpuId c, bool may_sleep, Body body);
@@ -161,7 +175,9 @@ private:
     std::vector<const FtraceEvent*> order_;
     std::vector<std::size_t> next_of_cpu_;
     std::map<std::string, std::string, std::less<>> groups_;
+    RecordedTree tree_;
     RecordedWheel wheel_;
+    std::vector<std::size_t> lines_;  ///< of the hierarchy's events, as recorded
     bool has_softirqs_ = false;
     std::size_t at_ = 0;  ///< the recorded event that is being performed
     std::pair<std::size_t, sim::CpuId> asked_at_{kNone, sim::kNoCpu};

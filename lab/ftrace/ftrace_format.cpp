@@ -43,7 +43,7 @@ std::string ftrace_value(const FtraceField& field, const sim::Operand& operand, 
         case FtraceConversion::kPointer:
             if (objects == FtraceObjects::kAddresses)
                 return fmt::format("{:016x}", word);
-            return word == 0 ? "-" : std::string(names.name(word));
+            return word == sim::kNoObject ? "-" : std::string(names.name(word));
         case FtraceConversion::kText:
             return std::string(names.name(word));
         case FtraceConversion::kHex:

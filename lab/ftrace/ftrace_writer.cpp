@@ -30,7 +30,7 @@ constexpr std::string_view kColumns =
 std::string task_text(std::uint64_t object, const sim::RecordStream& names) {
     constexpr std::string_view kIdle = "idle/";
     constexpr std::size_t kCommLength = 15;
-    const std::string_view name = object == 0 ? kIdle : names.name(object);
+    const std::string_view name = object == sim::kNoObject ? kIdle : names.name(object);
     if (name.starts_with(kIdle))
         return fmt::format("{:>16}-{:<7}", "<idle>", 0);
     return fmt::format("{:>16}-{:<7}", name.substr(0, kCommLength), object);

@@ -18,6 +18,7 @@ inline constexpr std::array kIrqVectors{
     IrqVector{linux_::kLocalTimerVector, "local_timer_entry", "local_timer_exit"},
     IrqVector{linux_::kRescheduleVector, "reschedule_entry", "reschedule_exit"},
     IrqVector{linux_::kCallFunctionVector, "call_function_single_entry", "call_function_single_exit"},
+    IrqVector{linux_::kIrqWorkVector, "irq_work_entry", "irq_work_exit"},
     IrqVector{linux_::kSpuriousVector, "spurious_apic_entry", "spurious_apic_exit"},
 };
 

@@ -11,7 +11,7 @@
 namespace ticklab::lab {
 namespace {
 
-constexpr std::array<std::string_view, 4> kColumns{"active", "migrator", "next expiry", "events"};
+constexpr std::array<std::string_view, 4> kGroupColumns{"active", "migrator", "next expiry", "events"};
 /// The one kind of the hierarchy that the kernel does not trace.
 constexpr std::string_view kRemoteDoneText = "cpu=%d nextevt=%llu";
 constexpr std::size_t kNameWidth = 30;
@@ -32,7 +32,7 @@ std::string events_text(const HierarchyView::Group& group) {
     return joined(events, ", ");
 }
 
-std::array<std::string, kColumns.size()> cells(const HierarchyView::Group& group) {
+std::array<std::string, kGroupColumns.size()> cells(const HierarchyView::Group& group) {
     return {fmt::format("{:02x}", group.active),
             group.active == 0 && group.migrator == 0xff ? "NONE" : fmt::format("{:02x}", group.migrator),
             time_text(group.next_expiry_ns), events_text(group)};
@@ -64,7 +64,7 @@ void TmigrLens::consume(std::span<const sim::Record> batch) {
 void TmigrLens::show(const HierarchyView& before, const HierarchyView& after) const {
     const std::vector<const HierarchyView::Group*> groups = after.from_the_top();
     std::string text = fmt::format("{:{}}", "", kNameWidth);
-    for (const std::string_view column : kColumns)
+    for (const std::string_view column : kGroupColumns)
         text += fmt::format("    {:<{}}", column, kColumnWidth);
     const std::uint64_t top =
         groups.empty() ? 0 : (*std::max_element(groups.begin(), groups.end(), [](const auto* a, const auto* b) {

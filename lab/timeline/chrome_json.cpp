@@ -11,6 +11,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "ticklab/lab/operands.hpp"
+
 namespace ticklab::lab {
 namespace {
 
@@ -89,7 +91,37 @@ private:
 
     std::string cpu_name(sim::CpuId cpu) const { return fmt::format("CPU {:0{}}", cpu, content_.cpu_digits); }
 
+    const TimelineObject* object_at(TimelineTrack track) const {
+        const auto found = std::find_if(content_.objects.begin(), content_.objects.end(),
+                                        [track](const TimelineObject& o) { return o.track == track; });
+        return found == content_.objects.end() ? nullptr : &*found;
+    }
+
+    std::string object_name(const TimelineObject& o) const {
+        const std::string rank = o.rank_name.empty() ? std::string{} : fmt::format("{} {} ", o.rank_name, o.rank);
+        return rank + std::string(names_.name(o.object));
+    }
+
+    /// Of an object's track, its place among those of its process by rank, then in the order of their first records.
+    std::uint32_t sort_index(TimelineTrack track) const {
+        const TimelineObject* const object = object_at(track);
+        if (object == nullptr)
+            return track.thread;
+        const auto before = std::count_if(content_.objects.begin(), content_.objects.end(), [&](const auto& o) {
+            return o.track.process == track.process &&
+                   std::pair{o.rank, o.track.thread} < std::pair{object->rank, track.thread};
+        });
+        return kMainThread + static_cast<std::uint32_t>(before);
+    }
+
+    std::string_view process_name_of(TimelineTrack track) const {
+        const TimelineObject* const object = object_at(track);
+        return object == nullptr ? process_name(track.process).name : object->process;
+    }
+
     std::string thread_name(TimelineTrack track) const {
+        if (const TimelineObject* const object = object_at(track))
+            return object_name(*object);
         if (track.process == kCpusProcess)
             return cpu_name(track.thread - kMainThread);
         if (track.thread != kMainThread)
@@ -116,11 +148,11 @@ private:
         for (const TimelineTrack& track : tracks) {
             if (track.process != process) {
                 process = track.process;
-                write_track("process_name", track, "name", json_string(process_name(process).name));
+                write_track("process_name", track, "name", json_string(process_name_of(track)));
                 write_track("process_sort_index", track, "sort_index", std::to_string(process));
             }
             write_track("thread_name", track, "name", json_string(thread_name(track)));
-            write_track("thread_sort_index", track, "sort_index", std::to_string(track.thread));
+            write_track("thread_sort_index", track, "sort_index", std::to_string(sort_index(track)));
         }
     }
 
@@ -190,6 +222,12 @@ private:
             out_ += json_string(kind.name);
             return;
         }
+        if (e.row != kNoOperand) {
+            const Operand& row = kind.operands[e.row];
+            out_ += json_string(
+                fmt::format("{} {}", row.drawn_name, operand_text(row.type, content_.words[e.words + e.row], names_)));
+            return;
+        }
         std::string name(kinds_.interval(e.kind->interval).name);
         if (e.phase == TimelinePhase::kSlice && kind.operand_count != 0) {
             const std::uint64_t word = content_.words[e.words];
@@ -210,6 +248,10 @@ private:
                 write_operand(kind.operands[i], content_.words[e.words + i]);
         if (e.end_kind != nullptr)
             write_end_operands(e, *e.end_kind->kind);
+        if (e.on_cpu != sim::kNoCpu) {
+            write_key("on_cpu");
+            write_number(e.on_cpu, false);
+        }
         if (e.record)
             write_record("record", e.record);
         if (e.cause)
@@ -297,6 +339,11 @@ private:
                     write_number(word, false);
                 break;
             case OperandType::kObject:
+                if (word == sim::kNoObject) {
+                    out_ += R"("none")";
+                    break;
+                }
+                [[fallthrough]];
             case OperandType::kName:
                 out_ += resolved(word);
                 break;
@@ -321,7 +368,11 @@ private:
 
     void write_counter(const TimelineCounter& counter, std::int64_t ns, std::uint64_t value) {
         next_line();
-        const std::string prefix = counter.cpu == sim::kNoCpu ? std::string{} : cpu_name(counter.cpu) + " ";
+        std::string prefix;
+        if (counter.object)
+            prefix = object_name(content_.objects[*counter.object]) + " ";
+        else if (counter.cpu != sim::kNoCpu)
+            prefix = cpu_name(counter.cpu) + " ";
         print(R"({{"name":{},"cat":"{}","ph":"C")", json_string(prefix + std::string(counter.name)), counter.category);
         write_us("ts", ns);
         print(R"(,"pid":{},"tid":{},"args":{{)", counter.track.process, counter.track.thread);

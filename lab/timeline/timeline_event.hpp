@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,8 @@ namespace ticklab::lab {
 enum TimelineProcess : std::uint32_t {
     kCpusProcess = 1,
     kTimersProcess = 2,
+    /// Objects with tracks of their own; where kinds name several processes for them, the others come last.
+    kObjectsProcess = 3,
     kHardwareProcess = 4,
     kScenarioProcess = 5,
     kOraclesProcess = 6,
@@ -48,8 +51,10 @@ struct TimelineEvent {
     std::uint64_t words = 0;                 ///< where the operands start; of a counter, its value
     std::uint64_t end_words = 0;
     TimelineTrack track;
-    std::uint32_t flow = 0;     ///< number of the arrows through this event, 0 for none
-    std::uint32_t counter = 0;  ///< of a counter event, which one
+    std::uint32_t flow = 0;           ///< number of the arrows through this event, 0 for none
+    std::uint32_t counter = 0;        ///< of a counter event, which one
+    sim::CpuId on_cpu = sim::kNoCpu;  ///< of an event on an object's track: where the record comes from
+    std::uint8_t row = kNoOperand;    ///< of a row's slice: the operand that it shows
     TimelinePhase phase = TimelinePhase::kInstant;
     bool flow_in = false;
     bool flow_out = false;
@@ -62,10 +67,21 @@ struct TimelineCounter {
     std::string_view name;
     sim::OperandType type = sim::OperandType::kUnsigned;
     sim::CpuId cpu = sim::kNoCpu;
+    /// Index in TimelineContent::objects of what it counts for; none if for a CPU.
+    std::optional<std::size_t> object{};
     TimelineTrack track;
     std::string_view category;
     std::uint64_t first = 0;  ///< value where the timeline begins; of times, nanoseconds
     std::uint64_t value = 0;
+};
+
+/// An object with a track of its own.
+struct TimelineObject {
+    std::uint64_t object = 0;
+    std::string_view process;    ///< name of the process that its track is in
+    std::string_view rank_name;  ///< empty if it has no rank
+    std::uint64_t rank = 0;
+    TimelineTrack track;
 };
 
 /// Everything that is to be drawn.
@@ -73,6 +89,7 @@ struct TimelineContent {
     std::vector<TimelineEvent> events;
     std::vector<std::uint64_t> words;
     std::vector<TimelineCounter> counters;
+    std::vector<TimelineObject> objects;
     std::vector<sim::CpuId> cpus;  ///< that have a track whether something happens there or not; ascending
     unsigned cpu_digits = 2;
     std::int64_t begin_ns = 0;

@@ -21,6 +21,7 @@ struct TimelineInterval {
 };
 
 inline constexpr std::uint32_t kNoInterval = 0xffffffff;
+inline constexpr std::uint8_t kNoOperand = 0xff;
 
 struct TimelineKind {
     const sim::RecordKind* kind = nullptr;
@@ -28,12 +29,16 @@ struct TimelineKind {
     /// The interval's category, or the kind's own.
     std::string_view category;
     bool has_counter = false;
+    bool has_rows = false;
+    /// The operand that is an object with a track of its own, and that which gives its place; kNoOperand for none.
+    std::uint8_t track = kNoOperand;
+    std::uint8_t rank = kNoOperand;
 };
 
 class TimelineKinds {
 public:
     /// Throws std::invalid_argument that names the kind and the fault: an id used twice, a begin or end without a slice
-    /// name, an async kind whose operand 0 is missing, a counter on an operand that is no number.
+    /// name, an async kind whose operand 0 is missing, an operand that cannot be drawn as it says.
     explicit TimelineKinds(std::span<const sim::RecordKind* const> kinds);
 
     /// Throws std::invalid_argument if the kind was not in the list.
@@ -42,6 +47,7 @@ public:
 
 private:
     void join_interval(TimelineKind& known);
+    static void note_drawn(TimelineKind& known, std::uint8_t operand);
 
     /// By record id; the kind is null where there is none.
     std::vector<TimelineKind> kinds_;

@@ -39,6 +39,11 @@ TimelineTrack async_track_of(std::string_view category) {
     return {category == "scenario" ? kScenarioProcess : kTimersProcess, kMainThread};
 }
 
+bool is_counter(const sim::Operand& operand) {
+    return !operand.drawn_name.empty() &&
+           (operand.drawn_as == sim::DrawnAs::kCounter || operand.drawn_as == sim::DrawnAs::kCounterCleared);
+}
+
 std::uint64_t key_of(std::span<const std::uint64_t> operands) { return operands.empty() ? 0 : operands[0]; }
 
 /// A counter's value as it is drawn, times in nanoseconds: what differs by less is no change.
@@ -46,7 +51,7 @@ std::uint64_t counter_value(const sim::Operand& operand, std::uint64_t word) {
     const bool is_ps = operand.type == sim::OperandType::kTimePs || operand.type == sim::OperandType::kDurationPs;
     const bool is_time = is_ps || operand.type == sim::OperandType::kTimeNs;
     const auto time = static_cast<std::int64_t>(word);
-    if (operand.counter_use == sim::CounterUse::kClears || (is_time && time == INT64_MAX))
+    if (operand.drawn_as == sim::DrawnAs::kCounterCleared || (is_time && time == INT64_MAX))
         return 0;
     return is_ps ? static_cast<std::uint64_t>(sim::ns_floor(Time{sim::Duration{time}})) : word;
 }
@@ -91,11 +96,13 @@ void TimelineWriter::consume(std::span<const Record> batch) {
 
 void TimelineWriter::take(const Record& r) {
     const TimelineKind& kind = kinds_.of(*r.kind);
-    if (kind.has_counter && drawn(kind, r.cpu))
-        count(r, kind);
+    if (kind.track != kNoOperand)
+        show_object(r, kind);
+    else if (kind.has_counter && drawn(kind, r.cpu))
+        count(r, kind, std::nullopt);
     switch (r.kind->shape) {
         case TimelineShape::kInstant:
-            mark(r, kind);
+            mark_cpu(r, kind);
             break;
         case TimelineShape::kSliceBegin:
             begin_slice(r, kind);
@@ -174,8 +181,13 @@ void TimelineWriter::show_slice(TimelineTrack at, Track& track, Opened& opened, 
     event.kind = opened.kind;
     event.words = keep({opened.operands.data(), opened.kind->kind->operand_count});
     event.track = at;
+    event.on_cpu = opened.on_cpu;
+    event.row = opened.row;
     const bool first_piece = opened.event == kNone;
     opened.event = add(event);
+    // A state is no activity: arrows go past it, from cause to effect.
+    if (opened.row != kNoOperand)
+        return;
     if (first_piece && !opened.clipped)
         content_.events[opened.event].ts_ns = connect(opened.event, opened.cause);
     if (first_piece && opened.clipped)
@@ -317,11 +329,14 @@ void TimelineWriter::close_async(Async& async, std::int64_t ns, const Record* en
     add(event);
 }
 
-void TimelineWriter::mark(const Record& r, const TimelineKind& kind) {
+void TimelineWriter::mark_cpu(const Record& r, const TimelineKind& kind) {
     // An instant has no arrows of its own: those through it go from its cause to its effects.
     carry(r.id, carrier(r.cause));
-    if (!begun_ || !drawn(kind, r.cpu))
-        return;
+    if (begun_ && drawn(kind, r.cpu))
+        mark(r, kind, track_of(kind.category, r.cpu), kNoCpu);
+}
+
+void TimelineWriter::mark(const Record& r, const TimelineKind& kind, TimelineTrack at, CpuId on_cpu) {
     TimelineEvent event;
     event.phase = TimelinePhase::kInstant;
     event.ts_ns = sim::ns_floor(r.at);
@@ -331,23 +346,111 @@ void TimelineWriter::mark(const Record& r, const TimelineKind& kind) {
     event.waited_on = r.waited_on;
     event.kind = &kind;
     event.words = keep(r.operands);
-    event.track = track_of(kind.category, r.cpu);
+    event.track = at;
+    event.on_cpu = on_cpu;
     add(event);
 }
 
-void TimelineWriter::count(const Record& r, const TimelineKind& kind) {
+std::size_t TimelineWriter::object_of(const Record& r, const TimelineKind& kind) {
+    const std::string_view process = kind.kind->operands[kind.track].drawn_name;
+    const std::uint64_t object = r.operands[kind.track];
+    const auto [known, is_new] = objects_.try_emplace({process, object}, content_.objects.size());
+    if (!is_new)
+        return known->second;
+    TimelineObject added;
+    added.object = object;
+    added.process = process;
+    if (kind.rank != kNoOperand) {
+        added.rank_name = kind.kind->operands[kind.rank].drawn_name;
+        added.rank = r.operands[kind.rank];
+    }
+    std::uint32_t others = 0;
+    std::uint32_t beside = 0;
+    for (const TimelineObject& o : content_.objects) {
+        others += o.process != process && o.track.thread == kMainThread;
+        beside += o.process == process;
+    }
+    const auto first = std::find_if(content_.objects.begin(), content_.objects.end(),
+                                    [process](const TimelineObject& o) { return o.process == process; });
+    if (first != content_.objects.end())
+        added.track.process = first->track.process;
+    else
+        added.track.process = others == 0 ? std::uint32_t{kObjectsProcess} : kOraclesProcess + others;
+    added.track.thread = kMainThread + beside;
+    content_.objects.push_back(added);
+    return known->second;
+}
+
+void TimelineWriter::show_object(const Record& r, const TimelineKind& kind) {
+    if (!category_drawn(kind))
+        return;
+    const std::size_t object = object_of(r, kind);
+    const TimelineTrack at = content_.objects[object].track;
+    if (kind.has_counter)
+        count(r, kind, object);
+    if (kind.has_rows)
+        set_rows(r, kind, at);
+    else if (begun_)
+        mark(r, kind, at, r.cpu);
+}
+
+void TimelineWriter::set_rows(const Record& r, const TimelineKind& kind, TimelineTrack at) {
+    Track& track = tracks_[at];
+    std::vector<Opened>& rows = track.open;
+    const auto name_of = [](const Opened& o) { return o.kind->kind->operands[o.row].drawn_name; };
+    // Rows that say something else now, and where in the stack.
+    std::vector<std::pair<std::size_t, std::uint8_t>> changed;
+    std::size_t depth = rows.size();
+    std::size_t new_rows = 0;
+    for (std::uint8_t i = kind.kind->operand_count; i-- > 0;) {
+        const sim::Operand& operand = kind.kind->operands[i];
+        if (operand.drawn_name.empty() || operand.drawn_as != sim::DrawnAs::kRow)
+            continue;
+        const auto row =
+            std::find_if(rows.begin(), rows.end(), [&](const Opened& o) { return name_of(o) == operand.drawn_name; });
+        if (row != rows.end() && row->operands[row->row] == r.operands[i])
+            continue;
+        const std::size_t place =
+            row == rows.end() ? rows.size() + new_rows++ : static_cast<std::size_t>(row - rows.begin());
+        changed.emplace_back(place, i);
+        depth = std::min(depth, place);
+    }
+    if (changed.empty())
+        return;
+    // What they enclose ends with them and goes on in a further piece.
+    const std::int64_t ns = sim::ns_floor(r.at);
+    if (begun_)
+        for (std::size_t k = rows.size(); k-- > depth;)
+            close_slice(track, rows[k], ns);
+    rows.resize(rows.size() + new_rows);
+    for (const auto& [place, operand] : changed) {
+        rows[place] = opened_by(r, kind);
+        rows[place].row = operand;
+        rows[place].on_cpu = r.cpu;
+    }
+    if (begun_)
+        for (std::size_t k = depth; k < rows.size(); ++k)
+            show_slice(at, track, rows[k], ns);
+}
+
+void TimelineWriter::count(const Record& r, const TimelineKind& kind, std::optional<std::size_t> object) {
     for (std::size_t i = 0; i < r.operands.size(); ++i) {
         const sim::Operand& operand = kind.kind->operands[i];
-        if (operand.counter.empty())
+        if (!is_counter(operand))
             continue;
-        const auto [known, is_new] = counters_.try_emplace({operand.counter, r.cpu}, 0);
+        const CpuId cpu = object ? kNoCpu : r.cpu;
+        const auto [known, is_new] = counters_.try_emplace({operand.drawn_name, cpu, object}, 0);
         if (is_new) {
             known->second = static_cast<std::uint32_t>(content_.counters.size());
             TimelineCounter counter;
-            counter.name = operand.counter;
+            counter.name = operand.drawn_name;
             counter.type = operand.type;
-            counter.cpu = r.cpu;
-            counter.track = r.cpu == kNoCpu ? track_of(kind.category, kNoCpu) : track_of({}, r.cpu);
+            counter.cpu = cpu;
+            counter.object = object;
+            if (object)
+                counter.track = content_.objects[*object].track;
+            else
+                counter.track = cpu == kNoCpu ? track_of(kind.category, kNoCpu) : track_of({}, cpu);
             counter.category = kind.category;
             content_.counters.push_back(counter);
         }
@@ -374,9 +477,13 @@ void TimelineWriter::count(const Record& r, const TimelineKind& kind) {
 
 bool TimelineWriter::drawn(const TimelineKind& kind, CpuId cpu) const {
     const auto& cpus = options_.cpus;
-    const auto& categories = options_.categories;
     return (cpus.empty() || cpu == kNoCpu || std::find(cpus.begin(), cpus.end(), cpu) != cpus.end()) &&
-           (categories.empty() || std::find(categories.begin(), categories.end(), kind.category) != categories.end());
+           category_drawn(kind);
+}
+
+bool TimelineWriter::category_drawn(const TimelineKind& kind) const {
+    const auto& categories = options_.categories;
+    return categories.empty() || std::find(categories.begin(), categories.end(), kind.category) != categories.end();
 }
 
 std::uint64_t TimelineWriter::keep(std::span<const std::uint64_t> operands) {

@@ -2,26 +2,26 @@
 //
 // Rules
 //  - It knows kinds of records by their declarations only (TimelineShape, slice, category, operands); no kernel is
-//  named.
+//    named.
 //  - Slices of one track nest strictly, whatever the records say. Instants are rounded down to nanoseconds; a slice
-//  that
-//    would be empty or would begin together with its cause is moved by single nanoseconds, and args.at_ns has the
+//    that would be empty or would begin together with its cause is moved by single nanoseconds, and args.at_ns has the
 //    truth.
 //  - An end without a begin is left out; of two slices that overlap, the later one is cut in two where the earlier one
-//  ends.
+//    ends.
 //  - Arrows follow the links to causes. An event of the format has one arrow number, so arrows form chains: the first
 //    effect continues its cause's chain, further effects of it are found by args.cause only.
 //  - A producer of an arrow must say so, and files are in order of time: events are therefore kept, about 150 bytes
-//  each,
-//    until finish(). max_events bounds them.
+//    each, until finish(). max_events bounds them.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -86,7 +86,9 @@ private:
         sim::RecordId waited_on;
         std::array<std::uint64_t, sim::kMaxOperands> operands{};
         EventIndex event = kNone;  ///< none while the timeline has not begun
-        bool clipped = false;      ///< began before the timeline
+        sim::CpuId on_cpu = sim::kNoCpu;
+        std::uint8_t row = kNoOperand;  ///< of a row of an object's track: the operand that it shows
+        bool clipped = false;           ///< began before the timeline
     };
     struct Track {
         std::vector<Opened> open;
@@ -104,8 +106,12 @@ private:
     void end_slice(const sim::Record& r, const TimelineKind& kind);
     void begin_async(const sim::Record& r, const TimelineKind& kind);
     void end_async(const sim::Record& r, const TimelineKind& kind);
-    void mark(const sim::Record& r, const TimelineKind& kind);
-    void count(const sim::Record& r, const TimelineKind& kind);
+    void mark(const sim::Record& r, const TimelineKind& kind, TimelineTrack at, sim::CpuId on_cpu);
+    void mark_cpu(const sim::Record& r, const TimelineKind& kind);
+    void count(const sim::Record& r, const TimelineKind& kind, std::optional<std::size_t> object);
+    void show_object(const sim::Record& r, const TimelineKind& kind);
+    void set_rows(const sim::Record& r, const TimelineKind& kind, TimelineTrack at);
+    std::size_t object_of(const sim::Record& r, const TimelineKind& kind);
 
     void show_slice(TimelineTrack at, Track& track, Opened& opened, std::int64_t ns);
     void close_slice(Track& track, const Opened& opened, std::int64_t ns);
@@ -114,6 +120,7 @@ private:
     void close_everything(std::int64_t ns);
 
     bool drawn(const TimelineKind& kind, sim::CpuId cpu) const;
+    bool category_drawn(const TimelineKind& kind) const;
     std::uint64_t keep(std::span<const std::uint64_t> operands);
     EventIndex add(TimelineEvent event);
     EventIndex carrier(sim::RecordId record) const;
@@ -128,7 +135,10 @@ private:
     std::map<TimelineTrack, Track> tracks_;
     /// By interval and object.
     std::map<std::pair<std::uint32_t, std::uint64_t>, Async> asyncs_;
-    std::map<std::pair<std::string_view, sim::CpuId>, std::uint32_t> counters_;
+    /// By name and CPU, or index of the object.
+    std::map<std::tuple<std::string_view, sim::CpuId, std::optional<std::size_t>>, std::uint32_t> counters_;
+    /// By name of the process and object; the index in the content.
+    std::map<std::pair<std::string_view, std::uint64_t>, std::size_t> objects_;
     /// The event that an arrow from a record starts at. Never iterated over.
     std::unordered_map<std::uint64_t, EventIndex> carriers_;
     std::size_t open_asyncs_ = 0;

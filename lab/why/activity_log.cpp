@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "ticklab/lab/operands.hpp"
 #include "ticklab/lab/scenario_records.hpp"
 #include "ticklab/sim/devices/apic_records.hpp"
 #include "ticklab/sim/machine_records.hpp"
@@ -55,24 +56,6 @@ constexpr std::array<const FrameEdge*, kNamedKinds> edges_by_id() {
     return edges;
 }
 constexpr auto kEdgesById = edges_by_id();
-
-std::optional<std::uint64_t> operand_of(const sim::Record& record, OperandType type) {
-    for (std::size_t i = 0; i < record.kind->operand_count; ++i)
-        if (record.kind->operands[i].type == type)
-            return record.operands[i];
-    return std::nullopt;
-}
-
-/// The instant that the record names; 0 is never.
-Time deadline_of(const sim::Record& record) {
-    if (const auto at = operand_of(record, OperandType::kTimePs))
-        return *at == 0 ? sim::kNever : Time{Duration{static_cast<std::int64_t>(*at)}};
-    const auto ns = static_cast<std::int64_t>(operand_of(record, OperandType::kTimeNs).value_or(0));
-    constexpr std::int64_t kPsPerNs = 1000;
-    if (ns == 0 || ns >= sim::ns_floor(sim::kNever))
-        return sim::kNever;
-    return ns < 0 ? sim::kBoot : Time{Duration{ns * kPsPerNs}};
-}
 
 }  // namespace
 
@@ -151,8 +134,8 @@ void ActivityLog::pop(PerCpu& cpu, FrameKind kind) {
 }
 
 void ActivityLog::place(const sim::Record& record, bool armed) {
-    const std::optional<std::uint64_t> timer = operand_of(record, OperandType::kObject);
-    const std::optional<std::uint64_t> cpu = operand_of(record, OperandType::kCpu);
+    const std::optional<std::uint64_t> timer = operand_of(*record.kind, record.operands, OperandType::kObject);
+    const std::optional<std::uint64_t> cpu = operand_of(*record.kind, record.operands, OperandType::kCpu);
     if (!timer || !cpu || *cpu >= cpus_.size())
         return;
     if (placements_.size() <= *timer)
@@ -180,14 +163,17 @@ void ActivityLog::consume_role(const sim::Record& record, PerCpu& cpu) {
         case sim::RecordRole::kDeadline:
             knows_deadlines_ = true;
             cpu.since_published = Duration::zero();
-            return append(cpu.deadlines, {record.at, deadline_of(record)});
+            return append(cpu.deadlines, {record.at, instant_of(record)});
+        case sim::RecordRole::kRest:
+            return append(cpu.rests, {record.at, instant_of(record)});
         case sim::RecordRole::kSoftirqBegin:
             return push(cpu, record, FrameKind::kSoftirq, record.unsigned_at(0));
         case sim::RecordRole::kSoftirqEnd:
             pop(cpu, FrameKind::kSoftirq);
             return note(cpu, record.at);
         case sim::RecordRole::kCallbackBegin:
-            return push(cpu, record, FrameKind::kCallback, operand_of(record, OperandType::kObject).value_or(0));
+            return push(cpu, record, FrameKind::kCallback,
+                        operand_of(*record.kind, record.operands, OperandType::kObject).value_or(0));
         case sim::RecordRole::kCallbackEnd:
             pop(cpu, FrameKind::kCallback);
             return note(cpu, record.at);
@@ -266,8 +252,10 @@ void ActivityLog::consume(const sim::Record& record) {
             take(cpu, record);
         else if (kind == sim::kHoldBegin.id)
             cpu.held_since = record.at;
-        else if (kind == sim::kHoldEnd.id)
+        else if (kind == sim::kHoldEnd.id) {
             cpu.since_published += record.at - cpu.held_since;
+            append(cpu.holds, Interval{cpu.held_since, record.at});
+        }
         if (edge->edge == Edge::kBegin)
             return push(cpu, record, edge->frame, record.operands.empty() ? 0 : record.unsigned_at(0));
         pop(cpu, edge->frame);

@@ -2,9 +2,8 @@
 //
 // Rules
 //  (1) A pure observer. Knows the machine's records and lab/'s by name, a kernel's by their roles only
-//  (sim/record.hpp). (2) Frames nest on a thread's stack, as the code that emits them does. What a CPU is doing is its
-//  innermost frame
-//      that is not a verb or a poll; where there are only those, thread-level code.
+//      (sim/record.hpp). (2) Frames nest on a thread's stack, as the code that emits them does. What a CPU is doing is
+//      its innermost frame that is not a verb or a poll; where there are only those, thread-level code.
 //  (3) Bounded: of each sequence the last `capacity` entries are kept; kept_from() says how far back a CPU is known.
 #pragma once
 
@@ -95,6 +94,8 @@ public:
     /// The first instant of which the CPU's doing is known.
     sim::Time kept_from(sim::CpuId cpu) const { return cpus_[cpu].segments.front().at; }
     const std::deque<Interval>& stalls(sim::CpuId cpu) const { return cpus_[cpu].stalls; }
+    const std::deque<Interval>& holds(sim::CpuId cpu) const { return cpus_[cpu].holds; }
+    const std::deque<Interval>& rests(sim::CpuId cpu) const { return cpus_[cpu].rests; }
     const std::deque<Delivery>& deliveries(sim::CpuId cpu) const { return cpus_[cpu].deliveries; }
     /// From the loss of an interrupt by a fault to the next one that came.
     const std::deque<Interval>& losses(sim::CpuId cpu) const { return cpus_[cpu].losses; }
@@ -127,6 +128,8 @@ private:
         sim::Duration period{};  ///< of the local APIC timer in periodic mode
         std::deque<Segment> segments;
         std::deque<Interval> stalls;
+        std::deque<Interval> holds;
+        std::deque<Interval> rests;  ///< RecordRole::kRest
         std::deque<Delivery> deliveries;
         std::deque<Interval> losses;
         std::deque<PublishedDeadline> deadlines;

@@ -343,6 +343,7 @@ private:
         };
         cut_intervals(log_.stalls(cpu));
         cut_intervals(log_.losses(cpu));
+        cut_intervals(log_.rests(cpu));
         for (const Flight& flight : flights_[cpu]) {
             cut_at(flight.sent);
             cut_at(flight.sent + log_.longest_flight());
@@ -421,6 +422,8 @@ private:
         if (next == placements_.begin())
             return piece(LatenessPart::kSetLate, placements_.front().cpu);
         const Placement where = *std::prev(next);
+        if (t < pass_began_ && in(log_.rests(where.cpu), t))
+            return piece(LatenessPart::kRest, where.cpu);
         if (aims_beyond(where, t))
             return piece(t < firing_.not_after ? LatenessPart::kSlack : LatenessPart::kLateAim, where.cpu);
         const CpuId cpu = helper_of(next == placements_.end() ? actor_at(t) : where.cpu, t);

@@ -4,9 +4,10 @@
 //  (1) The span from the instant that was asked for to the start of the callback is cut wherever something changes, and
 //      each piece belongs to one part. So the sum is exact by construction.
 //  (2) Before the timer was armed: `set late`.
-//  (3) The responsible CPU is the one whose queue the timer lies in (RecordRole::kArmed, kQueued), at last the one that
-//      runs the callback. Once the hardware has fired that led to the pass, wherever that was, it is the CPU which acts
-//      next in the chain from there to the pass.
+//  (3) While the CPU's kernel leaves its timers alone (RecordRole::kRest): `rest`. The responsible CPU is the one
+//      whose queue the timer lies in (RecordRole::kArmed, kQueued), at last the one that runs the callback. Once the
+//      hardware has fired that led to the pass, wherever that was, it is the CPU which acts next in the chain from
+//      there to the pass.
 //  (4) While the deadline that this CPU published since the timer came to it lies ahead: `slack`, beyond the promise
 //      `late aim`, until the pass begins, but not while the CPU is in the middle of another pass. A deadline published
 //      earlier counts as long as the CPU rests and nothing is on its way to it. Where the kernel publishes none, the
@@ -22,9 +23,9 @@
 //      message may take, beyond that `fault`; after the loss of one by a fault: `fault`; before the hardware fired that
 //      led to the pass, or that is armed: `hardware`, but `fault` for as long as its CPU was stalled or held between
 //      publishing the deadline and programming it.
-//  (9) A comparator's write came from the CPU that published the deadline, or from a handler: its delay is what that
-//  CPU
-//      stood still since; twice as much if a first attempt came too late, since it is repeated with a longer span.
+//  (9) A comparator's write came from the CPU that published the deadline, or from a handler: its delay is what
+//      that CPU stood still since; twice as much if a first attempt came too late, since it is repeated with a longer
+//      span.
 //  (10) A CPU that sleeps with its local timer stopped, and nothing on its way to it, depends on the comparators of the
 //      HPET: from a match to the end of its handler the CPU acts that takes the interrupt.
 //  (11) What is left: in the idle thread `kernel`, in other threads `threads`, asleep or in user mode `unattended`.

@@ -6,6 +6,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "ticklab/lab/operands.hpp"
 #include "ticklab/lab/report.hpp"
 
 namespace ticklab::lab {
@@ -36,36 +37,6 @@ constexpr std::array<FrameWords, 13> kFrameWords{{{"thread", Subject::kName},
                                                   {"verb", Subject::kName},
                                                   {"off-line", Subject::kNone}}};
 static_assert(kFrameWords.size() == static_cast<std::size_t>(FrameKind::kOffline) + 1);
-
-std::string tell_operand(OperandType type, std::uint64_t value, const sim::RecordStream& names) {
-    constexpr std::int64_t kPsPerNs = 1000;
-    const auto signed_value = static_cast<std::int64_t>(value);
-    switch (type) {
-        case OperandType::kUnsigned:
-            return fmt::format("{}", value);
-        case OperandType::kSigned:
-            return fmt::format("{}", signed_value);
-        case OperandType::kHex:
-        case OperandType::kVector:
-            return fmt::format("{:#x}", value);
-        case OperandType::kBool:
-            return value != 0 ? "yes" : "no";
-        case OperandType::kCpu:
-            return value >= sim::kNoCpu ? std::string("none") : fmt::format("CPU {}", value);
-        case OperandType::kTimePs:
-            return show(sim::Time{Duration{signed_value}});
-        case OperandType::kDurationPs:
-            return show(Duration{signed_value});
-        case OperandType::kTimeNs:
-            if (signed_value > INT64_MAX / kPsPerNs || signed_value < INT64_MIN / kPsPerNs)
-                return signed_value > 0 ? "never" : "before boot";
-            return show(Duration{signed_value * kPsPerNs});
-        case OperandType::kObject:
-        case OperandType::kName:
-            return std::string(names.name(value));
-    }
-    return {};
-}
 
 }  // namespace
 
@@ -149,7 +120,7 @@ std::string tell_record(const KeptRecord& record, const sim::RecordStream& names
     for (std::size_t i = 0; i < record.kind->operand_count; ++i) {
         const sim::Operand& operand = record.kind->operands[i];
         text += fmt::format("{} {} {}", i == 0 ? ":" : ",", operand.name,
-                            tell_operand(operand.type, record.operands[i], names));
+                            operand_text(operand.type, record.operands[i], names));
     }
     return text;
 }

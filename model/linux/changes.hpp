@@ -3,8 +3,8 @@
 //
 // Rules
 //  (1) One flag a change, with one place of use; the old behaviour stands in a function of its own name there.
-//  (2) `since` is the first release that has the change. A guard that no release lacks has the first one: it can only
-//  be left out.
+//  (2) `since` is the first release that has the change. A guard that no release lacks has the first one: it can
+//      only be left out.
 #pragma once
 
 #include <array>
@@ -35,7 +35,10 @@ struct LinuxChanges {
     bool base_read_once = true;
     bool tick_compared_with_timer = true;
     bool idle_loop_looks_again = true;
+    bool broadcast_keeps_mask = true;
+    bool broadcast_starts_running_timer = true;
     bool edge_counted_once = false;
+    bool global_base_marked = true;
 };
 
 inline constexpr std::array kLinuxChanges{
@@ -109,6 +112,16 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/known-bugs.md WHEEL-07; linux-timer-wheel.md 6.2",
                                "a timer that is due already moves a base's clock back"},
                               &LinuxChanges::expired_keeps_clock},
+    sim::Change<LinuxChanges>{{"WHEEL-19",
+                               "global-base-marked",
+                               "wheel",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md WHEEL-19; linux-timer-wheel.md 6.5",
+                               "a global timer that a nohz_full CPU arms while its tick is stopped is shown to nobody"},
+                              &LinuxChanges::global_base_marked},
     sim::Change<LinuxChanges>{{"WHEEL-08",
                                "cutoff-on-distance",
                                "wheel",
@@ -199,6 +212,26 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/known-bugs.md NOHZ-05; linux-nohz-tick.md 7.1",
                                "a timer armed by an interrupt of an idle CPU is late by the rest of the sleep"},
                               &LinuxChanges::idle_loop_looks_again},
+    sim::Change<LinuxChanges>{{"NOHZ-07",
+                               "broadcast-keeps-mask",
+                               "tick (broadcast)",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md NOHZ-07; linux-nohz-tick.md 11.2",
+                               "when the broadcast device is replaced, CPUs that run are taken for asleep"},
+                              &LinuxChanges::broadcast_keeps_mask},
+    sim::Change<LinuxChanges>{{"NOHZ-08",
+                               "broadcast-starts-running-timer",
+                               "tick (broadcast)",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md NOHZ-08; linux-nohz-tick.md 11.3",
+                               "an earlier event is not armed while the callback of the broadcast timer returns"},
+                              &LinuxChanges::broadcast_starts_running_timer},
     sim::Change<LinuxChanges>{{"LNT 2.7",
                                "edge-counted-once",
                                "tick",

@@ -60,16 +60,19 @@ inline constexpr CheckDecl kNotArmed{"linux.tick.not_armed",
                                      "A CPU sleeps past its first local timer or high-resolution timer (T6)."};
 inline constexpr CheckDecl kSoftirqAsleep{"linux.tick.softirq_asleep",
                                           "A CPU sleeps with its timer softirq pending (T8)."};
+inline constexpr CheckDecl kBroadcastUncovered{
+    "linux.broadcast.uncovered",
+    "A CPU sleeps with its own timer stopped, and the broadcast device is armed for later than it has to wake (B1)."};
 inline constexpr CheckDecl kHrtimerForeignBase{
     "linux.hrtimer.foreign_base", "A high-resolution timer was queued or removed without the lock of its queue."};
 inline constexpr CheckDecl kTimerLeft{"linux.hotplug.timer_left",
                                       "A timer is still queued on a CPU whose timers were taken over (CH H3)."};
 
 inline constexpr std::array kLinuxChecks{
-    kInitPending, kAddPending,      kAddOffline,     kSyncContext, kSyncFromCallback, kTimerKind,
-    kBitmap,      kMembership,      kClock,          kNextExpiry,  kForgotten,        kBucketRange,
-    kRunning,     kBaseIdle,        kShutDownQueued, kGlobalIdle,  kJiffies,          kStoppedNotIdle,
-    kNoTick,      kNextTick,        kStaleDecision,  kNotArmed,    kSoftirqAsleep,    kHrtimerForeignBase,
-    kTimerLeft,   kPinnedElsewhere, kTwoRunners};
+    kInitPending, kAddPending,      kAddOffline,     kSyncContext,       kSyncFromCallback, kTimerKind,
+    kBitmap,      kMembership,      kClock,          kNextExpiry,        kForgotten,        kBucketRange,
+    kRunning,     kBaseIdle,        kShutDownQueued, kGlobalIdle,        kJiffies,          kStoppedNotIdle,
+    kNoTick,      kNextTick,        kStaleDecision,  kNotArmed,          kSoftirqAsleep,    kHrtimerForeignBase,
+    kTimerLeft,   kPinnedElsewhere, kTwoRunners,     kBroadcastUncovered};
 
 }  // namespace ticklab::linux_::checks

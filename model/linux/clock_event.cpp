@@ -12,7 +12,6 @@ namespace {
 
 namespace apic = sim::apic;
 
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 /// The bus clock is divided by 16, whatever the source (divide configuration 0011).
 constexpr std::uint32_t kDivideBy16 = 0b0011;
 constexpr std::uint64_t kBusDivider = 16;
@@ -51,7 +50,7 @@ void ClockEvents::set_up_apic(sim::Cpu& cpu) const {
 }
 
 void ClockEvents::attach(sim::Cpu& cpu, EventHandler handler) {
-    devices_[cpu.id()] = Device{true, handler, kKtimeMax, kKtimeMax, devices_[cpu.id()].programmed};
+    devices_[cpu.id()] = Device{.attached = true, .handler = handler, .programmed = devices_[cpu.id()].programmed};
 }
 
 void ClockEvents::detach(sim::Cpu& cpu) {
@@ -64,6 +63,7 @@ void ClockEvents::detach(sim::Cpu& cpu) {
 }
 
 void ClockEvents::interrupt(sim::Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     Device& device = devices_[cpu.id()];
     device.armed_for = kKtimeMax;
     if (device.handler.run)
@@ -72,12 +72,23 @@ void ClockEvents::interrupt(sim::Cpu& cpu) {
 
 void ClockEvents::stop(sim::Cpu& cpu, Device& device) {
     device.next_event = kKtimeMax;
+    stop_hardware(cpu, device);
+}
+
+void ClockEvents::stop_hardware(sim::Cpu& cpu, Device& device) {
     device.armed_for = kKtimeMax;
     cpu.record(kClockEventRecord, ns(kKtimeMax), 0);
     if (source_ == TickSource::kTscDeadline)
         cpu.write_tsc_deadline(0);
     else
         cpu.apic_write(apic::kInitialCount, 0);
+}
+
+void ClockEvents::shut_down(sim::Cpu& cpu) {
+    Device& device = devices_[cpu.id()];
+    device.shut = true;
+    if (device.armed_for != kKtimeMax)
+        stop_hardware(cpu, device);
 }
 
 void ClockEvents::set(sim::Cpu& cpu, Device& device, Ktime now, KtimeSpan delta) {
@@ -99,6 +110,11 @@ bool ClockEvents::program(sim::Cpu& cpu, Ktime expires, bool force) {
     Device& device = devices_[cpu.id()];
     if (!device.attached)
         return true;
+    if (device.shut) {
+        device.next_event = expires;
+        return true;
+    }
+    device.cause = cpu.cause();
     if (expires == kKtimeMax) {
         // A device that is stopped already needs no access.
         if (device.next_event != kKtimeMax || device.armed_for != kKtimeMax)

@@ -28,7 +28,7 @@ bool take(std::string_view& text, char c) {
 
 }  // namespace
 
-std::vector<bool> cpus_listed(std::string_view list, sim::CpuId cpu_count) {
+std::vector<bool> cpus_listed(std::string_view option, std::string_view list, sim::CpuId cpu_count) {
     std::vector<bool> listed(cpu_count);
     std::string_view rest = list;
     while (!rest.empty()) {
@@ -37,7 +37,7 @@ std::vector<bool> cpus_listed(std::string_view list, sim::CpuId cpu_count) {
         const bool more = take(rest, ',');
         if (!last || *last < *first || *last >= cpu_count || more == rest.empty())
             throw std::invalid_argument(
-                fmt::format("kernel.isolated is \"{}\", expected CPUs below {} such as \"2-3,5\"", list, cpu_count));
+                fmt::format("kernel.{} is \"{}\", expected CPUs below {} such as \"2-3,5\"", option, list, cpu_count));
         for (sim::CpuId c = *first; c <= *last; ++c)
             listed[c] = true;
     }

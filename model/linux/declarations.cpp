@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ticklab/model/linux/broadcast_records.hpp"
 #include "ticklab/model/linux/checks.hpp"
 #include "ticklab/model/linux/hrtimer_records.hpp"
 #include "ticklab/model/linux/records.hpp"
@@ -27,6 +28,7 @@ using sim::ValueType;
 
 constexpr std::array<std::string_view, 2> kTickSources{"tsc-deadline", "one-shot"};
 constexpr std::array<std::string_view, 2> kGovernors{"menu", "always"};
+constexpr std::array<std::string_view, 3> kBroadcasts{"hpet", "hrtimer", "none"};
 constexpr std::array<std::string_view, 3> kCheckEfforts{"never", "amortised", "always"};
 constexpr std::array<std::int64_t, 3> kChildren{2, 4, 8};
 constexpr std::array<std::int64_t, 4> kHz{100, 250, 300, 1000};
@@ -87,6 +89,14 @@ constexpr std::array kOptions{
                 [](const sim::Value& v, LinuxConfig& c) {
                     c.tick_source = static_cast<TickSource>(index_of(kTickSources, v));
                 }},
+    LinuxOption{{"broadcast", ValueType::kWord,
+                 "what wakes CPUs from C-states that stop their local APIC timers, on a machine without ARAT: timer 0 "
+                 "of the HPET, or nothing if that is not usable; a high-resolution timer of a CPU that keeps out of "
+                 "such states; or nothing, and no CPU enters one",
+                 false, "hpet", 0, 0, kBroadcasts},
+                [](const sim::Value& v, LinuxConfig& c) {
+                    c.broadcast = static_cast<BroadcastKind>(index_of(kBroadcasts, v));
+                }},
     LinuxOption{{"check_structures", ValueType::kWord,
                  "how often the timer structures are checked: never, at a constant cost, or at each release of a base "
                  "lock",
@@ -98,16 +108,29 @@ constexpr std::array kOptions{
                  "placement tmigr: children a group has at most: 2, 4 or 8, as the kernel has; fewer make more levels",
                  false, "8", 2, 8},
                 apply_children},
-    LinuxOption{
-        {"timer_migration", ValueType::kBool,
-         "placements push and tmigr-2017: the sysctl of that name, without which no timer is pushed", false, "true"},
-        [](const sim::Value& v, LinuxConfig& c) { c.placements.push.timer_migration = std::get<bool>(v); }},
+    LinuxOption{{"timer_migration", ValueType::kBool,
+                 "all placements but local: the sysctl of that name, without which no timer is pushed; under tmigr and "
+                 "tmigr-2017 only high-resolution ones are",
+                 false, "true"},
+                [](const sim::Value& v, LinuxConfig& c) { c.placements.push.timer_migration = std::get<bool>(v); }},
     LinuxOption{
         {"isolated", ValueType::kText,
          "CPUs that run no timers of others, as a list such as \"2-3,5\"; under placement tmigr nobody runs theirs "
          "either, under push their timers go to the other CPUs",
          false},
         [](const sim::Value& v, LinuxConfig& c) { c.isolated = std::get<std::string>(v); }},
+    LinuxOption{{"nohz_full", ValueType::kText,
+                 "CPUs that stop their tick while they have one task, too, as a list such as \"2-3,5\"; CPU 0 keeps "
+                 "the time for them, so it always ticks, and is not among them. Placements push and tmigr: they are no "
+                 "housekeepers",
+                 false},
+                [](const sim::Value& v, LinuxConfig& c) { c.nohz_full = std::get<std::string>(v); }},
+    LinuxOption{
+        {"little_cpus", ValueType::kText,
+         "CPUs of half the capacity of the others, as a list such as \"2-3,5\"; with change TMM 2.6 they have a "
+         "migration hierarchy of their own",
+         false},
+        [](const sim::Value& v, LinuxConfig& c) { c.little_cpus = std::get<std::string>(v); }},
 };
 
 // What KernelDecl points to: plain arrays, made from the tables above.
@@ -203,6 +226,7 @@ const sim::KernelDecl& linux_kernel_decl() {
     }();
     static const std::vector<sim::RecordKind> records = [] {
         std::vector<sim::RecordKind> kinds(kTimerRecordKinds.begin(), kTimerRecordKinds.end());
+        kinds.insert(kinds.end(), kBroadcastRecordKinds.begin(), kBroadcastRecordKinds.end());
         kinds.insert(kinds.end(), kHrtimerRecordKinds.begin(), kHrtimerRecordKinds.end());
         kinds.insert(kinds.end(), tmigr::kTmigrRecordKinds.begin(), tmigr::kTmigrRecordKinds.end());
         kinds.insert(kinds.end(), tmigr2017::kTmigr2017RecordKinds.begin(), tmigr2017::kTmigr2017RecordKinds.end());

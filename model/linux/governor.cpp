@@ -17,8 +17,8 @@ KtimeSpan Governor::typical(const History& history) {
 
 unsigned Governor::deepest_for(KtimeSpan sleep) const {
     const sim::MachineConfig& config = machine_.config();
-    // Nothing replaces a timer or a clock that stops.
-    const bool deep_allowed = config.arat && config.tsc_class == sim::TscClass::kInvariant;
+    // Nothing replaces a clock that stops.
+    const bool deep_allowed = (config.arat || timers_replaced_) && config.tsc_class == sim::TscClass::kInvariant;
     unsigned chosen = 0;
     for (unsigned i = 1; i < config.c_states.size(); ++i) {
         const sim::CState& state = config.c_states[i];
@@ -26,6 +26,12 @@ unsigned Governor::deepest_for(KtimeSpan sleep) const {
             chosen = i;
     }
     return chosen;
+}
+
+unsigned Governor::shallower(unsigned c_state) const {
+    while (c_state != 0 && machine_.config().c_states[c_state].deep)
+        --c_state;
+    return c_state;
 }
 
 Governor::Choice Governor::select(sim::Cpu& cpu) {

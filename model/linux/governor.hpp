@@ -15,10 +15,12 @@ enum class GovernorKind : std::uint8_t {
 
 class Governor {
 public:
-    Governor(sim::Machine& machine, GovernorKind kind, TickSched& tick)
+    /// `timers_replaced`: something wakes CPUs whose timers stop.
+    Governor(sim::Machine& machine, GovernorKind kind, TickSched& tick, bool timers_replaced)
         : machine_(machine),
           kind_(kind),
           tick_(tick),
+          timers_replaced_(timers_replaced),
           select_price_(machine.price("governor_select")),
           history_(machine.cpu_count()) {}
 
@@ -28,6 +30,8 @@ public:
     };
     /// Interrupts off. [point]
     Choice select(sim::Cpu& cpu);
+    /// The deepest state up to that one that stops nothing.
+    unsigned shallower(unsigned c_state) const;
     /// The CPU slept that long.
     void reflect(const sim::Cpu& cpu, KtimeSpan slept);
 
@@ -45,6 +49,7 @@ private:
     sim::Machine& machine_;
     GovernorKind kind_;
     TickSched& tick_;
+    bool timers_replaced_;
     sim::Price select_price_;
     std::vector<History> history_;
 };

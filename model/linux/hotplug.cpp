@@ -11,6 +11,7 @@ using sim::HotplugSection;
 namespace flag = timer_flags;
 
 void TimerWheel::prepare(Cpu& cpu, CpuId target) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     // Before, a base went on with the clock and the next expiry of the CPU's last life.
     if (!parameters_.changes.bases_reset_in_prepare)
         return;
@@ -26,6 +27,7 @@ void TimerWheel::prepare(Cpu& cpu, CpuId target) {
 }
 
 std::uint64_t TimerWheel::take_over_dead(Cpu& cpu, CpuId victim) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const sim::Frame frame(cpu, "timers dead");
     std::uint64_t moved = 0;
     for (std::size_t i = 0; i < kBasesPerCpu; ++i) {
@@ -75,14 +77,23 @@ std::vector<sim::HotplugState> make_hotplug_states(const HotplugParts& parts) {
                           on.record(kTimersDeadRecord, target.id(), on.id(), moved);
                           return true;
                       }});
-    states.push_back(
-        {"tmigr:prepare",
-         HotplugSection::kPrepare,
-         [&migration = parts.migration](Cpu& on, Cpu& target) { return migration.prepare(on, target.id()); },
-         {}});
+    states.push_back({"tmigr:prepare",
+                      HotplugSection::kPrepare,
+                      [&migration = parts.migration](Cpu& on, Cpu& target) {
+                          const sim::CodeScope code(on, sim::Code::kTimer);
+                          return migration.prepare(on, target.id());
+                      },
+                      {}});
+    if (parts.broadcast)
+        states.push_back(
+            {"cpu:bringup", HotplugSection::kPrepare, {}, [broadcast = parts.broadcast](Cpu& on, Cpu& target) {
+                 broadcast->pull_from(on, target.id());
+                 return true;
+             }});
     states.push_back({"smpcfd:dying", HotplugSection::kStarting, {}, [&scheduler = parts.scheduler](Cpu& on, Cpu&) {
                           // What a call wanted here has moved away already.
                           (void)scheduler.take_call(on);
+                          scheduler.take_irq_work(on);
                           return true;
                       }});
     states.push_back({"hrtimers:dying", HotplugSection::kStarting,
@@ -99,11 +110,19 @@ std::vector<sim::HotplugState> make_hotplug_states(const HotplugParts& parts) {
                           return true;
                       }});
     states.push_back({"tmigr:online", HotplugSection::kOnline,
-                      [&migration = parts.migration](Cpu& on, Cpu&) { return migration.set_available(on); },
                       [&migration = parts.migration](Cpu& on, Cpu&) {
+                          const sim::CodeScope code(on, sim::Code::kTimer);
+                          return migration.set_available(on);
+                      },
+                      [&migration = parts.migration](Cpu& on, Cpu&) {
+                          const sim::CodeScope code(on, sim::Code::kTimer);
                           migration.clear_available(on);
                           return true;
                       }});
+    if (parts.tick.nohz_full_in_use())
+        states.push_back({"nohz:predown", HotplugSection::kOnline, {}, [](Cpu&, Cpu& target) {
+                              return target.id() != TickSched::kPinnedTimekeeper;
+                          }});
     return states;
 }
 

@@ -17,6 +17,8 @@ struct HotplugParts {
     TickSched& tick;
     Scheduler& scheduler;
     TimerMigration& migration;
+    /// Null if no clock-event device stops.
+    TickBroadcast* broadcast;
 };
 
 /// The kernel's states in ascending order (CH 2).

@@ -1,9 +1,8 @@
 // High-resolution timers: the timer, its clock bases and what a CPU has of them (LHR 2).
 //
 // Rules
-//  (1) The lock of the CPU that `base` belongs to guards a timer. Without it `base` and `state` may be read as hints,
-//  at
-//      the price of `line`.
+//  (1) The lock of the CPU that `base` belongs to guards a timer. Without it `base` and `state` may be read as
+//      hints, at the price of `line`.
 //  (2) `base` is null while a timer is between two CPUs, and nobody may lock a CPU for it (LHR 2.3, 8.2).
 //  (3) Running is not a state of the timer: it is the base's `running`, so a timer may be queued and running.
 #pragma once

@@ -44,6 +44,7 @@ void Hrtimers::run_timer(Cpu& cpu, HrtimerClockBase& base, Hrtimer& t, Ktime bas
     {
         const Frame frame(cpu, "hrtimer callback");
         cpu.spend(prices_.callback_call);
+        const sim::CodeScope code(cpu, sim::Code::kOther);
         restart = function(cpu, t, argument);
     }
     last_exit_[cpu.id()] = cpu.record(kHrtimerExpireExitRecord, object);
@@ -114,13 +115,15 @@ void Hrtimers::interrupt(Cpu& cpu) {
         base.lock.release(cpu);
         const KtimeSpan spent = now - entry;
         base.max_hang_time = std::max(base.max_hang_time, spent);
-        cpu.record(kHrtimerHangRecord, spent.count());
-        devices_.program(cpu, now + std::min(spent, kLongestHang), true);
+        const Ktime until = now + std::min(spent, kLongestHang);
+        cpu.record(kHrtimerHangRecord, spent.count(), ns(until));
+        devices_.program(cpu, until, true);
         return;
     }
 }
 
 void Hrtimers::softirq_action(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "hrtimer softirq");
     HrtimerCpu& base = cpus_[cpu.id()];
     cpu.irq_disable();
@@ -155,6 +158,7 @@ void Hrtimers::switch_to_high_res(Cpu& cpu) {
 void Hrtimers::mark_online(CpuId cpu) { cpus_[cpu].online = true; }
 
 void Hrtimers::starting(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     HrtimerCpu& base = cpus_[cpu.id()];
     base.online = true;
     // Before, a stale mode or hang of the last life blocked the device in the next.
@@ -170,6 +174,7 @@ void Hrtimers::starting(Cpu& cpu) {
 }
 
 void Hrtimers::dying(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "hrtimers dying");
     HrtimerCpu& from = cpus_[cpu.id()];
     const sim::Cpu* const receiver = machine_.first_online(cpu.id());

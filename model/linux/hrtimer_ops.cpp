@@ -26,8 +26,6 @@ constexpr std::array<KtimeSpan, kClockCount> kOffsets{KtimeSpan{}, kRealAtBoot, 
                                                       kRealAtBoot + kTaiMinusReal};
 
 /// `t + span` or the largest instant (LHR 3.1).
-Ktime saturating(Ktime t, KtimeSpan span) { return kKtimeMax - t < span ? kKtimeMax : t + span; }
-
 }  // namespace
 
 Hrtimers::Hrtimers(sim::Machine& machine, const LinuxChanges& changes, Timekeeping& time, ClockEvents& devices,
@@ -61,6 +59,7 @@ std::uint64_t Hrtimers::mode_name(const Hrtimer&, HrtimerMode mode) const {
 }
 
 void Hrtimers::setup(Cpu& cpu, Hrtimer& t, HrtimerFunction function, void* argument, ClockId clock, HrtimerMode mode) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.require(t.state == HrtimerState::kInactive && !(t.base && t.base->running.peek() == &t),
                 "a high-resolution timer was set up while it is active");
     cpu.spend(prices_.hrtimer_op);
@@ -185,6 +184,7 @@ void Hrtimers::remove(Cpu& cpu, Hrtimer& t, HrtimerState state, bool reprogram) 
 }
 
 void Hrtimers::start(Cpu& cpu, Hrtimer& t, Ktime expires, KtimeSpan slack, HrtimerMode mode) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "hrtimer_start");
     cpu.spend(prices_.hrtimer_op);
     cpu.require(t.function && t.is_soft == mode.soft, "a high-resolution timer was started in another mode");
@@ -201,9 +201,9 @@ void Hrtimers::start(Cpu& cpu, Hrtimer& t, Ktime expires, KtimeSpan slack, Hrtim
         remove(cpu, t, HrtimerState::kEnqueued, !force_local);
     }
     if (mode.relative)
-        expires = saturating(now_of(cpu, t), expires.time_since_epoch());
+        expires = saturating_add(now_of(cpu, t), expires.time_since_epoch());
     t.soft_expires = expires;
-    t.expires = saturating(expires, slack);
+    t.expires = saturating_add(expires, slack);
     if (!force_local)
         base = &switch_base(cpu, t, *base, choose_cpu(cpu, mode));
     const bool first = enqueue(cpu, t, *base, mode, in_place);
@@ -233,6 +233,7 @@ void Hrtimers::new_first(Cpu& cpu, Hrtimer& t, HrtimerClockBase& base) {
 }
 
 int Hrtimers::try_to_cancel(Cpu& cpu, Hrtimer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "hrtimer_try_to_cancel");
     cpu.spend(prices_.hrtimer_op);
     if (!active(cpu, t))
@@ -252,6 +253,7 @@ int Hrtimers::try_to_cancel(Cpu& cpu, Hrtimer& t) {
 }
 
 bool Hrtimers::cancel(Cpu& cpu, Hrtimer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     for (;;) {
         if (const int result = try_to_cancel(cpu, t); result >= 0)
             return result > 0;
@@ -282,6 +284,7 @@ std::uint64_t Hrtimers::forward(Hrtimer& t, Ktime now, KtimeSpan interval) {
 }
 
 bool Hrtimers::active(Cpu& cpu, Hrtimer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     t.line.access(cpu, false);
     const HrtimerClockBase* const base = t.base;
     return t.state != HrtimerState::kInactive || !base || base->running.peek() == &t;
@@ -335,6 +338,7 @@ void Hrtimers::program(Cpu& cpu, HrtimerCpu& base, Ktime expires, const Hrtimer*
 }
 
 void Hrtimers::reevaluate(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     HrtimerCpu& base = cpus_[cpu.id()];
     base.lock.acquire(cpu);
     if (!base.in_hrtirq)

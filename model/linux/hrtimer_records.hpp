@@ -74,7 +74,7 @@ inline constexpr RecordKind kHrtimerExpireExitRecord{565,
                                                      "a callback returned",
                                                      {{"hrtimer", OperandType::kObject}},
                                                      "hrtimer=%p"};
-inline constexpr RecordKind kHrtimerHangRecord{
+inline constexpr RecordKind kHrtimerHangRecord = RecordKind{
     566,
     "linux",
     "hrtimer_hang",
@@ -82,7 +82,8 @@ inline constexpr RecordKind kHrtimerHangRecord{
     TimelineShape::kInstant,
     {},
     "the interrupt took three passes and gives the CPU a rest as long as they took",
-    {{"spent", OperandType::kUnsigned}}};
+    {{"spent", OperandType::kUnsigned},
+     {"until", OperandType::kTimeNs}}}.as(sim::RecordRole::kRest);
 inline constexpr RecordKind kHrtimersDyingRecord{
     567,
     "linux",

@@ -29,6 +29,12 @@ void IdleLoop::check(Cpu& cpu, std::optional<Broken> (*invariant)(const TickSche
         cpu.fail(*broken->check, std::move(broken->message));
 }
 
+void IdleLoop::check_tickless(Cpu& cpu) {
+    // Who was kicked is about to look again.
+    if (tick_.stopped(cpu) && !scheduler_.tick_kicked(cpu.id()))
+        check(cpu, check_covered);
+}
+
 void IdleLoop::check_placement(Cpu& cpu) {
     if (!hierarchy_ || !hierarchy_->quiet() || !wanted(placement_moments_))
         return;
@@ -36,10 +42,30 @@ void IdleLoop::check_placement(Cpu& cpu) {
         cpu.fail(*broken->check, std::move(broken->message));
 }
 
+void IdleLoop::sleep_by_broadcast(Cpu& cpu, unsigned c_state) {
+    cpu.mwait(c_state, true);
+    broadcast_->exit(cpu);
+    cpu.irq_enable();
+}
+
+void IdleLoop::poll(Cpu& cpu) {
+    tick_.idle_restart_tick(cpu);
+    cpu.irq_enable();
+    while (broadcast_->expired(cpu) && !scheduler_.need_resched(cpu)) {
+    }
+}
+
 void IdleLoop::sleep(Cpu& cpu, unsigned c_state) {
+    bool by_broadcast = broadcast_ && broadcast_->stops_timer(c_state);
+    if (by_broadcast && !broadcast_->enter(cpu)) {
+        by_broadcast = false;
+        c_state = governor_.shallower(c_state);
+    }
     const bool called = scheduler_.set_polling(cpu, false);
     cpu.at(sites::kIdleBeforeSleep);
     if (called) {
+        if (by_broadcast)
+            broadcast_->exit(cpu);
         cpu.irq_enable();
     } else {
         cpu.record(kCpuIdleRecord, c_state, cpu.id());
@@ -48,9 +74,12 @@ void IdleLoop::sleep(Cpu& cpu, unsigned c_state) {
             check(cpu, check_asleep);
         check_placement(cpu);
         const Ktime before = time_.now(cpu);
-        cpu.halt(c_state);
+        if (by_broadcast)
+            sleep_by_broadcast(cpu, c_state);
+        else
+            cpu.halt(c_state);
         if (!looks_again_)
-            halt_until_called(cpu, c_state);
+            halt_until_called(cpu, by_broadcast ? governor_.shallower(c_state) : c_state);
         governor_.reflect(cpu, time_.now(cpu) - before);
         cpu.record(kCpuIdleRecord, kAwake, cpu.id());
     }
@@ -69,7 +98,7 @@ void IdleLoop::follow(Cpu& cpu, const Governor::Choice& choice) {
     if (choice.stop_tick || tick_.stopped(cpu))
         tick_.idle_stop_tick(cpu);
     else
-        tick_.idle_retain_tick(cpu);
+        tick_.retain_tick(cpu);
 }
 
 void IdleLoop::run(Cpu& cpu) {
@@ -84,6 +113,10 @@ void IdleLoop::run(Cpu& cpu) {
     while (!scheduler_.need_resched(cpu)) {
         // Off until the sleep itself: an interrupt after the decision could queue an earlier timer (LNT 7.1).
         cpu.irq_disable();
+        if (broadcast_ && broadcast_->expired(cpu)) {
+            poll(cpu);
+            continue;
+        }
         const Governor::Choice choice = governor_.select(cpu);
         if (!tick_.stops_before_choice())
             follow(cpu, choice);

@@ -11,22 +11,29 @@ namespace ticklab::linux_ {
 
 class IdleLoop {
 public:
-    IdleLoop(Timekeeping& time, TickSched& tick, Scheduler& scheduler, Governor& governor,
+    IdleLoop(Timekeeping& time, TickSched& tick, Scheduler& scheduler, Governor& governor, TickBroadcast* broadcast,
              const tmigr::TmigrPlacement* hierarchy, CheckEffort effort, bool looks_again)
         : time_(time),
           tick_(tick),
           scheduler_(scheduler),
           governor_(governor),
+          broadcast_(broadcast),
           hierarchy_(hierarchy),
           effort_(effort),
           looks_again_(looks_again) {}
 
     /// Until something else wants the CPU: on the idle thread, entered and left with interrupts on.
     void run(sim::Cpu& cpu);
+    /// Checks a CPU that goes on without a tick: interrupts on.
+    void check_tickless(sim::Cpu& cpu);
 
 private:
     void follow(sim::Cpu& cpu, const Governor::Choice& choice);
     void sleep(sim::Cpu& cpu, unsigned c_state);
+    /// In a state that stops the CPU's timer: awake again and interrupts off, what woke it not handled yet.
+    void sleep_by_broadcast(sim::Cpu& cpu, unsigned c_state);
+    /// While the broadcast interrupt for this CPU is about to come.
+    void poll(sim::Cpu& cpu);
     /// Back to the sleep instead of to the loop (without NOHZ-05).
     void halt_until_called(sim::Cpu& cpu, unsigned c_state);
     /// Whether the effort wants a check at this moment, one of many.
@@ -40,6 +47,8 @@ private:
     TickSched& tick_;
     Scheduler& scheduler_;
     Governor& governor_;
+    /// Null if no CPU's timer stops.
+    TickBroadcast* broadcast_;
     /// Null if the placement is another.
     const tmigr::TmigrPlacement* hierarchy_;
     CheckEffort effort_;

@@ -103,7 +103,8 @@ std::optional<Broken> check_base(const TimerWheel& wheel, const TimerBase& base)
                 return broken;
     if ((base.running.peek() != nullptr) != (base.runner != sim::kNoCpu))
         return Broken{&checks::kRunning, name_of(base)};
-    if (base.is_idle.peek() && base.index != BaseIndex::kLocal)
+    if (base.is_idle.peek() && base.index != BaseIndex::kLocal &&
+        !(base.index == BaseIndex::kGlobal && wheel.nohz_full(base.cpu)))
         return Broken{&checks::kGlobalIdle, name_of(base)};
     return std::nullopt;
 }

@@ -9,7 +9,6 @@
 namespace ticklab::linux_ {
 namespace {
 
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 constexpr std::uint64_t kPsPerSecond = 1'000'000'000'000;
 /// The low 32 bits of jiffies wrap this many seconds after boot.
 constexpr std::uint64_t kWrapAfterSeconds = 300;

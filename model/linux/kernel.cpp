@@ -14,23 +14,32 @@ using sim::CpuId;
 using sim::TimerIndex;
 using sim::VerbCall;
 
+namespace {
+
+constexpr std::uint32_t kLittleCapacity = tmigr::kCommonCapacity / 2;
+
+}  // namespace
+
 LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
     : time(machine, config.hz),
       softirqs(machine),
-      scheduler(machine),
+      scheduler(machine, config.tick.nohz_full),
       devices(machine, time, config.tick_source),
       hrtimers(machine, config.changes, time, devices, softirqs, scheduler),
+      broadcast(machine.config().timers_stop_in_idle()
+                    ? std::make_unique<TickBroadcast>(machine, time, devices, hrtimers, config.changes)
+                    : nullptr),
       wheel(machine, config.wheel, time, softirqs, scheduler),
       migration(config.placement->make({machine, config.placements, wheel, scheduler, scheduler})),
       hierarchy(dynamic_cast<tmigr::TmigrPlacement*>(migration.get())),
-      push(dynamic_cast<push::PushPlacement*>(migration.get())),
       proposal(dynamic_cast<tmigr2017::Tmigr2017Placement*>(migration.get())),
       tick(machine, config.tick, time, devices, hrtimers, wheel, softirqs, scheduler),
-      governor(machine, config.governor, tick),
-      idle(time, tick, scheduler, governor, hierarchy, config.wheel.check_effort,
+      governor(machine, config.governor, tick, broadcast != nullptr),
+      idle(time, tick, scheduler, governor, broadcast.get(), hierarchy, config.wheel.check_effort,
            config.changes.idle_loop_looks_again) {
     wheel.set_migration(*migration);
     hrtimers.set_placement(*migration);
+    tick.set_broadcast(broadcast.get());
     if (config.placement->asks_idle)
         scheduler.watch_run_queues();
 }
@@ -39,29 +48,60 @@ void LinuxKernel::boot(sim::Machine& machine) {
     if (config_.tick_source == TickSource::kTscDeadline && !machine.config().tsc_deadline_timer)
         throw std::invalid_argument(
             "kernel.tick_source is \"tsc-deadline\", and the machine's local APIC has no such mode");
+    if (config_.broadcast == BroadcastKind::kHrtimer && !config_.tick.highres)
+        throw std::invalid_argument("kernel.broadcast is \"hrtimer\", which needs kernel.highres");
     machine_ = &machine;
     config_.placements.tmigr.check_after_expiry = config_.wheel.check_effort == CheckEffort::kAlways;
-    config_.placements.tmigr.isolated = config_.placements.push.isolation.isolated =
-        cpus_listed(config_.isolated, machine.cpu_count());
+    set_apart(machine);
+    config_.placements.tmigr.capacities.clear();
+    for (const bool little : cpus_listed("little_cpus", config_.little_cpus, machine.cpu_count()))
+        config_.placements.tmigr.capacities.push_back(little ? kLittleCapacity : tmigr::kCommonCapacity);
     core_ = std::make_unique<Core>(machine, config_);
     for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
         core_->hrtimers.mark_online(c);
-    hotplug_states_ = make_hotplug_states(
-        {core_->softirqs, core_->wheel, core_->hrtimers, core_->tick, core_->scheduler, *core_->migration});
+    hotplug_states_ = make_hotplug_states({core_->softirqs, core_->wheel, core_->hrtimers, core_->tick,
+                                           core_->scheduler, *core_->migration, core_->broadcast.get()});
     if (config_.placement->needs_bring_up) {
         boot_work_ = std::make_unique<CpuWork>(machine);
         machine_->run_in_control_thread(0, sim::Cause{}, [this](Cpu& cpu) { bring_up_placement(cpu); });
     }
 }
 
+void LinuxKernel::set_apart(const sim::Machine& machine) {
+    config_.placements.tmigr.isolated = config_.placements.push.isolation.isolated =
+        cpus_listed("isolated", config_.isolated, machine.cpu_count());
+    if (config_.nohz_full.empty())
+        return;
+    const std::vector<bool> full = cpus_listed("nohz_full", config_.nohz_full, machine.cpu_count());
+    if (full[TickSched::kPinnedTimekeeper])
+        throw std::invalid_argument(
+            fmt::format("kernel.nohz_full is \"{}\", expected CPUs without CPU 0, which keeps the time for them",
+                        config_.nohz_full));
+    if (!config_.tick.nohz)
+        throw std::invalid_argument("kernel.nohz_full is given, which needs kernel.nohz");
+    if (!config_.placement->knows_nohz_full)
+        throw std::invalid_argument(
+            fmt::format("kernel.nohz_full is given, and placement {} knows no such CPUs", config_.placement->word));
+    config_.placements.tmigr.nohz_full = config_.placements.push.isolation.nohz_full = config_.tick.nohz_full =
+        config_.wheel.nohz_full = full;
+}
+
 void LinuxKernel::bring_up_placement(Cpu& boot_cpu) {
     TimerMigration& migration = *core_->migration;
     for (CpuId c = 0; c < machine_->config().online_at_boot; ++c) {
-        bool joined = migration.prepare(boot_cpu, c);
+        bool joined = false;
+        {
+            const sim::CodeScope code(boot_cpu, sim::Code::kTimer);
+            joined = migration.prepare(boot_cpu, c);
+        }
         if (joined)
-            boot_work_->run_on(boot_cpu, c, [&](Cpu& cpu) { joined = migration.set_available(cpu); });
+            boot_work_->run_on(boot_cpu, c, [&](Cpu& cpu) {
+                const sim::CodeScope code(cpu, sim::Code::kTimer);
+                joined = migration.set_available(cpu);
+            });
         boot_cpu.require(joined, "no memory for the placement at boot");
     }
+    const sim::CodeScope code(boot_cpu, sim::Code::kTimer);
     migration.end_bring_up(boot_cpu);
     if (core_->hierarchy && !config_.isolated.empty())
         core_->hierarchy->enable_isolation(boot_cpu);
@@ -69,6 +109,9 @@ void LinuxKernel::bring_up_placement(Cpu& boot_cpu) {
 
 void LinuxKernel::cpu_start(Cpu& cpu) {
     core_->devices.set_up_apic(cpu);
+    // Once: a CPU that comes back finds the device that there is.
+    if (core_->broadcast && cpu.id() == 0 && !core_->broadcast->device())
+        core_->broadcast->set_up(cpu, config_.broadcast);
     core_->tick.set_up_device(cpu);
 }
 
@@ -77,6 +120,12 @@ void LinuxKernel::irq_enter(Cpu& cpu) {
     core_->softirqs.irq_enter(cpu);
     if (outermost)
         core_->tick.irq_enter(cpu);
+}
+
+void LinuxKernel::exit_to_user(Cpu& cpu) {
+    core_->scheduler.scheduled(cpu);
+    core_->tick.task_switch(cpu);
+    core_->idle.check_tickless(cpu);
 }
 
 void LinuxKernel::irq_exit(Cpu& cpu) {
@@ -96,6 +145,10 @@ void LinuxKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
     // The reschedule interrupt has done its work by coming: need_resched is looked at on the way out.
     if (vector == kLocalTimerVector)
         core_->devices.interrupt(cpu);
+    else if (vector == kHpetVector && core_->broadcast)
+        core_->broadcast->interrupt(cpu);
+    else if (vector == kIrqWorkVector)
+        core_->scheduler.take_irq_work(cpu);
     else if (vector == kCallFunctionVector && core_->scheduler.take_call(cpu))
         core_->hrtimers.reevaluate(cpu);
     irq_exit(cpu);

@@ -22,12 +22,17 @@ struct LinuxConfig {
     const Placement* placement = &kPlacements.front();
     TickSource tick_source = TickSource::kTscDeadline;
     GovernorKind governor = GovernorKind::kMenu;
+    BroadcastKind broadcast = BroadcastKind::kHpet;
     TickParameters tick;
     WheelParameters wheel;
     LinuxChanges changes;
     PlacementParameters placements;
     /// CPUs that run no timers of others, as a list: "2-3,5"; the hierarchy leaves them out from late boot on.
     std::string isolated;
+    /// CPUs that stop their tick while they have one task, too, as a list; not CPU 0, which is the timekeeper then.
+    std::string nohz_full;
+    /// CPUs of half the capacity of the others, as a list.
+    std::string little_cpus;
 
     /// Throws std::invalid_argument with a message that names the option.
     static LinuxConfig from(const sim::KernelDecl::Settings& settings);
@@ -43,7 +48,7 @@ public:
     void nmi(sim::Cpu&) override {}
     void begin_foreign_irq(sim::Cpu& cpu) override { irq_enter(cpu); }
     void end_foreign_irq(sim::Cpu& cpu) override { irq_exit(cpu); }
-    void exit_to_user(sim::Cpu& cpu) override { core_->scheduler.scheduled(cpu); }
+    void exit_to_user(sim::Cpu& cpu) override;
     void idle_pass(sim::Cpu& cpu) override { core_->idle.run(cpu); }
     void kick(sim::Cpu& from, sim::Cpu& target) override { core_->scheduler.resched(from, target.id()); }
     std::span<const sim::HotplugState> hotplug_states() override { return hotplug_states_; }
@@ -77,11 +82,12 @@ public:
         Scheduler scheduler;
         ClockEvents devices;
         Hrtimers hrtimers;
+        /// Null if no CPU's clock-event device stops.
+        std::unique_ptr<TickBroadcast> broadcast;
         TimerWheel wheel;
         std::unique_ptr<TimerMigration> migration;
-        /// The same if it is the hierarchy, placement push, or the proposal of 2017, else null.
+        /// The same if it is the hierarchy, or the proposal of 2017, else null.
         tmigr::TmigrPlacement* hierarchy;
-        push::PushPlacement* push;
         tmigr2017::Tmigr2017Placement* proposal;
         TickSched tick;
         Governor governor;
@@ -104,6 +110,7 @@ private:
     void irq_enter(sim::Cpu& cpu);
     void irq_exit(sim::Cpu& cpu);
     void bring_up_placement(sim::Cpu& boot_cpu);
+    void set_apart(const sim::Machine& machine);
 
     LinuxConfig config_;
     sim::TimerClient& client_;

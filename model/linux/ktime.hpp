@@ -24,8 +24,13 @@ using KtimeSpan = MonotonicClock::duration;
 /// "No event" (INF of LTW 0): later than everything.
 inline constexpr Ktime kKtimeMax = Ktime::max();
 
+inline constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
 constexpr Ktime ktime_at(std::int64_t ns) { return Ktime{KtimeSpan{ns}}; }
 constexpr std::int64_t ns(Ktime t) { return t.time_since_epoch().count(); }
+
+/// `t + span`, or kKtimeMax where that is out of range. `span` must not be negative.
+constexpr Ktime saturating_add(Ktime t, KtimeSpan span) { return kKtimeMax - t < span ? kKtimeMax : t + span; }
 
 /// The tick counter. It wraps; instants compare by the sign of their distance (LTW 0), so only those less than 2^63
 /// ticks apart have an order.

@@ -91,6 +91,9 @@ void TimerWheel::forward_idle(Cpu& cpu, TimerBase& base, Jiffies now) {
 
 void TimerWheel::mark_idle(Cpu& cpu, TimerBase& base) {
     base.is_idle.write_once(cpu, true);
+    // A task can arm a global timer while the tick is stopped, and nobody looks at the timers then.
+    if (nohz_full(base.cpu) && parameters_.changes.global_base_marked && !unused(BaseIndex::kGlobal))
+        this->base(base.cpu, BaseIndex::kGlobal).is_idle.write_once(cpu, true);
     cpu.record(kTimerBaseIdleRecord, true, base.cpu);
 }
 
@@ -134,6 +137,8 @@ void TimerWheel::undo_idle(Cpu& cpu) {
 void TimerWheel::clear_idle(Cpu& cpu) {
     // Without the lock: at worst another CPU kicks this one for nothing.
     base(cpu.id(), BaseIndex::kLocal).is_idle.write_once(cpu, false);
+    if (nohz_full(cpu.id()) && !unused(BaseIndex::kGlobal))
+        base(cpu.id(), BaseIndex::kGlobal).is_idle.write_once(cpu, false);
     cpu.record(kTimerBaseIdleRecord, false, cpu.id());
     migration_->activate(cpu);
 }

@@ -35,20 +35,22 @@ struct Placement {
     bool needs_bring_up;
     /// It asks which CPUs are idle.
     bool asks_idle;
+    /// Some CPUs may stop their tick while they are busy.
+    bool knows_nohz_full;
 };
 
 inline constexpr std::array kPlacements{
     Placement{
         "local", "every CPU runs its own timers, and wakes for them",
         [](const PlacementParts&) -> std::unique_ptr<TimerMigration> { return std::make_unique<LocalPlacement>(); },
-        false, false},
+        false, false, true},
     Placement{"push",
               "a timer that an idle CPU arms goes to a busy one near by, which then keeps it "
               "(docs/spec/linux-push-placement.md)",
               [](const PlacementParts& parts) -> std::unique_ptr<TimerMigration> {
                   return std::make_unique<push::PushPlacement>(parts.machine, parts.parameters.push, parts.idle_test);
               },
-              false, true},
+              false, true, true},
     Placement{"tmigr-2017",
               "the same idea as tmigr, as posted in April 2017: with its own locking and its defects "
               "(docs/spec/tmigr-2017.md)",
@@ -57,12 +59,15 @@ inline constexpr std::array kPlacements{
                                                                          parts.parameters.push, parts.wheel,
                                                                          parts.idle_test, parts.waker);
               },
-              true, true},
+              true, true, false},
     Placement{"tmigr", "a CPU that is awake runs the timers of those that sleep (docs/spec/tmigr-mainline.md)",
               [](const PlacementParts& parts) -> std::unique_ptr<TimerMigration> {
-                  return std::make_unique<tmigr::TmigrPlacement>(parts.machine, parts.parameters.tmigr, parts.wheel);
+                  auto placement =
+                      std::make_unique<tmigr::TmigrPlacement>(parts.machine, parts.parameters.tmigr, parts.wheel);
+                  placement->push_hrtimers(parts.parameters.push, parts.idle_test);
+                  return placement;
               },
-              true, false},
+              true, true, true},
 };
 
 }  // namespace ticklab::linux_

@@ -28,6 +28,7 @@ sim::TimerPromise wheel_promise(const Timekeeping& time, Jiffies expires, Jiffie
         // The only timer that may come early (LTW 2.3).
         earliest = asked_at + (wheel::max_distance(levels) - wheel::granularity(levels - 1));
     sim::TimerPromise promise{now, sim::kNever, false};
+    promise.look_every = time.tick();
     if (earliest > present)
         promise.not_before = time.first_at(time.edge_of(earliest));
     if (!deferrable) {
@@ -43,7 +44,11 @@ sim::TimerPromise hrtimer_promise(const Timekeeping& time, sim::Time expires, si
                                   KtimeSpan min_delta, bool high_res) {
     const auto at = [&time](sim::Time t) { return time.first_at(ktime_at(sim::ns_floor(t))); };
     const sim::Time latest = std::max(at(sim::saturating_add(expires, slack)), now);
-    return {std::max(at(expires), now), sim::saturating_add(latest, high_res ? min_delta : 2 * time.tick()), false};
+    sim::TimerPromise promise{std::max(at(expires), now),
+                              sim::saturating_add(latest, high_res ? min_delta : 2 * time.tick()), false};
+    if (!high_res)
+        promise.look_every = time.tick();
+    return promise;
 }
 
 }  // namespace ticklab::linux_

@@ -12,7 +12,28 @@ void Scheduler::resched(Cpu& from, CpuId target) {
         from.send_ipi(target, kRescheduleVector);
 }
 
+void Scheduler::kick_tick(Cpu& from, CpuId target) {
+    if (machine_.cpu(target).online() && !cpus_[target].irq_work.exchange(from, true))
+        from.send_ipi(target, kIrqWorkVector);
+}
+
+bool Scheduler::shares_cpu(const Cpu& cpu) const {
+    // What a scenario does at thread level is done by the task that it keeps the CPU busy with.
+    bool user = machine_.busy_until(cpu.id()) > cpu.local_time();
+    std::size_t threads = 0;
+    const auto count = [&](const sim::Thread& thread) {
+        user = user || thread.thread_class() == sim::ThreadClass::kScript;
+        threads += thread.thread_class() < sim::ThreadClass::kScript;
+    };
+    count(cpu.current());
+    for (const sim::Thread* thread : cpu.runnable())
+        count(*thread);
+    return threads + std::size_t{user} > 1;
+}
+
 void Scheduler::wake_idle(Cpu& from, CpuId target) {
+    if (nohz_full_[target])
+        return kick_tick(from, target);
     // An interrupt on the idle CPU itself is followed by a pass of its idle loop anyway.
     if (target != from.id())
         resched(from, target);

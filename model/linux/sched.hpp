@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <deque>
+#include <utility>
+#include <vector>
 
 #include "ticklab/model/linux/hrtimers.hpp"
 #include "ticklab/model/linux/push/nearby.hpp"
@@ -21,17 +23,29 @@ namespace ticklab::linux_ {
 
 class Scheduler final : public IdleWaker, public RemoteCall, public IdleTest {
 public:
-    explicit Scheduler(sim::Machine& machine) : machine_(machine), cpus_(machine.cpu_count()) {}
+    /// `nohz_full`: by CPU; empty for none.
+    Scheduler(sim::Machine& machine, std::vector<bool> nohz_full)
+        : machine_(machine), nohz_full_(std::move(nohz_full)), cpus_(machine.cpu_count()) {
+        nohz_full_.resize(machine.cpu_count());
+    }
 
     /// Makes `target` reschedule; an interrupt unless it polls. Any context. [point]
     void resched(sim::Cpu& from, sim::CpuId target);
     void wake_idle(sim::Cpu& from, sim::CpuId target) override;
     void reevaluate_on(sim::Cpu& from, sim::CpuId target) override;
+    /// Makes `target` look at its tick again, by an empty irq-work (LTW 7.1). Any context. [point]
+    void kick_tick(sim::Cpu& from, sim::CpuId target);
+    /// The irq-work has come. [point]
+    void take_irq_work(sim::Cpu& cpu) { cpus_[cpu.id()].irq_work.store(cpu, false); }
+    /// For oracles: a kick is under way.
+    bool tick_kicked(sim::CpuId cpu) const { return cpus_[cpu].irq_work.peek(); }
+    /// More than one task wants this CPU: a tick that a nohz_full CPU needs (LNT 7.6).
+    bool shares_cpu(const sim::Cpu& cpu) const;
     /// Takes what reevaluate_on() asked of this CPU: true if anything. [point]
     bool take_call(sim::Cpu& cpu) { return cpus_[cpu.id()].call.exchange(cpu, false); }
 
     /// Whether the idle task has to give way: a thread, user code, or somebody who asked for it. [point]
-    bool need_resched(sim::Cpu& cpu);
+    bool need_resched(sim::Cpu& cpu) override;
     /// The idle task polls from here on, or not: whether need_resched was set. [point]
     bool set_polling(sim::Cpu& cpu, bool on);
     /// For oracles: need_resched is set.
@@ -51,6 +65,7 @@ private:
     struct PerCpuState {
         sim::Atomic<std::uint32_t> flags{0};
         sim::Atomic<bool> call{false};
+        sim::Atomic<bool> irq_work{false};
         sim::CacheLine run_queue;
         bool in_idle_task = false;
     };
@@ -59,6 +74,7 @@ private:
     }
 
     sim::Machine& machine_;
+    std::vector<bool> nohz_full_;
     std::deque<PerCpuState> cpus_;
     bool watched_ = false;
 };

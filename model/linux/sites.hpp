@@ -28,6 +28,8 @@ inline constexpr Site kTickStopped{"linux.tick_stop.stopped", "the tick is stopp
 inline constexpr Site kTickRestart{"linux.tick_restart.before_activate",
                                    "the tick is about to restart, the base is still marked idle"};
 inline constexpr Site kIdleBeforeSleep{"linux.idle.before_sleep", "polling is off, need_resched was looked at"};
+inline constexpr Site kBroadcastHandled{
+    "linux.broadcast.handled", "who is due was called, the broadcast device is asked for the next, nothing is locked"};
 inline constexpr Site kHrtimerBeforeLock{"linux.hrtimer_start.before_lock", "a start was called, nothing is locked"};
 inline constexpr Site kHrtimerReadAgain{"linux.hrtimer.read_again",
                                         "the old lock loop is before or after its second read of the base (HRT-05)"};
@@ -42,6 +44,6 @@ inline constexpr std::array kLinuxSites{
     &kJiffiesBeforeEdge,    &kLockBaseAfterRead,    &kForwardBetweenReads, &kMigrating,        &kModBeforeLock,
     &kDeleteBeforeLock,     &kExpireBeforeCallback, &kExpireAfterCallback, &kIdleBaseMarked,   &kTickStopped,
     &kTickRestart,          &kIdleBeforeSleep,      &kHrtimerBeforeLock,   &kHrtimerReadAgain, &kHrtimerBeforeCallback,
-    &kHrtimerAfterCallback, &kTimersDeadBeforeLock};
+    &kHrtimerAfterCallback, &kTimersDeadBeforeLock, &kBroadcastHandled};
 
 }  // namespace ticklab::linux_::sites

@@ -1,6 +1,8 @@
 // What wheel and tick are of CPUs that sleep, as the oracle of the hierarchy wants to see them (TMM 14.1).
 #pragma once
 
+#include <algorithm>
+
 #include "ticklab/model/linux/tick_invariants.hpp"
 #include "ticklab/model/linux/tick_sched.hpp"
 #include "ticklab/model/linux/tmigr/invariants.hpp"
@@ -19,7 +21,12 @@ public:
     bool base_idle(sim::CpuId cpu) const override { return parts_.wheel.base(cpu, BaseIndex::kLocal).is_idle.peek(); }
     Ktime first_local(sim::CpuId cpu) const override { return first(cpu, BaseIndex::kLocal); }
     Ktime first_global(sim::CpuId cpu) const override { return first(cpu, BaseIndex::kGlobal); }
-    Ktime clock_event(sim::CpuId cpu) const override { return parts_.devices.next_event(cpu); }
+    /// Of a CPU that rests after a hang (LHR 9.2), what it has asked for: it gets it at the end of the rest.
+    Ktime clock_event(sim::CpuId cpu) const override {
+        const HrtimerCpu& queues = parts_.hrtimers.of(cpu);
+        const Ktime device = parts_.devices.next_event(cpu);
+        return queues.hang_detected ? std::min(device, queues.expires_next) : device;
+    }
     Ktime now() const override { return parts_.time.peek(asking_); }
     KtimeSpan tick() const override { return tick_; }
 

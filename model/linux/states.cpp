@@ -36,8 +36,14 @@ std::int64_t since_boot(const LinuxKernel& kernel, Jiffies j) { return j - kerne
 
 template <std::uint64_t push::ChoiceCounters::*Counter>
 std::int64_t choices(const LinuxKernel& k, sim::CpuId c) {
-    const push::PushPlacement* const p = k.core().push;
-    return p ? number(p->nearby().counters(c).*Counter) : 0;
+    const push::Choice* const choice = k.core().migration->choice();
+    return choice ? number(choice->nearby().counters(c).*Counter) : 0;
+}
+
+template <std::uint64_t BroadcastCounters::*Counter>
+std::int64_t broadcast(const LinuxKernel& k, sim::CpuId c) {
+    const TickBroadcast* const b = k.core().broadcast.get();
+    return b ? number(b->counters(c).*Counter) : 0;
 }
 
 constexpr std::array kGlobalStates{
@@ -50,6 +56,24 @@ constexpr std::array kGlobalStates{
                 }},
     GlobalState{"tick.updates", "times that jiffies were advanced",
                 [](const LinuxKernel& k) { return number(k.core().time.updates()); }},
+    GlobalState{"broadcast.next_event",
+                "what the broadcast device was asked for, in ns since boot, -1 for nothing or no device",
+                [](const LinuxKernel& k) {
+                    const TickBroadcast* const b = k.core().broadcast.get();
+                    const Ktime next = b && b->device() ? b->device()->next_event() : kKtimeMax;
+                    return next == kKtimeMax ? -1 : ns(next);
+                }},
+    GlobalState{"broadcast.host", "the CPU whose high-resolution timer is the broadcast device, -1 for none",
+                [](const LinuxKernel& k) {
+                    const TickBroadcast* const b = k.core().broadcast.get();
+                    const sim::CpuId host = b && b->device() ? b->device()->host() : sim::kNoCpu;
+                    return host == sim::kNoCpu ? -1 : std::int64_t{host};
+                }},
+    GlobalState{"broadcast.missed", "times that the HPET's comparator was written too late",
+                [](const LinuxKernel& k) {
+                    const TickBroadcast* const b = k.core().broadcast.get();
+                    return b ? number(b->hpet().missed()) : 0;
+                }},
     GlobalState{"tmigr.groups", "groups of the migration hierarchy, 0 under another placement",
                 [](const LinuxKernel& k) {
                     const tmigr::TmigrPlacement* const h = k.core().hierarchy;
@@ -91,6 +115,20 @@ constexpr std::array kCpuStates{
                  const Ktime next = k.core().devices.next_event(c);
                  return next == kKtimeMax ? -1 : ns(next);
              }},
+    CpuState{"broadcast.sleeping", "1 while the CPU relies on the broadcast device",
+             [](const LinuxKernel& k, sim::CpuId c) {
+                 const TickBroadcast* const b = k.core().broadcast.get();
+                 return std::int64_t{b && b->sleeping(c)};
+             }},
+    CpuState{"broadcast.sleeps", "sleeps with the CPU's own timer stopped", broadcast<&BroadcastCounters::sleeps>},
+    CpuState{"broadcast.refused", "times that a state was chosen that would stop the CPU's timer, and could not be",
+             broadcast<&BroadcastCounters::refused>},
+    CpuState{"broadcast.interrupts", "interrupts of the broadcast device handled here",
+             broadcast<&BroadcastCounters::interrupts>},
+    CpuState{"broadcast.woken", "interrupts of the CPU's own device that the broadcast sent it",
+             broadcast<&BroadcastCounters::woken>},
+    CpuState{"broadcast.forced", "times that the CPU woke with its event due, before the broadcast interrupt",
+             broadcast<&BroadcastCounters::forced>},
     CpuState{"hrtimers.started", "times that a high-resolution timer was queued",
              [](const LinuxKernel& k, sim::CpuId c) { return number(k.core().hrtimers.of(c).started); }},
     CpuState{"hrtimers.expired", "callbacks of high-resolution timers",
@@ -125,15 +163,15 @@ constexpr std::array kCpuStates{
                  const sim::CpuId by = h ? tmigr::responsible_for(*h, c) : c;
                  return by == sim::kNoCpu ? -1 : std::int64_t{by};
              }},
-    CpuState{"push.busy", "placement push: timers armed here, not pinned, that stayed since the CPU was busy",
+    CpuState{"push.busy",
+             "timers of placement push, and high-resolution ones under tmigr and tmigr-2017, armed here, not pinned, "
+             "that stayed since the CPU was busy",
              choices<&push::ChoiceCounters::busy>},
-    CpuState{"push.near", "placement push: timers armed here that went to a busy CPU of the node",
-             choices<&push::ChoiceCounters::near>},
-    CpuState{"push.far", "placement push: timers armed here that went to a busy CPU of another node",
+    CpuState{"push.near", "of those: timers that went to a busy CPU of the node", choices<&push::ChoiceCounters::near>},
+    CpuState{"push.far", "of those: timers that went to a busy CPU of another node",
              choices<&push::ChoiceCounters::far>},
-    CpuState{"push.idle", "placement push: timers armed here that stayed since nobody was busy",
-             choices<&push::ChoiceCounters::idle>},
-    CpuState{"push.housekeeper", "placement push: timers armed here, on an isolated CPU, that went to an idle one",
+    CpuState{"push.idle", "of those: timers that stayed since nobody was busy", choices<&push::ChoiceCounters::idle>},
+    CpuState{"push.housekeeper", "of those, on an isolated CPU, that went to an idle one",
              choices<&push::ChoiceCounters::housekeeper>},
     CpuState{"push.idle_tests", "placement push: CPUs that were asked whether they are idle",
              choices<&push::ChoiceCounters::idle_tests>},

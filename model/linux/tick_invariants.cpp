@@ -41,11 +41,36 @@ std::optional<Broken> check_armed(const TickSched& tick, sim::CpuId cpu, Ktime n
         return std::nullopt;
     const Ktime wanted = std::min(first_bucket(parts.time, parts.wheel.base(cpu, BaseIndex::kLocal)),
                                   first_hrtimer(queues, parts.time.tick()));
-    const Ktime armed = parts.devices.armed_for(cpu);
+    const bool by_broadcast = parts.broadcast && parts.broadcast->sleeping(cpu);
+    const Ktime armed = by_broadcast ? parts.devices.next_event(cpu) : parts.devices.armed_for(cpu);
     if (wanted == kKtimeMax || armed <= std::max(wanted, now + parts.devices.min_delta()))
         return std::nullopt;
     return Broken{&checks::kNotArmed, fmt::format("CPU {} sleeps, has to wake by {}, and its device is armed for {}",
                                                   cpu, show(wanted), show(armed))};
+}
+
+/// B1 of everybody who sleeps by the broadcast, and of `asking`, who is about to.
+std::optional<Broken> check_broadcast(const TickSched& tick, sim::CpuId asking, Ktime now) {
+    const TickSched::Parts parts = tick.parts();
+    const TickBroadcast* const broadcast = parts.broadcast;
+    // An interrupt of the device under way, or a host that died and whose heir is not told yet, will put it right.
+    if (!broadcast || !broadcast->device() || broadcast->under_way())
+        return std::nullopt;
+    const BroadcastDevice& device = *broadcast->device();
+    sim::Machine& machine = parts.wheel.machine();
+    if (device.host() != sim::kNoCpu && !machine.cpu(device.host()).online())
+        return std::nullopt;
+    for (sim::CpuId c = 0; c < machine.cpu_count(); ++c) {
+        const Ktime wanted = parts.devices.next_event(c);
+        const bool asleep = c == asking || machine.cpu(c).activity() == sim::CpuActivity::kIdle;
+        if (!asleep || !broadcast->sleeping(c) || broadcast->pending(c) || wanted == kKtimeMax ||
+            device.armed_for() <= std::max(wanted, now + device.min_delta()))
+            continue;
+        return Broken{&checks::kBroadcastUncovered,
+                      fmt::format("CPU {} sleeps until {}, its timer stopped, and the broadcast device is armed for {}",
+                                  c, show(wanted), show(device.armed_for()))};
+    }
+    return std::nullopt;
 }
 
 bool queued_at(const TickSched& tick, sim::CpuId cpu, Ktime expires) {
@@ -100,6 +125,8 @@ std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime 
         return broken;
     if (parts.softirqs.pending(cpu, SoftirqNumber::kTimer))
         return Broken{&checks::kSoftirqAsleep, fmt::format("CPU {}", cpu)};
+    if (auto broken = check_broadcast(tick, cpu, now))
+        return broken;
     if (!ts.stopped)
         return std::nullopt;
     if (ts.next_tick != kUnset && ts.next_tick != kKtimeMax &&
@@ -107,6 +134,10 @@ std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime 
         return Broken{&checks::kNextTick,
                       fmt::format("CPU {}: next tick {}, the timer says {}, the decision was {}", cpu,
                                   show(ts.next_tick), show(tick.timer_of(cpu).expires), show(ts.timer_expires))};
+    return check_covered(tick, cpu, now);
+}
+
+std::optional<Broken> check_covered(const TickSched& tick, sim::CpuId cpu, Ktime now) {
     if (auto broken = check_wheel_covered(tick, cpu, now))
         return broken;
     return check_armed(tick, cpu, now);

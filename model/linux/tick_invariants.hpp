@@ -19,8 +19,10 @@ struct TimerBase;
 /// When the first bucket of a base is collected, by a walk over all of them; kKtimeMax for none.
 Ktime first_bucket(const Timekeeping& time, const TimerBase& base);
 
-/// T1, T3, T6, T8, N1 and N2 of a CPU whose local time is `now`.
+/// T1, T3, T6, T8, N1, N2 and B1 of a CPU whose local time is `now`.
 std::optional<Broken> check_asleep(const TickSched& tick, sim::CpuId cpu, Ktime now);
+/// T3 and T6 of a CPU whose tick is stopped, busy or not.
+std::optional<Broken> check_covered(const TickSched& tick, sim::CpuId cpu, Ktime now);
 /// T1 with W8, T2, T4.
 std::optional<Broken> check_awake(const TickSched& tick, sim::CpuId cpu, Ktime now);
 

@@ -16,8 +16,6 @@ namespace {
 /// frequency prints it at boot (LNT 4.5).
 constexpr KtimeSpan kMaxDeferment{440'795'202'120};
 
-Ktime saturating(Ktime t, KtimeSpan span) { return kKtimeMax - t < span ? kKtimeMax : t + span; }
-
 }  // namespace
 
 Ktime TickSched::low_res_hrtimer(Cpu& cpu, Ktime base) {
@@ -29,6 +27,8 @@ Ktime TickSched::low_res_hrtimer(Cpu& cpu, Ktime base) {
 }
 
 bool TickSched::may_stop(Cpu& cpu) {
+    if (full_in_use_ && cpu.id() == kPinnedTimekeeper)
+        return false;
     return state(cpu).nohz && !scheduler_.need_resched(cpu) && !softirqs_.pending(cpu);
 }
 
@@ -64,7 +64,7 @@ Ktime TickSched::next_event(Cpu& cpu) {
     }
     const sim::CpuId duty = time_.duty(cpu);
     const bool keeps_time = duty == cpu.id() || (duty == kDutyNone && ts.do_timer_last);
-    ts.timer_expires = keeps_time ? std::min(saturating(now.basem, kMaxDeferment), next) : next;
+    ts.timer_expires = keeps_time ? std::min(saturating_add(now.basem, kMaxDeferment), next) : next;
     return ts.timer_expires;
 }
 
@@ -152,6 +152,7 @@ void TickSched::close_idle(Cpu& cpu, Ktime now) {
 }
 
 void TickSched::idle_enter(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     cpu.require(ts.timer_expires_base == kUnset, "idle entered with a tick decision that was not used");
     ts.inidle = true;
@@ -159,15 +160,52 @@ void TickSched::idle_enter(Cpu& cpu) {
 }
 
 void TickSched::idle_exit(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     ts.inidle = false;
     const Ktime now = time_.now(cpu);
     close_idle(cpu, now);
-    if (ts.stopped)
+    if (!ts.stopped)
+        return;
+    if (full(cpu))
+        full_update(cpu);
+    else
         restart_tick(cpu, now);
 }
 
+void TickSched::full_update(Cpu& cpu) {
+    TickState& ts = state(cpu);
+    if (!ts.nohz)
+        return;
+    if (scheduler_.shares_cpu(cpu)) {
+        cpu.record(kTickStopRecord, 0, sched_dependency_);
+        if (ts.stopped)
+            restart_tick(cpu, time_.now(cpu));
+    } else if (next_event(cpu) != kUnset) {
+        stop_tick(cpu);
+    } else {
+        retain_tick(cpu);
+    }
+}
+
+void TickSched::task_switch(Cpu& cpu) {
+    if (full(cpu) && state(cpu).stopped && scheduler_.shares_cpu(cpu))
+        scheduler_.kick_tick(cpu, cpu.id());
+}
+
+void TickSched::idle_restart_tick(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
+    TickState& ts = state(cpu);
+    if (!ts.stopped)
+        return;
+    const Ktime now = time_.now(cpu);
+    close_idle(cpu, now);
+    restart_tick(cpu, now);
+    open_idle(cpu, now);
+}
+
 KtimeSpan TickSched::get_sleep_length(Cpu& cpu, KtimeSpan& until_tick) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     const Ktime device = devices_.next_event(cpu.id());
     until_tick = device == kKtimeMax ? KtimeSpan::max() : device - ts.idle_entry;
@@ -180,7 +218,8 @@ KtimeSpan TickSched::get_sleep_length(Cpu& cpu, KtimeSpan& until_tick) {
     return first == kKtimeMax ? KtimeSpan::max() : first - ts.idle_entry;
 }
 
-void TickSched::idle_retain_tick(Cpu& cpu) {
+void TickSched::retain_tick(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     // Also for a decision of the first jiffy, which looks like none.
     if (wheel_.form().query_marks_idle && !ts.stopped)
@@ -189,6 +228,7 @@ void TickSched::idle_retain_tick(Cpu& cpu) {
 }
 
 void TickSched::idle_stop_tick(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     Ktime expires = kUnset;
     if (ts.timer_expires_base != kUnset)
@@ -196,10 +236,10 @@ void TickSched::idle_stop_tick(Cpu& cpu) {
     else if (may_stop(cpu))
         expires = next_event(cpu);
     else
-        return idle_retain_tick(cpu);
+        return retain_tick(cpu);
     ++ts.idle_calls;
     if (expires == kUnset) {
-        idle_retain_tick(cpu);
+        retain_tick(cpu);
         return;
     }
     stop_tick(cpu);
@@ -215,6 +255,7 @@ bool TickSched::take_idle_tick(const Cpu& cpu) {
 }
 
 void TickSched::irq_enter(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     if (!ts.idle_active && !ts.stopped)
         return;
@@ -227,7 +268,14 @@ void TickSched::irq_enter(Cpu& cpu) {
 }
 
 void TickSched::irq_exit(Cpu& cpu) {
-    if (!state(cpu).inidle || softirqs_.in_interrupt(cpu))
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
+    if (!state(cpu).inidle) {
+        // Not only at the outermost exit: softirqs run in ksoftirqd too, and no exit follows those (NOHZ-02).
+        if (full(cpu) && !softirqs_.in_hardirq(cpu))
+            full_update(cpu);
+        return;
+    }
+    if (softirqs_.in_interrupt(cpu))
         return;
     open_idle(cpu, time_.now(cpu));
     if (stops_before_choice())

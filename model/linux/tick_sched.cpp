@@ -1,6 +1,8 @@
 // The tick while it runs: modes, handler, timekeeping (LNT 2, 3, 8).
 #include "ticklab/model/linux/tick_sched.hpp"
 
+#include <algorithm>
+
 #include "ticklab/model/linux/records.hpp"
 #include "ticklab/sim/choices.hpp"
 
@@ -28,7 +30,11 @@ TickSched::TickSched(sim::Machine& machine, const TickParameters& parameters, Ti
       scheduler_(scheduler),
       prices_(machine),
       cpus_(machine.cpu_count()),
-      no_dependency_(machine.intern("NONE")) {
+      no_dependency_(machine.intern("NONE")),
+      sched_dependency_(machine.intern("SCHED")) {
+    parameters_.nohz_full.resize(machine.cpu_count());
+    full_in_use_ =
+        std::find(parameters_.nohz_full.begin(), parameters_.nohz_full.end(), true) != parameters_.nohz_full.end();
     const std::uint64_t function = machine.intern("tick_nohz_handler");
     for (CpuId c = 0; c < machine.cpu_count(); ++c) {
         cpus_[c].owner = this;
@@ -42,8 +48,11 @@ KtimeSpan TickSched::skew_of(CpuId cpu) const {
 }
 
 void TickSched::set_up_device(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     devices_.attach(cpu, {[](void* self, Cpu& at) { static_cast<TickSched*>(self)->periodic_interrupt(at); }, this});
+    if (broadcast_)
+        broadcast_->cpu_starts(cpu);
     // The first CPU that has a device takes the duty: on hardware the others start after it.
     if (cpu.id() == 0 && time_.duty(cpu) == kDutyBoot)
         time_.set_duty(cpu, cpu.id());
@@ -86,6 +95,8 @@ bool TickSched::maybe_switch(Cpu& cpu) {
     if (ts.one_shot || !(parameters_.highres || parameters_.nohz))
         return false;
     ts.one_shot = true;
+    if (broadcast_)
+        broadcast_->switch_to_one_shot(cpu);
     if (parameters_.highres)
         hrtimers_.switch_to_high_res(cpu);
     else
@@ -123,6 +134,7 @@ void TickSched::arm(Cpu& cpu, Ktime expires) {
 }
 
 HrtimerRestart TickSched::tick_callback(Cpu& cpu, Hrtimer& timer, void* argument) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickSched& self = *static_cast<PerCpuTick*>(argument)->owner;
     const Ktime now = self.time_.now(cpu);
     self.tick(cpu, now);
@@ -183,6 +195,7 @@ void TickSched::watch_jiffies(Cpu& cpu, Ktime now) {
 }
 
 void TickSched::dying(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     if (time_.duty(cpu) == cpu.id()) {
         const sim::Cpu* const heir = machine_.first_online(cpu.id());
         cpu.require(heir, "the last CPU goes off-line");
@@ -191,6 +204,8 @@ void TickSched::dying(Cpu& cpu) {
     PerCpuTick& mine = cpus_[cpu.id()];
     if (mine.state.highres)
         hrtimers_.cancel(cpu, mine.timer);
+    if (broadcast_)
+        broadcast_->dying(cpu);
     devices_.detach(cpu);
     const TickState old = mine.state;
     mine.state = TickState{};

@@ -4,10 +4,11 @@
 //  (1) A CPU's tick state is its own: touched with interrupts off, on that CPU, also by the hotplug callback that ends
 //      its life.
 //  (2) The base is marked idle before the hardware is programmed, and busy before the tick runs again: so whoever
-//  queues
-//      an earlier timer in between sends a kick (LNT 5).
+//      queues an earlier timer in between sends a kick (LNT 5).
 //  (3) Once the tick decision of an iteration is taken, interrupts stay off until the CPU really sleeps (LNT 7.1).
 //  (4) jiffies are updated before the wheel is told that the CPU is awake (LNT 6).
+//  (5) A nohz_full CPU has no idle loop to decide for it while it is busy: each exit of an interrupt does (LNT 7.6).
+//      The timekeeper ticks then, and stays online (LNT 8.4).
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@
 #include "ticklab/model/linux/jiffies.hpp"
 #include "ticklab/model/linux/sched.hpp"
 #include "ticklab/model/linux/softirq.hpp"
+#include "ticklab/model/linux/tick_broadcast.hpp"
 #include "ticklab/model/linux/timer_wheel.hpp"
 
 namespace ticklab::linux_ {
@@ -56,6 +58,8 @@ struct TickParameters {
     bool nohz = true;
     bool skew_tick = false;
     LinuxChanges changes;
+    /// By CPU: its tick is stopped while it has one task, too; another CPU is the timekeeper. Empty for none.
+    std::vector<bool> nohz_full;
 };
 
 class TickSched {
@@ -63,6 +67,8 @@ public:
     TickSched(sim::Machine& machine, const TickParameters& parameters, Timekeeping& time, ClockEvents& devices,
               Hrtimers& hrtimers, TimerWheel& wheel, Softirqs& softirqs, Scheduler& scheduler);
 
+    /// Before the first use, where clock-event devices stop in deep C-states.
+    void set_broadcast(TickBroadcast* broadcast) { broadcast_ = broadcast; }
     /// The clock-event device of a CPU that starts: periodic (LNT 2.1). [point]
     void set_up_device(sim::Cpu& cpu);
     /// tick:dying of CH D7: in stop-machine, interrupts off. [point]
@@ -72,7 +78,9 @@ public:
     void idle_enter(sim::Cpu& cpu);
     void idle_exit(sim::Cpu& cpu);
     void idle_stop_tick(sim::Cpu& cpu);
-    void idle_retain_tick(sim::Cpu& cpu);
+    void retain_tick(sim::Cpu& cpu);
+    /// The CPU stays in idle and does not sleep (LNT 7.7). [point]
+    void idle_restart_tick(sim::Cpu& cpu);
     /// idle_stop_tick() comes before the choice of a C-state, which takes no decision on the tick.
     bool stops_before_choice() const { return wheel_.form().tick_stops_first; }
     /// How long the CPU will sleep if its tick is stopped, and until the next event of the device as it is now. May be
@@ -86,6 +94,11 @@ public:
     /// Entry and exit of the outermost interrupt, softirqs done (LNT 7.5, 7.6). [point]
     void irq_enter(sim::Cpu& cpu);
     void irq_exit(sim::Cpu& cpu);
+    /// Another task goes on here, interrupts on (LNT-D10). [point]
+    void task_switch(sim::Cpu& cpu);
+    /// Any CPU stops its tick while it is busy; then this one is the timekeeper for good.
+    bool nohz_full_in_use() const { return full_in_use_; }
+    static constexpr sim::CpuId kPinnedTimekeeper = 0;
 
     const TickState& of(sim::CpuId cpu) const { return cpus_[cpu].state; }
     const Hrtimer& timer_of(sim::CpuId cpu) const { return cpus_[cpu].timer; }
@@ -96,8 +109,10 @@ public:
         const Hrtimers& hrtimers;
         const TimerWheel& wheel;
         const Softirqs& softirqs;
+        /// Null if no clock-event device stops.
+        const TickBroadcast* broadcast;
     };
-    Parts parts() const { return {time_, devices_, hrtimers_, wheel_, softirqs_}; }
+    Parts parts() const { return {time_, devices_, hrtimers_, wheel_, softirqs_, broadcast_}; }
     KtimeSpan skew_of(sim::CpuId cpu) const;
 
 private:
@@ -120,6 +135,10 @@ private:
     static HrtimerRestart tick_callback(sim::Cpu& cpu, Hrtimer& timer, void* argument);
 
     bool may_stop(sim::Cpu& cpu);
+    bool full(const sim::Cpu& cpu) const { return parameters_.nohz_full[cpu.id()]; }
+    /// Stops, moves or restarts the tick of a nohz_full CPU that is not in its idle loop: interrupts off
+    /// (LNT 7.6, 7.8).
+    void full_update(sim::Cpu& cpu);
     Ktime next_event(sim::Cpu& cpu);
     /// The old form of the question for the next event, which leaves its marks (LPP 7, TM17 7.1).
     Ktime next_event_marking(sim::Cpu& cpu, const JiffiesPair& now);
@@ -140,11 +159,14 @@ private:
     TimerWheel& wheel_;
     Softirqs& softirqs_;
     Scheduler& scheduler_;
+    TickBroadcast* broadcast_ = nullptr;
     LinuxPrices prices_;
     std::deque<PerCpuTick> cpus_;
     /// The CPU that tries to update stale jiffies (NOHZ-10).
     sim::Atomic<bool> stale_try_{false};
     std::uint64_t no_dependency_ = 0;
+    std::uint64_t sched_dependency_ = 0;
+    bool full_in_use_ = false;
 };
 
 }  // namespace ticklab::linux_

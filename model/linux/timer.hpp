@@ -2,7 +2,7 @@
 //
 // Rules
 //  (1) The base that `flags` name guards everything here. Without its lock, `flags`, `pending` and `expires` may be
-//  read as hints, at the price of `line`, on which they all lie.
+//      read as hints, at the price of `line`, on which they all lie.
 //  (2) While kMigrating is set the timer is between two bases and on no list, and nobody may lock a base for it.
 //  (3) Class and owner of a timer are its flags: they must not change while it is pending, but for the owner of a timer
 //      whose CPU died (LTW 13.2).

@@ -27,6 +27,7 @@ void TimerWheel::tick(Cpu& cpu) {
 }
 
 void TimerWheel::softirq_action(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     for (std::size_t i = 0; i < kBasesPerCpu; ++i)
         if (!unused(static_cast<BaseIndex>(i)))
             run_base(cpu, base(cpu.id(), static_cast<BaseIndex>(i)));
@@ -95,6 +96,7 @@ void TimerWheel::run_timer(Cpu& cpu, TimerBase& base, Timer& t, Jiffies collecte
     {
         const Frame frame(cpu, "timer callback");
         cpu.spend(prices_.callback_call);
+        const sim::CodeScope code(cpu, sim::Code::kOther);
         function(cpu, t, argument);
     }
     set_last_exit(cpu, cpu.record(kTimerExpireExitRecord, object));

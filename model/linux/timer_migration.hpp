@@ -11,6 +11,10 @@
 
 namespace ticklab::linux_ {
 
+namespace push {
+class Choice;
+}
+
 /// A CPU's next events (LTW 12.3): kKtimeMax for none. `global` is none wherever the local one is not later, since the
 /// CPU wakes by itself then.
 struct NextEvents {
@@ -69,6 +73,8 @@ public:
     /// NOHZ is in use from here on: in a hard interrupt, by each CPU. From start_kicks_() on, whoever queues a
     /// timer on an idle CPU wakes it. (LNT 2.4, LPP 2.2, 2.3)
     virtual void activate_nohz(sim::Cpu&) { start_kicks_(); }
+    /// For oracles: how it chooses other CPUs, null if it does not.
+    virtual const push::Choice* choice() const { return nullptr; }
     /// The sysctl timer_migration is written: in a thread that may sleep. (LPP 2.2) [point]
     virtual void set_timer_migration(sim::Cpu&, bool) {}
 

@@ -23,6 +23,7 @@ TimerWheel::TimerWheel(sim::Machine& machine, const WheelParameters& parameters,
       waker_(waker),
       prices_(machine),
       last_exit_(machine.cpu_count()) {
+    parameters_.nohz_full.resize(machine.cpu_count());
     std::array<sim::LockClass*, kBasesPerCpu> classes{};
     for (std::size_t i = 0; i < kBasesPerCpu; ++i)
         classes[i] = &machine.lock_class(fmt::format("{} timer base", kBaseNames[i]));
@@ -56,6 +57,7 @@ void TimerWheel::write_flags(Cpu& cpu, Timer& t, std::uint32_t flags) {
 }
 
 void TimerWheel::init(Cpu& cpu, Timer& t, TimerFunction function, void* argument, std::uint32_t flags) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.require((flags & ~flag::kInitMask) == 0, "a timer was initialised with flags that are not for that");
     if (t.pending)
         fail(cpu, checks::kInitPending, t, "initialised while it is pending");
@@ -160,11 +162,18 @@ void TimerWheel::enqueue(Cpu& cpu, TimerBase& base, Timer& t, const wheel::Bucke
         cpu.record(kTimerStartRecord, t.object, t.function_name, t.expires.count(), static_cast<std::uint64_t>(timeout),
                    bucket.expiry.count(), base.cpu, bucket.index, flags_name(t.flags));
     t.armed_by = {started, cpu.cause().root};
-    if (!first || !nohz_active_ || t.has(flag::kDeferrable) || !base.is_idle.read_once(cpu))
+    if (!first || !nohz_active_ || !needs_kick(cpu, base, t))
         return;
     ++base.counters.kicks;
     const sim::CauseScope scope(cpu, t.armed_by);
     waker_.wake_idle(cpu, base.cpu);
+}
+
+bool TimerWheel::needs_kick(Cpu& cpu, TimerBase& base, const Timer& t) {
+    if (!t.has(flag::kDeferrable))
+        return base.is_idle.read_once(cpu);
+    return form_.one_base && nohz_full(base.cpu) &&
+           (base.cpu != cpu.id() || this->base(base.cpu, BaseIndex::kLocal).is_idle.read_once(cpu));
 }
 
 bool TimerWheel::detach(Cpu& cpu, TimerBase& base, Timer& t, bool clear_pending) {
@@ -196,6 +205,7 @@ bool TimerWheel::stay_in_bucket(Cpu& cpu, Timer& t, Jiffies expires, const wheel
 }
 
 bool TimerWheel::modify(Cpu& cpu, Timer& t, Jiffies expires, Mode mode) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "mod_timer");
     cpu.spend(prices_.timer_op);
     t.line.access(cpu, false);
@@ -257,23 +267,27 @@ void TimerWheel::require_not_pending(Cpu& cpu, Timer& t) {
 }
 
 void TimerWheel::add(Cpu& cpu, Timer& t, Jiffies expires) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
     modify(cpu, t, expires, Mode::kNotPending);
 }
 
 void TimerWheel::add_local(Cpu& cpu, Timer& t, Jiffies expires) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
     write_flags(cpu, t, t.flags | flag::kPinned);
     modify(cpu, t, expires, Mode::kNotPending);
 }
 
 void TimerWheel::add_global(Cpu& cpu, Timer& t, Jiffies expires) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
     write_flags(cpu, t, t.flags & ~flag::kPinned);
     modify(cpu, t, expires, Mode::kNotPending);
 }
 
 void TimerWheel::add_on(Cpu& cpu, Timer& t, Jiffies expires, CpuId target) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "add_timer_on");
     cpu.spend(prices_.timer_op);
     require_not_pending(cpu, t);
@@ -296,6 +310,7 @@ void TimerWheel::add_on(Cpu& cpu, Timer& t, Jiffies expires, CpuId target) {
 }
 
 bool TimerWheel::remove(Cpu& cpu, Timer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer_delete");
     cpu.spend(prices_.timer_op);
     t.line.access(cpu, false);
@@ -310,6 +325,7 @@ bool TimerWheel::remove(Cpu& cpu, Timer& t) {
 }
 
 bool TimerWheel::shutdown(Cpu& cpu, Timer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer_shutdown");
     cpu.spend(prices_.timer_op);
     cpu.at(sites::kDeleteBeforeLock);
@@ -346,6 +362,7 @@ void TimerWheel::require_may_wait(Cpu& cpu, const Timer& t) {
 }
 
 bool TimerWheel::wait_removed(Cpu& cpu, Timer& t, bool shut_down) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer_delete_sync");
     cpu.spend(prices_.timer_op);
     require_may_wait(cpu, t);

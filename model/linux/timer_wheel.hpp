@@ -31,6 +31,8 @@ namespace ticklab::linux_ {
 struct WheelParameters {
     CheckEffort check_effort = CheckEffort::kAmortised;
     LinuxChanges changes;
+    /// By CPU: it stops its tick while it is busy, too. Empty for none.
+    std::vector<bool> nohz_full;
 };
 
 /// Wakes a CPU whose tick is stopped, so that it looks at its timers again (LTW 7).
@@ -122,6 +124,7 @@ public:
     Timekeeping& time() const { return time_; }
     const Softirqs& softirqs() const { return softirqs_; }
     sim::Machine& machine() const { return machine_; }
+    bool nohz_full(sim::CpuId cpu) const { return parameters_.nohz_full[cpu]; }
 
 private:
     enum class Mode : std::uint8_t { kStart, kPendingOnly, kReduce, kNotPending };
@@ -150,6 +153,8 @@ private:
     static wheel::Bucket bucket_at_past_expiry(const Wheel& wheel, const Timer& t, wheel::Bucket bucket);
     std::uint32_t flags_read_again(sim::Cpu& cpu, const Timer& t);
     void enqueue(sim::Cpu& cpu, TimerBase& base, Timer& t, const wheel::Bucket& bucket);
+    /// Whether the CPU of `base`, which has a new first timer `t`, has to be told (LTW 6.4, LPP 6.1).
+    bool needs_kick(sim::Cpu& cpu, TimerBase& base, const Timer& t);
     bool detach(sim::Cpu& cpu, TimerBase& base, Timer& t, bool clear_pending);
     void require_not_pending(sim::Cpu& cpu, Timer& t);
     bool wait_removed(sim::Cpu& cpu, Timer& t, bool shut_down);

@@ -77,11 +77,16 @@ Jiffies asked_at(const LinuxKernel& kernel, const LinuxKernel::WheelTimer* t, Ji
 /// Ticks that pass while the duty to run a sleeping CPU's timers goes from CPU to CPU (TMM 14.4).
 constexpr int kHandOverTicks = 2;
 
+/// What a machine whose timers stop adds, if another device has to wake the CPU.
+KtimeSpan broadcast_delay(const LinuxKernel& kernel) {
+    return kernel.core().broadcast ? kernel.core().broadcast->delay() : KtimeSpan::zero();
+}
+
 /// What the kernel's options add to the wait for a tick.
 KtimeSpan service_delay(const LinuxKernel& kernel) {
     const KtimeSpan tick = kernel.core().time.tick();
     const KtimeSpan skew = kernel.config().tick.skew_tick ? tick / 2 : KtimeSpan::zero();
-    return kernel.config().placement->needs_bring_up ? skew + kHandOverTicks * tick : skew;
+    return (kernel.config().placement->needs_bring_up ? skew + kHandOverTicks * tick : skew) + broadcast_delay(kernel);
 }
 
 TimerPromise promise_start(const LinuxKernel& kernel, const VerbCall& call, Time now) {
@@ -174,7 +179,7 @@ Duration slack_of(const VerbCall& call) { return call.has(2) ? call.get<Duration
 
 TimerPromise promise_hrtimer(const LinuxKernel& kernel, const VerbCall& call, Time now) {
     return hrtimer_promise(kernel.core().time, call.get<Time>(1), slack_of(call), now,
-                           kernel.core().devices.min_delta(), kernel.config().tick.highres);
+                           kernel.core().devices.min_delta() + broadcast_delay(kernel), kernel.config().tick.highres);
 }
 
 void verb_hrtimer_init(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
@@ -204,7 +209,24 @@ constexpr std::array kSwitch{
     ParameterDecl{"value", ValueType::kBool, "whether timers may be queued on other CPUs", true, {}}};
 
 void verb_timer_migration(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     kernel.core().migration->set_timer_migration(cpu, flag_of(call, 0));
+}
+
+constexpr std::array kOneCpu{ParameterDecl{"cpu", ValueType::kCpu, "the CPU", true, {}}};
+
+template <bool Isolated>
+void verb_isolate(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
+    if (kernel.core().hierarchy)
+        kernel.core().hierarchy->set_isolated(cpu, static_cast<CpuId>(call.get<std::int64_t>(0)), Isolated);
+}
+
+// --- broadcast ---
+
+void verb_broadcast_hpet(LinuxKernel& kernel, Cpu& cpu, const VerbCall&) {
+    if (kernel.core().broadcast)
+        kernel.core().broadcast->replace_by_hpet(cpu);
 }
 
 constexpr auto kThread = VerbContext::kThread;
@@ -282,12 +304,29 @@ constexpr std::array kVerbs{
                "takes a high-resolution timer back and waits for a running callback (hrtimer_cancel)", kTimerOnly},
               verb_hrtimer_cancel,
               nullptr},
-    LinuxVerb{
-        {"sysctl.timer_migration", kThread, TimerRole::kNone,
-         "placements push and tmigr-2017: writes the sysctl of that name; timers that are queued stay where they are",
-         kSwitch},
-        verb_timer_migration,
-        nullptr},
+    LinuxVerb{{"cpuset.isolate", kThread, TimerRole::kNone,
+               "placement tmigr: a CPU is isolated from here on, as by a cpuset partition, and leaves the hierarchy; "
+               "nothing if no other CPU would be left, or in a kernel that does not exclude such CPUs",
+               kOneCpu},
+              verb_isolate<true>,
+              nullptr},
+    LinuxVerb{{"cpuset.unisolate", kThread, TimerRole::kNone,
+               "placement tmigr: a CPU is isolated no longer, and joins the hierarchy", kOneCpu},
+              verb_isolate<false>,
+              nullptr},
+    LinuxVerb{{"broadcast.hpet",
+               kThread,
+               TimerRole::kNone,
+               "the HPET is found late, as by a quirk of its chipset, and takes the place of the broadcast device that "
+               "there is; nothing if it is the one, is not usable, or no CPU's timer stops",
+               {}},
+              verb_broadcast_hpet,
+              nullptr},
+    LinuxVerb{{"sysctl.timer_migration", kThread, TimerRole::kNone,
+               "all placements but local: writes the sysctl of that name; timers that are queued stay where they are",
+               kSwitch},
+              verb_timer_migration,
+              nullptr},
 };
 
 }  // namespace

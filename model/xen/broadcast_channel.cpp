@@ -7,31 +7,16 @@ namespace ticklab::xen {
 namespace {
 
 using sim::Cpu;
-using sim::IoApic;
+namespace hpet = sim::hpet;
 
-constexpr std::uint32_t kCounter = 0xf0;
-constexpr std::uint32_t kComparator = 0x08;
-constexpr std::uint32_t kMessageData = 0x10;
-constexpr std::uint32_t kMessageAddress = 0x14;
 constexpr std::uint32_t kMessageWindow = 0xfee0'0000;
 constexpr unsigned kDestinationShift = 12;
 
 /// A comparator this close behind the counter's last reading may have come too late (HP 8.3, the hypervisor's row).
 constexpr std::uint32_t kGuardTicks = 2;
 
-// The register window of the I/O APIC is select and data: two accesses.
-void write_entry(Cpu& cpu, unsigned pin, unsigned half, std::uint32_t value) {
-    IoApic& io_apic = cpu.machine().io_apic();
-    for (const auto& [offset, word] : {std::pair{IoApic::kSelectOffset, IoApic::kEntryRegister + 2 * pin + half},
-                                       std::pair{IoApic::kWindowOffset, value}}) {
-        cpu.sync();
-        cpu.spend(cpu.machine().prices().apic_write);
-        io_apic.write(cpu.local_time(), offset, word, cpu.cause());
-    }
-}
-
 // HPET-20: the loop over the timers wrote the first one's register.
-std::uint32_t first_timers_register(std::uint32_t offset) { return 0x100 + offset; }
+std::uint32_t first_timers_register(std::uint32_t offset) { return hpet::timer_register(0, offset); }
 
 bool elapsed_beyond(std::uint32_t before, std::uint32_t after, std::uint64_t ticks) {
     return static_cast<std::uint32_t>(after + kGuardTicks - before) > ticks;
@@ -52,27 +37,28 @@ void BroadcastChannel::configure(Cpu& cpu, std::uint8_t vector, const XenChanges
     namespace bits = sim::hpet_timer_bits;
     const std::uint64_t message = legacy ? 0 : bits::kFsbEnable;
     if (!legacy)
-        cpu.hpet_write(reg(kMessageData), vector);
+        cpu.hpet_write(reg(hpet::kTimerMessage), vector);
     disarm(cpu);
-    cpu.hpet_write(changes.own_channel_config ? reg(0) : first_timers_register(0),
-                   bits::kIntEnable | bits::k32Mode | message);
+    cpu.hpet_write(
+        changes.own_channel_config ? reg(hpet::kTimerConfiguration) : first_timers_register(hpet::kTimerConfiguration),
+        bits::kIntEnable | bits::k32Mode | message);
     if (legacy)
-        write_entry(cpu, sim::Hpet::kLegacyPinTimer0, 0, vector);
+        cpu.io_apic_write_entry(sim::Hpet::kLegacyPinTimer0, 0, vector);
 }
 
 void BroadcastChannel::retarget(Cpu& cpu, sim::CpuId target) {
     if (legacy)
-        write_entry(cpu, sim::Hpet::kLegacyPinTimer0, 1, target << 24);
+        cpu.io_apic_write_entry(sim::Hpet::kLegacyPinTimer0, 1, target << 24);
     else
         // The data stay: one write of 32 bits, so that no message goes half to the old and half to the new target.
-        cpu.hpet_write(reg(kMessageAddress), kMessageWindow | target << kDestinationShift);
+        cpu.hpet_write(reg(hpet::kTimerMessageAddress), kMessageWindow | target << kDestinationShift);
 }
 
 bool BroadcastChannel::write_comparator(Cpu& cpu, std::uint64_t ticks, const ComparatorRule& rule) {
-    const auto before = static_cast<std::uint32_t>(cpu.hpet_read(kCounter));
+    const auto before = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kMainCounter));
     cpu.at(sites::kBroadcastBeforeComparator);
-    cpu.hpet_write(reg(kComparator), static_cast<std::uint32_t>(before + ticks));
-    const auto after = static_cast<std::uint32_t>(cpu.hpet_read(kCounter));
+    cpu.hpet_write(reg(hpet::kTimerComparator), static_cast<std::uint32_t>(before + ticks));
+    const auto after = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kMainCounter));
     if (!rule.late(before, after, ticks))
         return true;
     ++missed;
@@ -80,7 +66,7 @@ bool BroadcastChannel::write_comparator(Cpu& cpu, std::uint64_t ticks, const Com
 }
 
 void BroadcastChannel::disarm(Cpu& cpu) {
-    cpu.hpet_write(reg(kComparator), static_cast<std::uint32_t>(cpu.hpet_read(kCounter)));
+    cpu.hpet_write(reg(hpet::kTimerComparator), static_cast<std::uint32_t>(cpu.hpet_read(hpet::kMainCounter)));
 }
 
 }  // namespace ticklab::xen

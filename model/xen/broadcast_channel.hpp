@@ -2,17 +2,18 @@
 //
 // Rules
 //  (1) `lock` guards owner, next_event, the comparator and changes of `sleeping`. It is taken in the channel's
-//  interrupt,
-//      so with interrupts disabled everywhere (HPET-16).
+//      interrupt, so with interrupts disabled everywhere (HPET-16).
 //  (2) `used` says that a CPU owns the channel or is about to; it is claimed without the lock (HP 9.2).
 //  (3) The channel's interrupt goes to its owner, which is one of the sleeping CPUs.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "ticklab/model/xen/changes.hpp"
-#include "ticklab/model/xen/cpu_set.hpp"
 #include "ticklab/model/xen/stime.hpp"
+#include "ticklab/sim/cpu_set.hpp"
+#include "ticklab/sim/devices/hpet_registers.hpp"
 #include "ticklab/sim/lock.hpp"
 #include "ticklab/sim/machine.hpp"
 
@@ -58,7 +59,7 @@ public:
     sim::Guarded<Stime> next_event;
     sim::Guarded<sim::CpuId> owner;
     sim::Atomic<bool> used{false};
-    CpuSet sleeping;
+    sim::CpuSet sleeping;
 
     /// What the device was programmed for, kStimeMax for nothing; stays while the interrupt is on its way and handled.
     /// For XT-I7 and HP-P4.
@@ -68,7 +69,7 @@ public:
     std::uint64_t missed = 0;  ///< comparators that the counter may have passed
 
 private:
-    std::uint32_t reg(std::uint32_t offset) const { return 0x100 + 0x20 * timer + offset; }
+    std::uint32_t reg(std::uint32_t offset) const { return sim::hpet::timer_register(timer, offset); }
 };
 
 }  // namespace ticklab::xen

@@ -3,9 +3,8 @@
 //
 // Rules
 //  (1) One flag a change, with one place of use; the old behaviour stands in a function of its own name there.
-//  (2) `since` is the first release that has the change. A guard that no release lacks has the first one: it can only
-//  be
-//      left out.
+//  (2) `since` is the first release that has the change. A guard that no release lacks has the first one: it can
+//      only be left out.
 #pragma once
 
 #include <array>

@@ -49,7 +49,7 @@ constexpr std::array kIrqQuantities{
                                     [](const GuestIrqs::Descriptor& d) { return std::int64_t{d.in_flight}; }},
 };
 
-constexpr std::array kStates{
+constexpr std::array kClientStates{
     ClientState{"d*v*.timer_events", "timer events posted to a vCPU"},
     ClientState{"d*v*.coalesced", "of them, those that found the last one not taken yet"},
     ClientState{"d*v*.taken", "timer events that the guest took"},
@@ -87,7 +87,7 @@ std::optional<std::int64_t> read(const std::array<Quantity<Of>, N>& quantities, 
 
 }  // namespace
 
-std::span<const ClientState> client_states() { return kStates; }
+std::span<const ClientState> client_states() { return kClientStates; }
 
 std::optional<std::int64_t> Clients::state(std::string_view path) const {
     if (path == "system.calibrations")

@@ -91,7 +91,7 @@ void suspend(Clients& c, Cpu& cpu, const VerbCall& call) {
     cpu.machine().run_in_control_thread(0, cpu.cause(), [&c, length](Cpu& boot) { c.suspend(boot, length); });
 }
 
-constexpr std::array kVerbs{
+constexpr std::array kClientVerbs{
     // Of guests: in the program of the vCPU.
     ClientVerb{{"vcpu.set_timer", VerbContext::kMachine, TimerRole::kNone,
                 "a vCPU sets its single-shot timer, when it runs next", kSetSingleshot},
@@ -206,10 +206,10 @@ std::string vcpus_text(const ClientParameters& p, std::string_view timer) {
 
 }  // namespace
 
-std::span<const ClientVerb> client_verbs() { return kVerbs; }
+std::span<const ClientVerb> client_verbs() { return kClientVerbs; }
 
 const ClientVerb* find_client_verb(const VerbCall& call) {
-    for (const ClientVerb& verb : kVerbs)
+    for (const ClientVerb& verb : kClientVerbs)
         if (verb.decl.name == call.verb->name)
             return &verb;
     return nullptr;

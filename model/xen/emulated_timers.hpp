@@ -3,8 +3,7 @@
 //
 // Rules
 //  (1) `vcpu` of a timer is written with the device locks of the old and of the new vCPU held (XEN-37), so whoever
-//  holds the
-//      owner's lock finds the owner unchanged when it unlocks. Who waited for the lock reads the owner again.
+//      holds the owner's lock finds the owner unchanged when it unlocks. Who waited for the lock reads the owner again.
 //  (2) Of two device locks that of the vCPU with the lower number is taken first.
 #pragma once
 

@@ -40,9 +40,9 @@ void GuestIrqs::write_entry(Cpu& cpu, const Descriptor& d) {
         io_apic.write(cpu.local_time(), IoApic::kSelectOffset, index, cpu.cause());
         io_apic.write(cpu.local_time(), IoApic::kWindowOffset, value, cpu.cause());
     };
-    constexpr unsigned kDestinationShift = 24;
+    constexpr unsigned kEntryDestinationShift = 24;
     const std::uint32_t entry = IoApic::kEntryRegister + 2 * d.irq;
-    write(entry + 1, d.target << kDestinationShift);
+    write(entry + 1, d.target << kEntryDestinationShift);
     write(entry, (kFirstGuestVector + d.irq) | (d.ack == AckType::kUnmask ? IoApic::kEntryLevel : 0u) |
                      (d.masked ? IoApic::kEntryMasked : 0u));
 }

@@ -4,9 +4,8 @@
 //  (1) A descriptor's lock is taken in interrupts: always with interrupts off. It is outside the schedule locks and the
 //      timer bases. The EOI timer's callback takes it, so the timer must not be killed with it held (XT-F6).
 //  (2) The line is closed while the descriptor says so: `masked` and the controller's entry change together.
-//  (3) Ack type none: an edge that needs no end. Type unmask: a level that is masked when it is delivered and opened
-//  when
-//      every guest has ended it.
+//  (3) Ack type none: an edge that needs no end. Type unmask: a level that is masked when it is delivered and
+//      opened when every guest has ended it.
 #pragma once
 
 #include <deque>

@@ -2,8 +2,7 @@
 //
 // Rules
 //  (1) What a scenario asks of a guest goes into the program of the vCPU, which performs it when it runs next, as
-//  hypercalls
-//      on the CPU where it is then: that wakes it if it is blocked.
+//      hypercalls on the CPU where it is then: that wakes it if it is blocked.
 //  (2) A vCPU with nothing to do blocks, or spins, as the option says.
 //  (3) Timer events are taken as soon as the guest runs. Interrupts are handled by those guests that are bound with a
 //      handler's time, after that much computing; the others leave them pending until the scenario says irq.eoi.

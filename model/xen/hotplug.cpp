@@ -66,6 +66,7 @@ void Timers::prepare_base_at_boot(TimerBase& base) {
 }
 
 bool Timers::prepare_base(Cpu& cpu, TimerBase& base) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     // A base that was kept goes on as it is.
     if (!base.initialised) {
         void* const area = machine_.arena().allocate(cpu, sizeof(TimerArea), sites::kBaseAllocate);
@@ -79,6 +80,7 @@ bool Timers::prepare_base(Cpu& cpu, TimerBase& base) {
 }
 
 void Timers::release_base(Cpu& cpu, TimerBase& base, bool parked) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     if (!parameters_.changes.heap_freed)
         leave_heap_behind(base);
     else if (!parked)
@@ -95,6 +97,7 @@ void Timers::release_base(Cpu& cpu, TimerBase& base, bool parked) {
 }
 
 void Timers::drain(Cpu& cpu, CpuId victim_id) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const sim::Frame frame(cpu, "timer drain");
     const CpuId target_id = parameters_.changes.any_drain_target ? machine_.first_online(victim_id)->id() : kBootCpu;
     TimerBase& victim = bases_[victim_id];

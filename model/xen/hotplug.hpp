@@ -1,9 +1,8 @@
 // CPUs that come and go, for the timer core (XT 10).
 //
 // Rules
-//  (1) timers:prepare is the first state on the way up and the last on the way down: clients that prepare or die with
-//  the
-//      CPU find its base.
+//  (1) timers:prepare is the first state on the way up and the last on the way down: clients that prepare or die
+//      with the CPU find its base.
 //  (2) The table is made for one design of draining (XT 10.4), which the changes in force decide: XEN-22 and XEN-23.
 #pragma once
 

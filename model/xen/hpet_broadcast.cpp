@@ -18,22 +18,13 @@ using sim::Frame;
 
 namespace {
 
-constexpr std::uint32_t kCapabilities = 0x000;
-constexpr std::uint32_t kConfiguration = 0x010;
-constexpr std::uint32_t kCounter = 0x0f0;
-constexpr std::uint32_t kLegacyCapable = 1u << 15;
-constexpr std::uint32_t kEnable = 1u << 0;
-constexpr std::uint32_t kLegacyRouting = 1u << 1;
+namespace hpet = sim::hpet;
+
 constexpr std::uint32_t kNotThere = 0xffff'ffff;
 /// What an xAPIC destination of a message can name.
 constexpr CpuId kMostCpus = 255;
 /// Longest that the counter may take to be seen moving: two ticks of the slowest clock allowed (HP 1).
 constexpr sim::Duration kCounterMoves = std::chrono::nanoseconds{200};
-
-bool timers_stop_in_idle(const sim::MachineConfig& config) {
-    return !config.arat &&
-           std::any_of(config.c_states.begin(), config.c_states.end(), [](const sim::CState& s) { return s.deep; });
-}
 
 void raise_if_late(Cpu& cpu, Softirqs& softirqs, const Reprogrammed& done) {
     if (!done.ok)
@@ -56,29 +47,31 @@ HpetBroadcast::HpetBroadcast(Timers& timers, Softirqs& softirqs, const Reprogram
       cpus_(machine_.cpu_count()) {}
 
 void HpetBroadcast::set_up(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const sim::MachineConfig& config = machine_.config();
-    if (!channels_.empty() || !timers_stop_in_idle(config) || config.cpu_count > kMostCpus)
+    if (!channels_.empty() || !config.timers_stop_in_idle() || config.cpu_count > kMostCpus)
         return;
-    const auto capabilities = static_cast<std::uint32_t>(cpu.hpet_read(kCapabilities));
+    const auto capabilities = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kCapabilities));
     if (capabilities == kNotThere)
         return;
-    const auto period_fs = static_cast<std::uint32_t>(cpu.hpet_read(kCapabilities + 4));
+    const auto period_fs = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kPeriod));
     const std::uint64_t rate_hz = 1'000'000'000'000'000 / std::max(period_fs, 1u);
     ticks_per_ns_fixed_ = static_cast<std::uint64_t>((sim::UInt128{rate_hz} << 32) / 1'000'000'000);
 
-    const unsigned timers = (capabilities >> 8 & 0x1f) + 1;
+    const unsigned timers = hpet::timer_count(capabilities);
     for (unsigned n = 0; n < timers && channels_.size() < machine_.cpu_count(); ++n)
-        if ((cpu.hpet_read(0x100 + 0x20 * n) & sim::hpet_timer_bits::kFsbCapable) != 0)
+        if ((cpu.hpet_read(hpet::timer_register(n, hpet::kTimerConfiguration)) & sim::hpet_timer_bits::kFsbCapable) !=
+            0)
             channels_.emplace_back(machine_, lock_class_, static_cast<unsigned>(channels_.size()), n, false);
-    const bool legacy = channels_.empty() && (capabilities & kLegacyCapable) != 0;
+    const bool legacy = channels_.empty() && (capabilities & hpet::kLegacyCapable) != 0;
     if (legacy)
         channels_.emplace_back(machine_, lock_class_, 0, 0, true);
     if (channels_.empty())
         return;
-    cpu.hpet_write(kConfiguration, kEnable | (legacy ? kLegacyRouting : 0));
-    const std::uint64_t before = cpu.hpet_read(kCounter);
+    cpu.hpet_write(hpet::kConfiguration, hpet::kEnable | (legacy ? hpet::kLegacyRouting : 0));
+    const std::uint64_t before = cpu.hpet_read(hpet::kMainCounter);
     cpu.spend_time(kCounterMoves);
-    if (cpu.hpet_read(kCounter) == before) {
+    if (cpu.hpet_read(hpet::kMainCounter) == before) {
         channels_.clear();
         return;
     }
@@ -110,6 +103,7 @@ void HpetBroadcast::claim(Cpu& cpu, BroadcastChannel& ch) {
 }
 
 void HpetBroadcast::enter(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "broadcast enter");
     TimerBase& base = timers_.base(cpu.id());
     if (base.deadline_start.read_once(cpu) == kNoDeadline)
@@ -142,6 +136,7 @@ void HpetBroadcast::enter(Cpu& cpu) {
 }
 
 void HpetBroadcast::exit(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "broadcast exit");
     PerCpuState& me = cpus_[cpu.id()];
     if (!me.channel)
@@ -245,6 +240,7 @@ void HpetBroadcast::check_covered(Cpu& cpu, const BroadcastChannel& ch) {
 }
 
 void HpetBroadcast::interrupt(Cpu& cpu, std::uint8_t vector) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     BroadcastChannel& ch = channels_[vector - kFirstVector];
     ++ch.interrupts;
     ++cpus_[cpu.id()].counters.interrupts;
@@ -352,7 +348,7 @@ void HpetBroadcast::wake(Cpu& cpu, CpuId sleeper) {
 
 sim::Duration HpetBroadcast::bound() const {
     const sim::MachineConfig& config = machine_.config();
-    if (!timers_stop_in_idle(config))
+    if (!config.timers_stop_in_idle())
         return sim::Duration::zero();
     // The shortest span, doubled once; then, for each CPU of the set, a deadline to read, a bit to look at, an IPI.
     constexpr std::uint64_t kAccessesACpu = 12;

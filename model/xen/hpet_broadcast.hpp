@@ -1,14 +1,12 @@
 // Waking CPUs from C-states that stop their local APIC timer: HPET channels that sleeping CPUs share (HP 9).
 //
 // Rules
-//  (1) enter() and exit() run on the CPU that sleeps, interrupts off, around the sleep; interrupt() on the channel's
-//  owner. (2) Membership comes before programming, so that the handler of an event sees everyone that the event stands
-//  for
-//      (HP 9.3 step 4).
+//  (1) enter() and exit() run on the CPU that sleeps, interrupts off, around the sleep; interrupt() on the
+//      channel's owner. (2) Membership comes before programming, so that the handler of an event sees everyone that the
+//      event stands for (HP 9.3 step 4).
 //  (3) A channel lock is innermost: nothing is locked under it.
-//  (4) Whether a CPU is awake decides, not what its deadline says: the handler uses a deadline only of a CPU that is
-//  still
-//      in the set after the deadline was read (HPET-14).
+//  (4) Whether a CPU is awake decides, not what its deadline says: the handler uses a deadline only of a CPU that
+//      is still in the set after the deadline was read (HPET-14).
 //
 // Race: a deadline read after its CPU has left
 //  1. handler, CPU 0: CPU 1 is in the set.

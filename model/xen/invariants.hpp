@@ -3,9 +3,8 @@
 // Rules
 //  - Observers: they spend no time, emit no record and make no choice.
 //  - check_base() runs before each release of a base lock, so that nobody ever sees a broken structure (MA 5.3). The
-//  amortised
-//    effort looks at a base once in a number of releases that grows with its size, so that it costs a constant a
-//    release.
+//    amortised effort looks at a base once in a number of releases that grows with its size, so that it costs a
+//    constant a release.
 //  - check_quiet() wants every base lock free and no operation under way.
 #pragma once
 

@@ -1,12 +1,10 @@
 // A scheduler small enough to move vCPUs (XT 12.4): one queue a CPU, round robin by slices, no balancing of its own.
 //
 // Rules
-//  (1) Lock order: periodic lock of a vCPU, then schedule locks (of two the lower CPU number first), then timer bases.
-//  A
-//      schedule lock is taken with interrupts off.
-//  (2) schedule() is the schedule softirq: it alone decides what a CPU runs. Whoever makes a vCPU runnable on an idle
-//  CPU
-//      raises that softirq.
+//  (1) Lock order: periodic lock of a vCPU, then schedule locks (of two the lower CPU number first), then timer
+//      bases. A schedule lock is taken with interrupts off.
+//  (2) schedule() is the schedule softirq: it alone decides what a CPU runs. Whoever makes a vCPU runnable on an
+//      idle CPU raises that softirq.
 //  (3) The slice timer belongs to its CPU: initialised before the CPU comes up, killed when it is dead; its callback
 //      raises the schedule softirq and nothing else.
 //  (4) A CPU that goes off-line takes no new vCPU from the moment of the veto; those it has move in stop-machine.

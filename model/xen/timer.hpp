@@ -1,9 +1,8 @@
 // The timer object and its life (XT 1.1, 2).
 //
 // Rules
-//  (1) A timer belongs to one CPU at a time; that CPU's base lock guards everything here but `cpu`, which may be read
-//  without
-//      it (XT 3.2) and is written with it.
+//  (1) A timer belongs to one CPU at a time; that CPU's base lock guards everything here but `cpu`, which may be
+//      read without it (XT 3.2) and is written with it.
 //  (2) Where a timer is linked follows from `status`, and only that link means anything (XT-I1).
 //  (3) kInvalid is seen only inside a critical section, or before the first init (XT-I4).
 //  (4) The memory of a timer may be reused after kill only: an inactive one is still linked (XT 1.6).

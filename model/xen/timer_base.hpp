@@ -1,13 +1,12 @@
 // What each CPU has for its timers (XT 1.2).
 //
 // Rules
-//  (1) `lock` guards heap, list and inactive list, and is taken with interrupts disabled. Of two bases the one with the
-//  lower
-//      CPU number is locked first (XT 3.1).
-//  (2) The array behind `heap` is replaced by the owner only, in its timer softirq: there it stays valid without the
-//  lock. (3) `overflow` is read by the owner without the lock: an update that it misses is seen at its next pass
-//  (XT 1.4). (4) `running` is polled by kills on other CPUs without the lock (XT 1.7). (5) The published deadline is
-//  written by the owner alone, in its timer softirq; whoever else reads it may read an old one.
+//  (1) `lock` guards heap, list and inactive list, and is taken with interrupts disabled. Of two bases the one with
+//      the lower CPU number is locked first (XT 3.1).
+//  (2) The array behind `heap` is replaced by the owner only, in its timer softirq: there it stays valid without
+//      the lock. (3) `overflow` is read by the owner without the lock: an update that it misses is seen at its next
+//      pass (XT 1.4). (4) `running` is polled by kills on other CPUs without the lock (XT 1.7). (5) The published
+//      deadline is written by the owner alone, in its timer softirq; whoever else reads it may read an old one.
 #pragma once
 
 #include <string>

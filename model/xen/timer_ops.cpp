@@ -40,6 +40,7 @@ Timers::Timers(sim::Machine& machine, const TimerParameters& parameters, SystemT
 }
 
 void Timers::init(Cpu& cpu, Timer& t, TimerFunction fn, void* argument, CpuId owner) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer init");
     if (t.initialising)
         fail(cpu, checks::kInitRace, t, "initialised while init is under way");
@@ -73,6 +74,7 @@ void Timers::init(Cpu& cpu, Timer& t, TimerFunction fn, void* argument, CpuId ow
 }
 
 void Timers::set(Cpu& cpu, Timer& t, Stime when) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer set");
     require_usable(cpu, t);
     cpu.spend(prices_.timer_op);
@@ -107,6 +109,7 @@ void Timers::set(Cpu& cpu, Timer& t, Stime when) {
 }
 
 void Timers::stop(Cpu& cpu, Timer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer stop");
     require_usable(cpu, t);
     cpu.spend(prices_.timer_op);
@@ -130,6 +133,7 @@ void Timers::stop(Cpu& cpu, Timer& t) {
 }
 
 void Timers::migrate(Cpu& cpu, Timer& t, CpuId new_cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer migrate");
     require_usable(cpu, t);
     if (!bases_[new_cpu].initialised)
@@ -186,6 +190,7 @@ void Timers::move_without_protocol(Cpu& cpu, Timer& t, CpuId new_cpu) {
 }
 
 void Timers::kill(Cpu& cpu, Timer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer kill");
     require_usable(cpu, t);
     cpu.spend(prices_.timer_op);
@@ -235,6 +240,7 @@ void Timers::wait_for_callback(Cpu& cpu, Timer& t) {
 }
 
 bool Timers::active(Cpu& cpu, Timer& t) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_usable(cpu, t);
     // Status and owner lie on one line.
     t.cpu.line().access(cpu, false);
@@ -242,6 +248,7 @@ bool Timers::active(Cpu& cpu, Timer& t) {
 }
 
 bool Timers::expires_before(Cpu& cpu, Timer& t, Stime x) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_usable(cpu, t);
     cpu.spend(prices_.timer_op);
     const bool irqs_were_enabled = cpu.irq_save();
@@ -255,6 +262,7 @@ bool Timers::expires_before(Cpu& cpu, Timer& t, Stime x) {
 }
 
 std::uint64_t Timers::count_queued(Cpu& cpu, CpuId owner) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const sim::IrqGuard irqs_off(cpu);
     TimerBase& base = bases_[owner];
     lock(cpu, base);

@@ -29,6 +29,7 @@ Callback callback_read_late(const Timer& t) { return {t.fn, t.argument}; }
 }  // namespace
 
 void Timers::timer_interrupt(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     TimerBase& base = bases_[cpu.id()];
     ++base.counters.timer_interrupts;
     if (time_.peek(cpu) < base.deadline_start.peek())
@@ -38,6 +39,7 @@ void Timers::timer_interrupt(Cpu& cpu) {
 }
 
 void Timers::softirq_action(Cpu& cpu) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Frame frame(cpu, "timer softirq");
     TimerBase& base = bases_[cpu.id()];
     if (base.in_pass)
@@ -128,7 +130,10 @@ void Timers::execute(Pass& pass, Timer& t) {
         cpu.choice_context().begin(root);
         const Frame frame(cpu, "timer callback");
         cpu.spend(prices_.callback_call);
-        call.fn(cpu, call.argument);
+        {
+            const sim::CodeScope code(cpu, sim::Code::kOther);
+            call.fn(cpu, call.argument);
+        }
         pass.last_exit = cpu.record(kTimerExpireExitRecord, object);
         (void)cpu.set_cause(outer);
         cpu.choice_context().begin(sim::mix(outer.root, pass.executed));

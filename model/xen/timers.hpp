@@ -1,14 +1,12 @@
 // The timer core of the hypervisor: operations on timers, and the softirq that executes them (XT 3 - 8).
 //
 // Rules
-//  (1) init, set, stop and migrate may be called on any CPU, for any CPU's timer, in any context (XT 3.4). kill spins
-//  for a
-//      running callback: not from the callback, and not in a way that keeps it from ending (XT 2.3).
+//  (1) init, set, stop and migrate may be called on any CPU, for any CPU's timer, in any context (XT 3.4). kill
+//      spins for a running callback: not from the callback, and not in a way that keeps it from ending (XT 2.3).
 //  (2) Client locks are outer, base locks inner, of two the lower CPU number first. No callback runs and no memory is
 //      allocated with a base lock held (XT 3.1).
 //  (3) Whoever changes the head of a CPU's heap or list raises that CPU's timer softirq before it releases the lock
-//  (XT 4.6).
-//      So a softirq may be superfluous, never missing (XT-I7).
+//      (XT 4.6). So a softirq may be superfluous, never missing (XT-I7).
 //  (4) unlock() is the only way to release a base: it checks the structures first (MA 5.3).
 //  (5) execute() is the only caller of callbacks, publish() the only writer of deadlines, and only a pass calls them.
 #pragma once

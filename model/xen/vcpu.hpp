@@ -2,11 +2,9 @@
 //
 // Rules
 //  (1) The schedule lock of `processor` guards the run state: blocked, pauses, queued, pin. Who waits for that lock
-//  reads
-//      `processor` again once it has it.
-//  (2) `running` is true from the decision that it runs until its context is saved: till then no other CPU may run it,
-//  and
-//      only the CPU that runs it gives it to another.
+//      reads `processor` again once it has it.
+//  (2) `running` is true from the decision that it runs until its context is saved: till then no other CPU may run
+//      it, and only the CPU that runs it gives it to another.
 //  (3) `pending` is written by whoever posts an event, and read and cleared by the guest: atomic, no lock.
 //  (4) `program` and the counters are the guest's and the observers': no other CPU decides by them.
 #pragma once

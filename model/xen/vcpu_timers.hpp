@@ -1,9 +1,8 @@
 // The timers of a vCPU: single-shot, periodic, poll (XT 12.2 - 12.4).
 //
 // Rules
-//  (1) set_singleshot, set_legacy and poll are hypercalls of the vCPU that runs on the calling CPU: that CPU becomes
-//  the
-//      timer's owner.
+//  (1) set_singleshot, set_legacy and poll are hypercalls of the vCPU that runs on the calling CPU: that CPU
+//      becomes the timer's owner.
 //  (2) migrate-then-set is not atomic (XT 5.4): between them the old expiry is live on the new CPU.
 //  (3) A vCPU that has no CPU gets no periodic events; at switch-in at most one stands for all that were missed.
 #pragma once

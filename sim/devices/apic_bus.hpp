@@ -3,12 +3,12 @@
 // Rules
 //  - A message is addressed when it is sent and takes effect at the target when it arrives, a flight time later.
 //  - Each CPU has one source of class kArrival, its slot the CPU's number, armed for the earliest message in flight to
-//  it.
+//    it.
 //  - Equal arrivals at one CPU take effect in the order of sending (LA-D6). Messages of one vector collapse in IRR, not
-//  here.
+//    here.
 //  - The timer's path is the hottest of the simulator: one push into a ring and one arrival a tick, no allocation.
 //  - The number in flight to a CPU is bounded; a message beyond the bound is lost and overflowed() says so, for a
-//  verdict.
+//    verdict.
 #pragma once
 
 #include <cstdint>

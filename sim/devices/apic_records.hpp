@@ -24,14 +24,15 @@ inline constexpr RecordKind kApicTimerArm{
      {"value", OperandType::kUnsigned},
      {"event_at", OperandType::kTimePs, kArmedDeadline}}};
 
-inline constexpr RecordKind kApicTimerStop{33,
-                                           "sim",
-                                           "apic_timer_stop",
-                                           "hw",
-                                           TimelineShape::kInstant,
-                                           {},
-                                           "an armed local APIC timer was stopped before its event",
-                                           {{"event_at", OperandType::kTimePs, kArmedDeadline, CounterUse::kClears}}};
+inline constexpr RecordKind kApicTimerStop{
+    33,
+    "sim",
+    "apic_timer_stop",
+    "hw",
+    TimelineShape::kInstant,
+    {},
+    "an armed local APIC timer was stopped before its event",
+    {{"event_at", OperandType::kTimePs, kArmedDeadline, DrawnAs::kCounterCleared}}};
 
 inline constexpr RecordKind kApicTimerEvent{
     34,

@@ -5,30 +5,28 @@
 #include <stdexcept>
 
 #include "ticklab/sim/devices/hpet_records.hpp"
+#include "ticklab/sim/devices/hpet_registers.hpp"
 
 namespace ticklab::sim {
 namespace {
 
 constexpr std::uint64_t kAllLanes = ~std::uint64_t{0};
-constexpr std::uint64_t kLowHalf = 0xffff'ffff;
 /// The bit that a glitch flips: seconds at 14.3 MHz (TC-F7).
 constexpr std::uint64_t kGlitch = std::uint64_t{1} << 27;
-constexpr std::uint32_t kTimerBase = 0x100;
-constexpr std::uint32_t kTimerStride = 0x20;
 
 }  // namespace
 
 const Hpet::Register Hpet::kBlockRegisters[] = {
-    {0x000, &Hpet::read_capabilities, nullptr},
-    {0x010, &Hpet::read_config, &Hpet::write_config},
-    {0x020, &Hpet::read_status, &Hpet::write_status},
-    {0x0f0, &Hpet::read_counter, &Hpet::write_counter},
+    {hpet::kCapabilities, &Hpet::read_capabilities, nullptr},
+    {hpet::kConfiguration, &Hpet::read_config, &Hpet::write_config},
+    {hpet::kStatus, &Hpet::read_status, &Hpet::write_status},
+    {hpet::kMainCounter, &Hpet::read_counter, &Hpet::write_counter},
 };
 
 const Hpet::Register Hpet::kTimerRegisters[] = {
-    {0x00, &Hpet::read_timer_config, &Hpet::write_timer_config},
-    {0x08, &Hpet::read_comparator, &Hpet::write_comparator},
-    {0x10, &Hpet::read_fsb, &Hpet::write_fsb},
+    {hpet::kTimerConfiguration, &Hpet::read_timer_config, &Hpet::write_timer_config},
+    {hpet::kTimerComparator, &Hpet::read_comparator, &Hpet::write_comparator},
+    {hpet::kTimerMessage, &Hpet::read_fsb, &Hpet::write_fsb},
 };
 
 Hpet::Hpet(Engine& engine, RecordStream& records, HpetSink& sink, const HpetParams& params)
@@ -52,18 +50,18 @@ Hpet::Hpet(Engine& engine, RecordStream& records, HpetSink& sink, const HpetPara
 
 const Hpet::Register* Hpet::find(Access& access) {
     const std::uint32_t word = access.offset & ~std::uint32_t{7};
-    if (word < kTimerBase) {
+    if (word < hpet::kTimerBase) {
         for (const Register& r : kBlockRegisters)
             if (r.offset == word)
                 return &r;
         return nullptr;
     }
-    const std::uint32_t n = (word - kTimerBase) / kTimerStride;
+    const std::uint32_t n = (word - hpet::kTimerBase) / hpet::kTimerStride;
     if (n >= slots_.size())
         return nullptr;
     access.slot = &slots_[n];
     for (const Register& r : kTimerRegisters)
-        if (r.offset == word % kTimerStride)
+        if (r.offset == word % hpet::kTimerStride)
             return &r;
     return nullptr;
 }
@@ -75,7 +73,7 @@ std::uint64_t Hpet::read(Time at, std::uint32_t offset, unsigned bytes) {
         diagnose(access, HpetDiagnostic::kBadAccess);
         return 0;
     }
-    const std::uint64_t mask = bytes == 4 ? kLowHalf : kAllLanes;
+    const std::uint64_t mask = bytes == 4 ? kHpetLowHalf : kAllLanes;
     if (!readable(at))
         return mask;
     const Register* reg = find(access);
@@ -94,8 +92,8 @@ void Hpet::write(Time at, std::uint32_t offset, std::uint64_t value, unsigned by
         return;
     }
     if (bytes == 4) {
-        access.value = (value & kLowHalf) << (offset % 8 * 8);
-        access.lanes = kLowHalf << (offset % 8 * 8);
+        access.value = (value & kHpetLowHalf) << (offset % 8 * 8);
+        access.lanes = kHpetLowHalf << (offset % 8 * 8);
     }
     const Register* reg = find(access);
     if (!reg || !reg->write) {
@@ -103,7 +101,7 @@ void Hpet::write(Time at, std::uint32_t offset, std::uint64_t value, unsigned by
         return;
     }
     const RecordId record = records_.emit(emitter_, at, kHpetWrite, cause.record, offset, bytes,
-                                          bytes == 4 ? value & kLowHalf : value, counter_.read(at));
+                                          bytes == 4 ? value & kHpetLowHalf : value, counter_.read(at));
     access.cause = caused(record, cause);
     (this->*reg->write)(access);
 }
@@ -123,28 +121,28 @@ std::uint64_t Hpet::read_capabilities(const Access&) {
 }
 
 void Hpet::write_config(const Access& a) {
-    if ((a.value & ~(kEnable | kLegacy)) != 0)
+    if ((a.value & ~(std::uint64_t{hpet::kEnable} | std::uint64_t{hpet::kLegacyRouting})) != 0)
         diagnose(a, HpetDiagnostic::kReservedBits);
-    if ((a.lanes & kLowHalf) == 0)
+    if ((a.lanes & kHpetLowHalf) == 0)
         return;
     const std::uint64_t old = config_;
-    config_ = a.value & (kEnable | kLegacy);
+    config_ = a.value & (std::uint64_t{hpet::kEnable} | std::uint64_t{hpet::kLegacyRouting});
     if (legacy_routing() && !params_.legacy_capable) {
         diagnose(a, HpetDiagnostic::kNotCapable);
-        config_ &= ~kLegacy;
+        config_ &= ~std::uint64_t{hpet::kLegacyRouting};
     }
     const std::uint64_t flipped = old ^ config_;
-    if ((flipped & kEnable) != 0) {
+    if ((flipped & std::uint64_t{hpet::kEnable}) != 0) {
         for (Slot& slot : slots_)
             if (enabled() && !slot.armed_by.record)
                 slot.armed_by = a.cause;
         run_or_halt(a.at);
     }
     // Legacy replacement goes on before lines move to its pins, and off after they have left them.
-    if ((flipped & kLegacy) != 0 && legacy_routing())
+    if ((flipped & std::uint64_t{hpet::kLegacyRouting}) != 0 && legacy_routing())
         sink_.set_legacy_routing(a.at, true, a.cause);
     update_lines(a.at, a.cause);
-    if ((flipped & kLegacy) != 0 && !legacy_routing())
+    if ((flipped & std::uint64_t{hpet::kLegacyRouting}) != 0 && !legacy_routing())
         sink_.set_legacy_routing(a.at, false, a.cause);
 }
 

@@ -4,9 +4,8 @@
 // Rules
 //  (1) Every operation carries the instant at which it takes effect, not before engine.now(). Matches due by then are
 //      performed first, so an operation finds the registers as they are at its instant.
-//  (2) One source of the engine a comparator, armed for the exact tick: the first picosecond at which the counter reads
-//  the
-//      comparator's value (HP-P1). With the counter halted none is armed (HP-I5).
+//  (2) One source of the engine a comparator, armed for the exact tick: the first picosecond at which the counter
+//      reads the comparator's value (HP-P1). With the counter halted none is armed (HP-I5).
 //  (3) A match is caused by the register write that armed it; what it raises is caused by the match.
 //  (4) The price of an access is the CPU's, not the block's.
 //
@@ -20,6 +19,7 @@
 #include <string>
 
 #include "ticklab/sim/devices/hpet_params.hpp"
+#include "ticklab/sim/devices/hpet_registers.hpp"
 #include "ticklab/sim/devices/hpet_timer.hpp"
 #include "ticklab/sim/engine.hpp"
 #include "ticklab/sim/linear_clock.hpp"
@@ -74,8 +74,8 @@ public:
     unsigned timer_count() const { return static_cast<unsigned>(slots_.size()); }
     /// The main counter, without an access.
     std::uint64_t counter(Time at) const { return counter_.read(at); }
-    bool enabled() const { return (config_ & kEnable) != 0; }
-    bool legacy_routing() const { return (config_ & kLegacy) != 0; }
+    bool enabled() const { return (config_ & hpet::kEnable) != 0; }
+    bool legacy_routing() const { return (config_ & hpet::kLegacyRouting) != 0; }
     const HpetTimer& timer(unsigned n) const { return slots_[n].timer; }
     bool line(unsigned n) const { return slots_[n].line; }
     /// The next event of a timer's comparator, kNever for none.
@@ -85,9 +85,6 @@ public:
     std::string check_invariants() const;
 
 private:
-    static constexpr std::uint64_t kEnable = 1u << 0;
-    static constexpr std::uint64_t kLegacy = 1u << 1;
-
     /// A timer with its wiring.
     struct Slot final : ActivityHandler {
         Slot(Hpet& hpet_, unsigned index_) : hpet(hpet_), index(index_), timer(hpet_.params_, index_, hpet_.faults_) {}

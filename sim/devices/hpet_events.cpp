@@ -4,6 +4,7 @@
 #include "ticklab/sim/choices.hpp"
 #include "ticklab/sim/devices/hpet.hpp"
 #include "ticklab/sim/devices/hpet_records.hpp"
+#include "ticklab/sim/devices/hpet_registers.hpp"
 
 namespace ticklab::sim {
 
@@ -82,7 +83,7 @@ void Hpet::deliver(Slot& slot, Time at, std::uint64_t compared) {
         status_ |= std::uint64_t{1} << slot.index;
     if (!timer.int_enabled())
         return;
-    const std::uint32_t config_offset = 0x100 + 0x20 * slot.index;
+    const std::uint32_t config_offset = hpet::timer_register(slot.index, hpet::kTimerConfiguration);
     if (timer.fsb_enabled()) {
         if (timer.level())
             diagnose(at, HpetDiagnostic::kFsbLevel, config_offset, 0, timer.config(), cause);

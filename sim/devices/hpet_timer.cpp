@@ -4,22 +4,10 @@
 
 namespace ticklab::sim {
 
-using hpet_timer_bits::k32Mode;
-using hpet_timer_bits::kFsbCapable;
-using hpet_timer_bits::kFsbEnable;
-using hpet_timer_bits::kIntEnable;
-using hpet_timer_bits::kLevel;
-using hpet_timer_bits::kPeriodic;
-using hpet_timer_bits::kPeriodicCapable;
-using hpet_timer_bits::kRoute;
-using hpet_timer_bits::kRouteCapableShift;
-using hpet_timer_bits::kRouteShift;
-using hpet_timer_bits::kSize64Capable;
-using hpet_timer_bits::kValSet;
-
 namespace {
 
-constexpr std::uint64_t kLowHalf = 0xffff'ffff;
+namespace bits = hpet_timer_bits;
+
 constexpr std::uint64_t kReserved = 0xffff'0081;
 
 constexpr std::uint32_t flag(HpetDiagnostic d) { return 1u << static_cast<unsigned>(d); }
@@ -48,33 +36,35 @@ void HpetTimer::reset() {
     fresh_ = spent_ = stale_ = ignore_next_ = false;
 }
 
-unsigned HpetTimer::width() const { return size64() && (config_ & k32Mode) == 0 ? 64 : 32; }
+unsigned HpetTimer::width() const { return size64() && (config_ & bits::k32Mode) == 0 ? 64 : 32; }
 
 std::uint64_t HpetTimer::config() const {
-    return config_ | (own().periodic_capable ? kPeriodicCapable : 0) | (size64() ? kSize64Capable : 0) |
-           (own().fsb_capable ? kFsbCapable : 0) | (std::uint64_t{own().route_capable} << kRouteCapableShift);
+    return config_ | (own().periodic_capable ? bits::kPeriodicCapable : 0) | (size64() ? bits::kSize64Capable : 0) |
+           (own().fsb_capable ? bits::kFsbCapable : 0) |
+           (std::uint64_t{own().route_capable} << bits::kRouteCapableShift);
 }
 
 std::uint32_t HpetTimer::write_config(std::uint64_t value, std::uint64_t lanes) {
-    if ((lanes & kLowHalf) == 0)
+    if ((lanes & kHpetLowHalf) == 0)
         return flag(HpetDiagnostic::kReadOnly);
     std::uint32_t diagnostics = 0;
     if ((value & kReserved) != 0)
         diagnostics |= flag(HpetDiagnostic::kReservedBits);
-    if ((value & kPeriodic) != 0 && !own().periodic_capable)
+    if ((value & bits::kPeriodic) != 0 && !own().periodic_capable)
         diagnostics |= flag(HpetDiagnostic::kNotCapable);
-    if ((value & kFsbEnable) != 0 && !own().fsb_capable)
+    if ((value & bits::kFsbEnable) != 0 && !own().fsb_capable)
         diagnostics |= flag(HpetDiagnostic::kNotCapable);
 
-    const auto new_route = static_cast<unsigned>((value & kRoute) >> kRouteShift);
+    const auto new_route = static_cast<unsigned>((value & bits::kRoute) >> bits::kRouteShift);
     if (new_route != route() && !can_route_to(new_route)) {
-        value = merge(value, config_, kRoute);
+        value = merge(value, config_, bits::kRoute);
         diagnostics |= flag(HpetDiagnostic::kBadRoute);
     }
-    const std::uint64_t writable = kLevel | kIntEnable | kRoute | (own().periodic_capable ? kPeriodic : 0) |
-                                   (size64() ? k32Mode : 0) | (own().fsb_capable ? kFsbEnable : 0);
+    const std::uint64_t writable = bits::kLevel | bits::kIntEnable | bits::kRoute |
+                                   (own().periodic_capable ? bits::kPeriodic : 0) | (size64() ? bits::k32Mode : 0) |
+                                   (own().fsb_capable ? bits::kFsbEnable : 0);
     config_ = value & writable;
-    val_set_ = (value & kValSet) != 0;
+    val_set_ = (value & bits::kValSet) != 0;
     comparator_ &= mask();
     active_ &= mask();
     period_ &= mask();
@@ -187,11 +177,11 @@ std::string HpetTimer::problem(const LinearClock& counter, Time at) const {
     const std::string where = "hpet timer " + std::to_string(index_) + ": ";
     if (((comparator_ | active_ | period_) & ~mask()) != 0)
         return where + "bits above its width are set (HP 2.5)";
-    if ((config_ & kPeriodic) != 0 && !own().periodic_capable)
+    if ((config_ & bits::kPeriodic) != 0 && !own().periodic_capable)
         return where + "periodic without the capability (HP 2.5)";
-    if ((config_ & kFsbEnable) != 0 && !own().fsb_capable)
+    if ((config_ & bits::kFsbEnable) != 0 && !own().fsb_capable)
         return where + "FSB enabled without the capability (HP 2.5)";
-    if ((config() & kValSet) != 0)
+    if ((config() & bits::kValSet) != 0)
         return where + "VAL_SET reads 1 (HP-I3)";
     if (!load_pending_ && comparator_ != active_)
         return where + "compares another value than it shows (HP 4.1)";

@@ -2,12 +2,11 @@
 // are the block's (sim/devices/hpet.hpp).
 //
 // Rules
-//  - A match is the instant at which the counter becomes equal to the comparator in width() bits: equality, not order.
-//  A
-//    value that the counter has passed, or has now, matches after a wrap only.
+//  - A match is the instant at which the counter becomes equal to the comparator in width() bits: equality, not
+//    order. A value that the counter has passed, or has now, matches after a wrap only.
 //  - After every change of comparator, configuration, counter or rate the owner calls rearm() (HP-I6).
-//  - `comparator` is what software reads, `active` what is compared; they differ while a posted write is on its way
-//  (HP-F2).
+//  - `comparator` is what software reads, `active` what is compared; they differ while a posted write is on its
+//    way (HP-F2).
 #pragma once
 
 #include <array>
@@ -19,6 +18,9 @@
 #include "ticklab/sim/linear_clock.hpp"
 
 namespace ticklab::sim {
+
+/// The lanes of a register's low 32 bits.
+inline constexpr std::uint64_t kHpetLowHalf = 0xffff'ffff;
 
 /// Bits of a timer's configuration register (HP 2.5).
 namespace hpet_timer_bits {

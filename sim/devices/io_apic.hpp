@@ -2,7 +2,7 @@
 //
 // Rules
 //  - A pin is the OR of its sources; `asserted` is the logical state, the polarity bit is stored and has no effect
-//  (LA-D10).
+//    (LA-D10).
 //  - Edge pins send on a rise of the OR. A masked edge is lost, not held.
 //  - Level pins send while asserted, unmasked and remote IRR is 0; remote IRR is 1 from the message until an EOI of its
 //    vector (LA-I5).

@@ -9,7 +9,6 @@ namespace ticklab::sim {
 
 namespace {
 
-constexpr std::uint64_t kPicosecondsPerSecond = 1'000'000'000'000;
 constexpr std::uint64_t kMillion = 1'000'000;
 constexpr std::uint64_t kMaxBusHz = 10'000'000'000;
 constexpr std::uint32_t kDivideMask = 0xb;

@@ -3,8 +3,7 @@
 // Rules
 //  - Pure arithmetic on virtual time: nothing here knows the engine. LocalApic programs the engine from event_at().
 //  - The count is an exact rational function of virtual time, never accumulated. An event is at the ceiling of its
-//  exact
-//    instant (LA 3.5): never before the count is 0 or the TSC has reached the deadline (LA-P1).
+//    exact instant (LA 3.5): never before the count is 0 or the TSC has reached the deadline (LA-P1).
 //  - Whoever changes the timer at `at` has first performed every event up to `at`: event_at() > at.
 //  - The count's present run: `run_start_` is the instant at which `remaining_` ticks were left and the clock stood
 //    `phase_` into a tick. It starts anew when the rate changes; periods do not start it anew.

@@ -15,15 +15,10 @@ using nlohmann::json;
 
 namespace {
 
-const lab::ScenarioLoader& loader() {
-    static const lab::ScenarioLoader instance(test::fake_registry());
-    return instance;
-}
-
 /// The messages of loading `text` as "s.json", a line each; "fine" if there are none.
 std::string load(const std::string& text, const std::vector<std::string>& overrides = {}) {
     std::vector<lab::InputError> errors;
-    const std::optional<lab::Scenario> scenario = loader().load_text("s.json", text, overrides, errors);
+    const std::optional<lab::Scenario> scenario = test::fake_loader().load_text("s.json", text, overrides, errors);
     CHECK(scenario.has_value() == errors.empty());
     std::string lines;
     for (const lab::InputError& error : errors)
@@ -295,7 +290,7 @@ TEST_CASE("files that are none are refused") {
     fs::create_directory(folder);
     const auto message = [&](const std::string& file) {
         std::vector<lab::InputError> errors;
-        CHECK_FALSE(loader().load(file, {}, errors).has_value());
+        CHECK_FALSE(test::fake_loader().load(file, {}, errors).has_value());
         REQUIRE(errors.size() == 1);
         return lab::to_text(errors[0]);
     };

@@ -22,10 +22,10 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-const std::string kSource = source_dir();
-const std::string kOneBusy = kSource + "/scenarios/linux/tmigr-one-busy.json";
-const std::string kPlacement = kSource + "/scenarios/linux/placement-one-busy.json";
-const std::string kGuests = kSource + "/scenarios/xen/guests-under-load.json";
+const std::string kCompareSource = source_dir();
+const std::string kOneBusy = kCompareSource + "/scenarios/linux/tmigr-one-busy.json";
+const std::string kPlacement = kCompareSource + "/scenarios/linux/placement-one-busy.json";
+const std::string kGuests = kCompareSource + "/scenarios/xen/guests-under-load.json";
 
 Variant variant(std::string value, Scenario scenario) { return {{value}, {"defect=" + value}, std::move(scenario)}; }
 
@@ -112,12 +112,12 @@ TEST_CASE("a comparison says the same whatever the number of threads") {
     const std::vector<std::string> words{
         kOneBusy, "--vary",        "kernel.placement=local,tmigr", "--vary", "machine.cpus=8,9", "--seeds", "1..3",
         "--set",  "duration=120ms"};
-    for (const bool json : {false, true}) {
+    for (const bool as_json : {false, true}) {
         std::string one;
         for (const char* jobs : {"1", "2", "5"}) {
             std::vector<std::string> all = words;
             all.insert(all.end(), {"--set", "expect=[]", "--jobs", jobs});
-            if (json)
+            if (as_json)
                 all.emplace_back("--json");
             const Said said = said_of(all);
             CHECK(said.code == 0);
@@ -211,6 +211,30 @@ TEST_CASE("package idle is what no CPU breaks, and kernel time what is neither s
           figures_of(comparison.variants[1])["kernel_cycles"].median);
 }
 
+TEST_CASE(
+    "cycles in timer code are a part of those in the kernel, with the wait for a callback and without callbacks") {
+    const auto timer_code_of = [](const std::string& file) {
+        const Said said = said_of({file, "--vary", "timers.0.callback.spend=0s,4ms", "--seeds", "1..1", "--json"});
+        REQUIRE(said.code == 0);
+        const Json report = Json::parse(said.out);
+        std::vector<std::int64_t> cycles;
+        for (const Json& variant : report["variants"]) {
+            cycles.push_back(variant["figures"]["timer_cycles"]["median"].get<std::int64_t>());
+            CHECK(cycles.back() > 1'000);
+            CHECK(cycles.back() < variant["figures"]["kernel_cycles"]["median"].get<std::int64_t>());
+        }
+        return cycles;
+    };
+    // 4 ms are millions of cycles.
+    const std::vector<std::int64_t> linux_cycles =
+        timer_code_of(kCompareSource + "/scenarios/linux/fixes/TMIGR17-07.json");
+    CHECK(linux_cycles[1] - linux_cycles[0] < 100'000);
+    // A CPU kills the timer meanwhile, and waits.
+    const std::vector<std::int64_t> xen_cycles =
+        timer_code_of(kCompareSource + "/scenarios/xen/kill-running-callback.json");
+    CHECK(xen_cycles[1] - xen_cycles[0] > 4'000'000);
+}
+
 TEST_CASE("sleeps whose ends are told late make up the package's sleep exactly") {
     const auto at = [](sim::Duration d) { return sim::kBoot + d; };
     PackageIdle package(2, 100us);
@@ -264,7 +288,7 @@ TEST_CASE("runs that a check ends are told and counted, and have no figures") {
 }
 
 TEST_CASE("a check that fails in one variant makes exit code 1, with the seed and a line that replays it") {
-    const std::string file = kSource + "/scenarios/linux/fixes/TMIGR-02.json";
+    const std::string file = kCompareSource + "/scenarios/linux/fixes/TMIGR-02.json";
     const Said said = said_of({file, "--vary", R"(kernel.without=[],["TMIGR-02"])", "--seeds", "1..2"});
     CHECK(said.code == 1);
     CHECK(said.out.find("in 2 of 2 runs, first with seed 1\n") != std::string::npos);
@@ -340,7 +364,7 @@ TEST_CASE("an interrupted comparison keeps the seeds that are whole") {
 TEST_CASE("the table of a comparison, byte for byte") {
     const Said said = said_of({kPlacement, "--vary", "kernel.placement=local,tmigr", "--seeds", "1..3"});
     CHECK(said.code == 0);
-    const std::string golden = kSource + "/tests/golden/compare.txt";
+    const std::string golden = kCompareSource + "/tests/golden/compare.txt";
     if (std::getenv("TICKLAB_REWRITE") != nullptr)
         write_whole_file(golden, said.out);
     CHECK(said.out == contents(golden));

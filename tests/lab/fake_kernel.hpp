@@ -1,6 +1,7 @@
 // A kernel by declaration only: what loading needs of one.
 #pragma once
 
+#include "ticklab/lab/loader.hpp"
 #include "ticklab/lab/registry.hpp"
 #include "ticklab/sim/kernel.hpp"
 
@@ -64,6 +65,12 @@ inline const lab::Registry& fake_registry() {
         return r;
     }();
     return registry;
+}
+
+/// Knows no kernel but the fake one.
+inline const lab::ScenarioLoader& fake_loader() {
+    static const lab::ScenarioLoader instance(fake_registry());
+    return instance;
 }
 
 /// A scenario that uses everything a scenario can say.

@@ -24,7 +24,7 @@ using namespace ticklab::lab::testing;
 
 namespace {
 
-const std::string kScenario = source_dir() + "/scenarios/linux/tmigr-last-leaves.json";
+const std::string kFtraceScenario = source_dir() + "/scenarios/linux/tmigr-last-leaves.json";
 
 std::string ftrace_of(const std::string& scenario, std::vector<std::string> options = {}) {
     const ScratchFolder folder;
@@ -46,7 +46,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 }  // namespace
 
 TEST_CASE("ftrace text is written as the kernel writes it, header and lines (TE 2)") {
-    const std::string text = ftrace_of(kScenario);
+    const std::string text = ftrace_of(kFtraceScenario);
     const std::vector<std::string> lines = lines_of(text);
     CHECK(text.starts_with("# tracer: nop\n#\n# entries-in-buffer/entries-written: "));
     const std::regex shape(R"(^.{16}-[0-9]{1,7} *\[[0-9]{3}\] [dX]\.[.hsHzZ]\.\. +[0-9]+\.[0-9]{6}: [a-z_]+: .*$)");
@@ -69,7 +69,7 @@ TEST_CASE("ftrace text is written as the kernel writes it, header and lines (TE 
 }
 
 TEST_CASE("golden ftrace text of a small run (TE 4)") {
-    const std::string text = ftrace_of(kScenario, {"--from", "99ms", "--to", "112ms"});
+    const std::string text = ftrace_of(kFtraceScenario, {"--from", "99ms", "--to", "112ms"});
     // The replay line says where the scenario is, the version changes.
     std::string shown;
     for (const std::string& line : lines_of(text))
@@ -84,7 +84,7 @@ TEST_CASE("golden ftrace text of a small run (TE 4)") {
 
 TEST_CASE("an interrupt shows as hard irq, the softirq behind it as softirq, and code before it as itself (TE 2)") {
     bool hard = false, soft = false, plain = false;
-    for (const std::string& line : lines_of(ftrace_of(kScenario))) {
+    for (const std::string& line : lines_of(ftrace_of(kFtraceScenario))) {
         const auto flags_of = [&](std::string_view event, std::string_view flags) {
             const std::size_t at = line.find(": " + std::string(event) + ": ");
             if (at == std::string::npos)
@@ -127,8 +127,9 @@ TEST_CASE("every trace event of the vocabulary appears in a scenario that comes 
         experiment.run();
     };
     const std::string folder = source_dir() + "/scenarios/linux/";
-    for (const char* const name : {"nohz-idle", "periodic-tick", "churn", "tmigr-all-idle", "tmigr-two-nodes",
-                                   "tmigr-last-leaves", "tmigr-level-appears", "tmigr-duty-stolen", "tmigr-deep"})
+    for (const char* const name :
+         {"nohz-idle", "periodic-tick", "churn", "tmigr-all-idle", "tmigr-two-nodes", "tmigr-last-leaves",
+          "tmigr-level-appears", "tmigr-duty-stolen", "tmigr-deep", "spurious-interrupt", "nohz-full"})
         run(folder + name + ".json", {});
     // Events that have other names in newer kernels.
     for (const char* const name : {"nohz-idle", "tmigr-last-leaves"})
@@ -137,12 +138,11 @@ TEST_CASE("every trace event of the vocabulary appears in a scenario that comes 
         if (!kind.ftrace_format.empty())
             CHECK_MESSAGE(seen.kinds.contains(kind.id), kind.name);
     for (const IrqVector& v : kIrqVectors)
-        if (v.vector != linux_::kSpuriousVector)
-            CHECK_MESSAGE(seen.vectors.contains(v.vector), v.entry);
+        CHECK_MESSAGE(seen.vectors.contains(v.vector), v.entry);
 }
 
 TEST_CASE("ftrace text is cut by --from and --to, and gzipped by its name (TE 1, Limits)") {
-    const std::string text = ftrace_of(kScenario, {"--from", "100ms", "--to", "101ms"});
+    const std::string text = ftrace_of(kFtraceScenario, {"--from", "100ms", "--to", "101ms"});
     std::size_t events = 0;
     for (const std::string& line : lines_of(text)) {
         std::string_view rest;
@@ -155,7 +155,9 @@ TEST_CASE("ftrace text is cut by --from and --to, and gzipped by its name (TE 1,
     CHECK(events > 0);
 
     const ScratchFolder folder;
-    REQUIRE(program({"run", kScenario, "--from", "100ms", "--to", "101ms", "--ftrace", folder / "t.txt.gz"}).code == 0);
+    REQUIRE(
+        program({"run", kFtraceScenario, "--from", "100ms", "--to", "101ms", "--ftrace", folder / "t.txt.gz"}).code ==
+        0);
     CHECK(contents(folder / "t.txt.gz").starts_with("\x1f\x8b"));
     std::size_t unzipped = 0;
     LineReader lines(folder / "t.txt.gz");

@@ -3,9 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <sstream>
 
+#include "command_line.hpp"
 #include "source_dir.hpp"
 #include "ticklab/lab/cli/manual.hpp"
 #include "ticklab/lab/data_files.hpp"
@@ -18,18 +17,12 @@ using namespace ticklab;
 
 namespace {
 
-std::string contents(const std::string& file) {
-    std::ostringstream text;
-    text << std::ifstream(file).rdbuf();
-    return text.str();
-}
-
 void check_document(const std::string& name, const std::string& text) {
     const std::string file = source_dir() + "/docs/" + name;
     if (std::getenv("TICKLAB_REWRITE") != nullptr)
         lab::write_whole_file(file, text);
     // Not compared by CHECK itself, which would print both.
-    const bool same = contents(file) == text;
+    const bool same = lab::testing::contents(file) == text;
     CHECK_MESSAGE(same, file, " is out of date: TICKLAB_REWRITE=1 rewrites it");
 }
 

@@ -4,9 +4,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <set>
 #include <stdexcept>
 
+#include "command_line.hpp"
 #include "defect_kernel.hpp"
+#include "source_dir.hpp"
+#include "ticklab/lab/hunt/hunt_document.hpp"
 
 using namespace ticklab;
 using namespace ticklab::lab;
@@ -49,11 +54,54 @@ HuntOptions seeds(std::uint64_t first, std::uint64_t last, std::uint64_t stop_af
     return options;
 }
 
+/// Two timers, few points, and an expectation that no run meets: each run is told as a failure.
+Scenario never_as_expected() {
+    ScenarioBuilder b(fake_decl<Defect::kNone>());
+    b.timer("a", {1us, std::nullopt, {}, {}});
+    b.set(100us, 0, 0, 1ms).step(sim::kBoot + 990us, 1, 2, 0);
+    TimerExpectation never;
+    never.fires = CountRange{7, 7};
+    b.s.expect.push_back(never);
+    return b.s;
+}
+
+HuntOptions exhaustive(std::uint64_t depth) {
+    HuntOptions options = seeds(1, 1, 0, 2);
+    options.strategy = HuntStrategy::kExhaustive;
+    options.depth = depth;
+    options.count_expectations = true;
+    return options;
+}
+
+std::size_t deviations(const HuntFailure& f) {
+    const auto& placed = std::get<PlacedSchedule>(*f.schedule);
+    return placed.stalls.size() + placed.ties.size();
+}
+
+bool again_fails(const Scenario& scenario, const HuntFailure& f) {
+    // By way of the text that the replay line has.
+    const Parsed<Schedule> schedule = parse_schedule(schedule_text(*f.schedule));
+    ExperimentOptions options;
+    options.seed = f.seed;
+    options.schedule = schedule.value;
+    Experiment again(scenario, options);
+    again.run();
+    return again.machine().verdict() && again.machine().verdict()->check->name == f.check;
+}
+
+HuntJson document_of(const Scenario& scenario, const HuntOptions& options) {
+    const Hunted h = hunted(scenario, options);
+    HuntJson failures = HuntJson::array();
+    for (const HuntFailure& f : h.failures)
+        failures.push_back(hunt_failure(f, "ticklab run", "found/bundle.json"));
+    return hunt_document(hunt_head(scenario, options, {}), h.result, 0, failures);
+}
+
 }  // namespace
 
 TEST_CASE("a hunt finds a race that few seeds show, and nothing in the clean kernel") {
     const Hunted found = hunted(rare_race(Defect::kKillNoWait), seeds(1, 2000, 0));
-    CHECK(found.result.end == HuntEnd::kAllSeeds);
+    CHECK(found.result.end == HuntEnd::kAllRuns);
     CHECK(found.result.runs == 2000);
     CHECK(found.failures.size() == found.result.failures);
     CHECK(found.failures.size() > 0);
@@ -110,9 +158,183 @@ TEST_CASE("a hunt ends when it is told to, and keeps what was handed over") {
     CHECK(hunt(rare_race(Defect::kNone), brief, observer).end == HuntEnd::kBudget);
 }
 
+TEST_CASE("MA 13.1: each place of one delay is tried once, the race is among them, and each failure comes back") {
+    const Scenario scenario = rare_race(Defect::kKillNoWait);
+    HuntOptions options = seeds(1, 1, 0);
+    options.strategy = HuntStrategy::kDelay;
+    const Hunted found = hunted(scenario, options);
+    CHECK(found.result.runs == found.result.total);
+    CHECK(found.result.total % kStallDivisors.size() == 0);
+    REQUIRE(found.failures.size() > 0);
+    std::set<std::string> placed;
+    for (const HuntFailure& f : found.failures) {
+        CHECK(f.check == "timer.after_cancel");
+        REQUIRE(f.schedule.has_value());
+        CHECK(placed.insert(schedule_text(*f.schedule)).second);
+        CHECK(again_fails(scenario, f));
+    }
+    CHECK(hunted(rare_race(Defect::kNone), options).failures.empty());
+}
+
+TEST_CASE("MA 13.1: pct and sampled delays find the race, come back, and raise no false alarm") {
+    for (const HuntStrategy strategy : {HuntStrategy::kPct, HuntStrategy::kDelay})
+        for (const std::uint64_t depth : {2u, 4u}) {
+            CAPTURE(static_cast<int>(strategy));
+            CAPTURE(depth);
+            HuntOptions options = seeds(1, 1000, 0);
+            options.strategy = strategy;
+            options.depth = depth;
+            const Scenario scenario = rare_race(Defect::kKillNoWait);
+            const Hunted found = hunted(scenario, options);
+            REQUIRE(found.failures.size() > 0);
+            CHECK(again_fails(scenario, found.failures[0]));
+            CHECK(hunted(rare_race(Defect::kNone), options).failures.empty());
+        }
+}
+
+TEST_CASE("MA 13.2: an exhaustive search does each way to deviate once, and says how many there are") {
+    const Scenario scenario = never_as_expected();
+    const Hunted one = hunted(scenario, exhaustive(1));
+    CHECK(one.result.total_exact);
+    CHECK(one.result.runs == one.result.total);
+    const Hunted two = hunted(scenario, exhaustive(2));
+    CHECK_FALSE(two.result.total_exact);
+    // Each run of the shallower search is one of the deeper, with what it leads to behind it.
+    std::set<std::string> deep, shallow;
+    std::uint64_t number = 0;
+    for (const HuntFailure& f : two.failures) {
+        CHECK(f.run == number++);
+        CHECK(deviations(f) <= 2);
+        CHECK(deep.insert(schedule_text(*f.schedule)).second);
+    }
+    for (const HuntFailure& f : one.failures)
+        shallow.insert(schedule_text(*f.schedule));
+    CHECK(two.result.runs == two.failures.size());
+    CHECK(shallow.size() == one.result.runs);
+    CHECK(std::includes(deep.begin(), deep.end(), shallow.begin(), shallow.end()));
+    CHECK(deep.size() > shallow.size());
+    // Nearly as many as n places in pairs: what a delay changes is how often CPUs meet.
+    const std::uint64_t n = one.result.runs - 1;
+    CHECK(two.result.total == 1 + n + n * (n - 1) / 2);
+    const std::uint64_t off = std::max(two.result.runs, two.result.total) - std::min(two.result.runs, two.result.total);
+    CHECK(off < two.result.total / 4);
+}
+
+TEST_CASE("a hunt that was broken off goes on to what it would have been") {
+    HuntOptions delays = seeds(1, 1, 0);
+    delays.strategy = HuntStrategy::kDelay;
+    delays.count_expectations = true;
+    for (const HuntOptions& options : {delays, exhaustive(1), exhaustive(2)}) {
+        const Scenario scenario = never_as_expected();
+        const Hunted whole = hunted(scenario, options);
+        for (const std::uint64_t cut : {std::uint64_t{1}, std::uint64_t{2}, whole.result.runs / 2, whole.result.runs}) {
+            CAPTURE(cut);
+            HuntOptions first = options, second = options;
+            first.stop_after = cut;
+            first.jobs = 3;
+            const Hunted before = hunted(scenario, first);
+            REQUIRE(before.result.runs == cut);
+            second.before = before.result;
+            const Hunted after = hunted(scenario, second);
+            CHECK(after.result.runs == whole.result.runs);
+            CHECK(after.result.failures == whole.result.failures);
+            CHECK(after.result.records == whole.result.records);
+            REQUIRE(before.failures.size() + after.failures.size() == whole.failures.size());
+            for (std::size_t i = 0; i < whole.failures.size(); ++i) {
+                const HuntFailure& f = i < cut ? before.failures[i] : after.failures[i - cut];
+                CHECK(f.run == whole.failures[i].run);
+                CHECK(schedule_text(*f.schedule) == schedule_text(*whole.failures[i].schedule));
+            }
+        }
+    }
+}
+
+TEST_CASE("the shards of a hunt make up the hunt, in whatever order they are joined") {
+    const Scenario scenario = rare_race(Defect::kKillNoWait);
+    HuntOptions options = seeds(11, 1010, 0);
+    HuntFile whole{"whole", document_of(scenario, options), {}, {}};
+    whole.document["wall_seconds"] = 3.0;
+    std::vector<HuntFile> shards;
+    testing::ScratchFolder folder;
+    for (std::uint64_t index : {0u, 1u, 2u}) {
+        options.shard = {index, 3};
+        HuntJson document = document_of(scenario, options);
+        document["wall_seconds"] = 1.0;
+        const std::string name = folder / std::to_string(index);
+        std::ofstream(name) << document.dump();
+        shards.push_back(read_hunt_file(name));
+        REQUIRE(shards.back().problem.empty());
+    }
+    CHECK(merge_hunts(shards).document.dump() == whole.document.dump());
+    std::swap(shards[0], shards[2]);
+    CHECK(merge_hunts(shards).document.dump() == whole.document.dump());
+    std::swap(shards[0], shards[1]);
+    CHECK(merge_hunts(shards).document.dump() == whole.document.dump());
+
+    CHECK(merge_hunts({shards[0], shards[1]}).problem == "2 of 3 shards are there; missing: 1/3");
+    const std::string twice = merge_hunts({shards[0], shards[1], shards[2], shards[1]}).problem;
+    CHECK(twice.ends_with("are both shard 3/3"));
+    shards[0].document["strategy"] = "seeds";
+    CHECK(merge_hunts(shards).problem.ends_with("are not of one hunt: \"strategy\" differs"));
+}
+
+TEST_CASE("a file that is no result of a hunt is refused with a reason") {
+    testing::ScratchFolder folder;
+    const auto problem = [&](const std::string& text) {
+        std::ofstream(folder / "f") << text;
+        return read_hunt_file(folder / "f").problem;
+    };
+    const HuntJson good = document_of(rare_race(Defect::kNone), seeds(1, 3, 0));
+    CHECK(problem(good.dump()).empty());
+    CHECK_FALSE(problem("").empty());
+    CHECK_FALSE(problem("[1]").empty());
+    CHECK_FALSE(problem("{}").empty());
+    for (const auto& member : good.items()) {
+        HuntJson bad = good;
+        bad.erase(member.key());
+        CHECK_MESSAGE(!problem(bad.dump()).empty(), member.key());
+    }
+    for (const char* member : {"format", "format_version", "shard", "end", "runs", "total", "total_exact", "failed",
+                               "inconclusive", "records", "wall_seconds", "failures"}) {
+        HuntJson bad = good;
+        bad[member] = "x";
+        CHECK_MESSAGE(!problem(bad.dump()).empty(), member);
+    }
+    const HuntJson found = document_of(rare_race(Defect::kKillNoWait), seeds(1, 2000, 1));
+    REQUIRE(found["failures"].size() == 1);
+    CHECK(problem(found.dump()).empty());
+    for (const auto& member : found["failures"][0].items()) {
+        HuntJson bad = found;
+        bad["failures"][0].erase(member.key());
+        // A failure that nobody asked to keep has no bundle.
+        CHECK_MESSAGE(problem(bad.dump()).empty() == (member.key() == "bundle"), member.key());
+        bad["failures"][0][member.key()] = HuntJson::array();
+        CHECK_MESSAGE(!problem(bad.dump()).empty(), member.key());
+    }
+    HuntJson negative = good;
+    negative["runs"] = -5;
+    CHECK_FALSE(problem(negative.dump()).empty());
+    CHECK_FALSE(read_hunt_file(folder / "missing").problem.empty());
+}
+
 TEST_CASE("a configuration that the machine refuses ends a hunt as it ends a run") {
     Scenario scenario = rare_race(Defect::kNone);
     scenario.machine.quantum = 1us;
     HuntOptions options = seeds(1, 100, 0, 2);
     CHECK_THROWS_AS(hunted(scenario, options), std::invalid_argument);
+}
+
+TEST_CASE("a CPU that leaves its timers alone after too many of them (LHR 9.1) is no false alarm") {
+    // Stalls at every third passage of some places: interrupts have no end of timers.
+    const std::vector<std::string> disturbed{
+        "--set", "machine.jitter_per_1024=200",    "--set", "machine.stall_one_in=3",
+        "--set", "machine.stall_places_one_in=16", "--set", "machine.max_stall=300us"};
+    for (const char* const name : {"tmigr-deep", "nohz-full", "tmigr-one-busy"}) {
+        CAPTURE(name);
+        std::vector<std::string> words{
+            "hunt", source_dir() + "/scenarios/linux/" + name + ".json", "--strategy", "seeds", "--seeds", "1..12"};
+        words.insert(words.end(), disturbed.begin(), disturbed.end());
+        const Said said = program(words);
+        CHECK_MESSAGE(said.code == 0, said.out);
+    }
 }

@@ -17,14 +17,9 @@ using nlohmann::json;
 
 namespace {
 
-const lab::ScenarioLoader& loader() {
-    static const lab::ScenarioLoader instance(test::fake_registry());
-    return instance;
-}
-
 lab::Scenario full() {
     std::vector<lab::InputError> errors;
-    std::optional<lab::Scenario> scenario = loader().load_text("s.json", test::kFullScenario, {}, errors);
+    std::optional<lab::Scenario> scenario = test::fake_loader().load_text("s.json", test::kFullScenario, {}, errors);
     REQUIRE(scenario.has_value());
     return *std::move(scenario);
 }
@@ -182,7 +177,7 @@ TEST_CASE("damaged text never crashes loading, and is refused with a message or 
             }
         }
         std::vector<lab::InputError> errors;
-        const bool loaded = loader().load_text("s.json", text, {}, errors).has_value();
+        const bool loaded = test::fake_loader().load_text("s.json", text, {}, errors).has_value();
         RC_ASSERT(loaded == errors.empty());
         for (const lab::InputError& error : errors)
             RC_ASSERT(lab::to_text(error).find('\n') == std::string::npos);

@@ -5,10 +5,9 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "command_line.hpp"
 #include "defect_kernel.hpp"
 #include "source_dir.hpp"
 #include "ticklab/lab/loader.hpp"
@@ -22,7 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path kSource = source_dir();
+const fs::path kReportSource = source_dir();
 bool rewriting() { return std::getenv("TICKLAB_REWRITE") != nullptr; }
 
 RunReport run(const Scenario& scenario, const ExperimentOptions& options = {}) {
@@ -35,13 +34,6 @@ Scenario one_timer(const sim::KernelDecl& kernel) {
     ScenarioBuilder b(kernel);
     b.timer("a").set(std::chrono::microseconds{100}, 0, 0, std::chrono::milliseconds{1});
     return b.s;
-}
-
-std::string read(const fs::path& file) {
-    std::ifstream in(file);
-    std::stringstream text;
-    text << in.rdbuf();
-    return text.str();
 }
 
 }  // namespace
@@ -77,10 +69,10 @@ TEST_CASE("the exit code of a run is its class of outcome (DESIGN 6)") {
 
 TEST_CASE("the text report of a failed run, byte for byte") {
     const std::string text = text_report(run(one_timer(fake_decl<Defect::kTwice>())), false);
-    const fs::path golden = kSource / "tests/golden/report.txt";
+    const fs::path golden = kReportSource / "tests/golden/report.txt";
     if (rewriting())
         write_whole_file(golden.string(), text);
-    CHECK(text == read(golden));
+    CHECK(text == contents(golden));
     CHECK(text.find('\x1b') == std::string::npos);
     CHECK(text.find("replay: ticklab run fake.json --seed 1") != std::string::npos);
 }
@@ -107,12 +99,12 @@ TEST_CASE("arguments of the replay line survive a shell") {
 }
 
 TEST_CASE("the scenarios that come with ticklab meet their expectations and have their golden digests") {
-    const fs::path golden = kSource / "tests/golden/digests.json";
+    const fs::path golden = kReportSource / "tests/golden/digests.json";
     std::vector<std::string> files;
-    for (const auto& entry : fs::recursive_directory_iterator(kSource / "scenarios")) {
-        const std::string room = fs::relative(entry.path(), kSource / "scenarios").begin()->string();
+    for (const auto& entry : fs::recursive_directory_iterator(kReportSource / "scenarios")) {
+        const std::string room = fs::relative(entry.path(), kReportSource / "scenarios").begin()->string();
         if (entry.path().extension() == ".json" && room != "machines" && room != "costs")
-            files.push_back(fs::relative(entry.path(), kSource).generic_string());
+            files.push_back(fs::relative(entry.path(), kReportSource).generic_string());
     }
     std::sort(files.begin(), files.end());
     REQUIRE_FALSE(files.empty());
@@ -120,7 +112,7 @@ TEST_CASE("the scenarios that come with ticklab meet their expectations and have
     nlohmann::ordered_json found = nlohmann::ordered_json::object();
     for (const std::string& file : files) {
         std::vector<InputError> errors;
-        const std::optional<Scenario> scenario = loader.load((kSource / file).string(), {}, errors);
+        const std::optional<Scenario> scenario = loader.load((kReportSource / file).string(), {}, errors);
         REQUIRE_MESSAGE(scenario, file);
         for (const std::uint64_t seed : {1u, 2u, 3u}) {
             ExperimentOptions options;
@@ -132,7 +124,7 @@ TEST_CASE("the scenarios that come with ticklab meet their expectations and have
     }
     if (rewriting())
         write_whole_file(golden.string(), found.dump(2) + "\n");
-    const nlohmann::ordered_json expected = nlohmann::ordered_json::parse(read(golden));
+    const nlohmann::ordered_json expected = nlohmann::ordered_json::parse(contents(golden));
     CHECK(found.size() == expected.size());
     for (const auto& item : found.items())
         CHECK_MESSAGE((expected.contains(item.key()) && expected[item.key()] == item.value()), item.key());

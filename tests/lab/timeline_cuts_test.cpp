@@ -2,21 +2,25 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 
 #include "command_line.hpp"
 #include "source_dir.hpp"
+#include "ticklab/lab/whole_file.hpp"
 
+using namespace ticklab;
 using namespace ticklab::lab::testing;
 
 namespace {
 
-const std::string kScenario = source_dir() + "/scenarios/xen/offline-active-inactive.json";
+const std::string kCutScenario = ticklab::source_dir() + "/scenarios/xen/offline-active-inactive.json";
 
 /// The arguments of a run that writes a timeline.
 std::vector<std::string> timeline_run(const std::string& file, const std::vector<std::string>& cuts) {
-    std::vector<std::string> words{"run", kScenario, "--timeline", file};
+    std::vector<std::string> words{"run", kCutScenario, "--timeline", file};
     words.insert(words.end(), cuts.begin(), cuts.end());
     return words;
 }
@@ -48,6 +52,25 @@ TEST_CASE("a timeline is cut to a span, CPUs and categories by --from, --to, --c
     CHECK(categories == std::set<std::string>{"irq", "timer"});
     CHECK(threads == std::set<std::int64_t>{3});  // tid is the CPU's number and 1
     CHECK(cut["traceEvents"].size() < timeline_with({})["traceEvents"].size());
+}
+
+TEST_CASE("golden tracks of the hierarchy's groups: migrator, active mask, next expiry, queued events (TE 1)") {
+    const ScratchFolder folder;
+    const std::string scenario = source_dir() + "/scenarios/linux/tmigr-last-leaves.json";
+    CHECK(program({"run", scenario, "--timeline", folder / "t.json", "--from", "99ms", "--to", "144.5ms"}).code == 0);
+    std::istringstream lines(contents(folder / "t.json"));
+    std::string groups;
+    for (std::string line; std::getline(lines, line);)
+        if (line.find(R"("pid":3,)") != std::string::npos)
+            groups += line + '\n';
+    const std::string golden = source_dir() + "/tests/golden/timeline-groups.txt";
+    if (std::getenv("TICKLAB_REWRITE") != nullptr)
+        lab::write_whole_file(golden, groups);
+    const bool same = contents(golden) == groups;
+    CHECK_MESSAGE(same, golden, " is out of date: TICKLAB_REWRITE=1 rewrites it");
+    for (const char* const shown : {R"("name":"timer migration")", "LVL 0 tmigr group 0", "migrator 0x", "active 0x",
+                                    "next expiry", "queued events", "tmigr_handle_remote"})
+        CHECK_MESSAGE(groups.find(shown) != std::string::npos, shown);
 }
 
 TEST_CASE("a cut changes nothing about the run (MA 11.2)") {
@@ -83,7 +106,7 @@ TEST_CASE("a cut with a bad value is refused with one message and exit code 2, a
         CHECK(std::count(said.err.begin(), said.err.end(), '\n') == 1);
         CHECK(contents(folder / "t.json").empty());
     }
-    const Said alone = program({"run", kScenario, "--from", "1ms"});
+    const Said alone = program({"run", kCutScenario, "--from", "1ms"});
     CHECK(alone.code == 2);
     CHECK(alone.err.find("--timeline") != std::string::npos);
 }

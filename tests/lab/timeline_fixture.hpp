@@ -17,8 +17,8 @@
 namespace ticklab::lab::testing {
 
 using nlohmann::json;
-using sim::CounterUse;
 using sim::CpuId;
+using sim::DrawnAs;
 using sim::kNoCpu;
 using sim::OperandType;
 using sim::RecordId;
@@ -87,7 +87,7 @@ inline constexpr RecordKind kStop{909,
                                   TimelineShape::kInstant,
                                   {},
                                   "",
-                                  {{"deadline", OperandType::kTimePs, "armed deadline", CounterUse::kClears}}};
+                                  {{"deadline", OperandType::kTimePs, "armed deadline", DrawnAs::kCounterCleared}}};
 inline constexpr RecordKind kStep{
     910, "test", "step", "scenario", TimelineShape::kInstant, {}, "", {{"index", OperandType::kUnsigned}}};
 inline constexpr RecordKind kBroken{
@@ -115,9 +115,39 @@ inline constexpr RecordKind kTypes{915,
                                     {"expires_ns", OperandType::kTimeNs},
                                     {"name", OperandType::kName}}};
 
-inline constexpr std::array kTestKinds{&kIrqIn,  &kIrqOut, &kIdleIn,  &kIdleOut, &kExpireIn, &kExpireOut,
-                                       &kArm,    &kDue,    &kProgram, &kStop,    &kStep,     &kBroken,
-                                       &kSecret, &kWaitIn, &kWaitOut, &kTypes};
+inline constexpr RecordKind kGroupMade{916,
+                                       "test",
+                                       "group_made",
+                                       "timer",
+                                       TimelineShape::kInstant,
+                                       {},
+                                       "",
+                                       {{"group", OperandType::kObject, "groups", DrawnAs::kTrack},
+                                        {"lvl", OperandType::kUnsigned, "LVL", DrawnAs::kRank}}};
+inline constexpr RecordKind kGroupState{917,
+                                        "test",
+                                        "group_state",
+                                        "timer",
+                                        TimelineShape::kInstant,
+                                        {},
+                                        "",
+                                        {{"group", OperandType::kObject, "groups", DrawnAs::kTrack},
+                                         {"active", OperandType::kHex, "active", DrawnAs::kRow},
+                                         {"migrator", OperandType::kCpu, "migrator", DrawnAs::kRow}}};
+inline constexpr RecordKind kGroupQueue{918,
+                                        "test",
+                                        "group_queue",
+                                        "timer",
+                                        TimelineShape::kHidden,
+                                        {},
+                                        "",
+                                        {{"group", OperandType::kObject, "groups", DrawnAs::kTrack},
+                                         {"next", OperandType::kTimeNs, "next expiry"},
+                                         {"events", OperandType::kUnsigned, "queued"}}};
+
+inline constexpr std::array kTestKinds{
+    &kIrqIn, &kIrqOut, &kIdleIn, &kIdleOut, &kExpireIn, &kExpireOut, &kArm,       &kDue,        &kProgram,   &kStop,
+    &kStep,  &kBroken, &kSecret, &kWaitIn,  &kWaitOut,  &kTypes,     &kGroupMade, &kGroupState, &kGroupQueue};
 
 class StringSink final : public TimelineSink {
 public:
@@ -133,7 +163,10 @@ private:
 class Recorder {
 public:
     explicit Recorder(TimelineOptions options)
-        : writer_(std::make_unique<StringSink>(text_), std::move(options), kTestKinds) {}
+        : writer_(std::make_unique<StringSink>(text_), std::move(options), kTestKinds) {
+        // As in a machine, whose first name is none of an object (sim::kNoObject).
+        names_.intern("fixed");
+    }
 
     RecordId at_ps(std::int64_t ps, const RecordKind& kind, CpuId cpu, std::vector<std::uint64_t> operands,
                    RecordId cause = {}, RecordId waited_on = {}) {
@@ -187,6 +220,7 @@ struct ReadTimeline {
     std::vector<ReadEvent> events;  ///< without metadata events
     json metadata;
     std::map<std::pair<std::int64_t, std::int64_t>, std::string> threads;
+    std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> sort_indexes;
     std::vector<std::string> faults;
 
     std::vector<const ReadEvent*> named(std::string_view name) const {
@@ -289,6 +323,8 @@ inline ReadTimeline read_timeline(const std::string& text) {
                 t.faults.push_back("late " + line);
             if (fields["name"] == "thread_name")
                 t.threads[track] = fields["args"]["name"];
+            if (fields["name"] == "thread_sort_index")
+                t.sort_indexes[track] = fields["args"]["sort_index"];
             continue;
         }
         tracks_over = true;
@@ -306,6 +342,20 @@ inline ReadTimeline read_timeline(const std::string& text) {
     check_flows(t);
     check_asyncs(t);
     check_counters(t);
+    return t;
+}
+
+inline TimelineOptions cpus(CpuId count) {
+    TimelineOptions options;
+    options.cpu_count = count;
+    return options;
+}
+
+/// What read_timeline() makes of it; each fault that it finds fails the test.
+inline ReadTimeline read_sound(const std::string& text) {
+    ReadTimeline t = read_timeline(text);
+    for (const std::string& fault : t.faults)
+        FAIL_CHECK(fault);
     return t;
 }
 

@@ -7,22 +7,12 @@
 #include <iterator>
 
 #include "lab/timeline_fixture.hpp"
-#include "sim/machine_fixture.hpp"
 #include "source_dir.hpp"
-#include "ticklab/sim/devices/apic_records.hpp"
-#include "ticklab/sim/devices/hpet_records.hpp"
-#include "ticklab/sim/machine_records.hpp"
 
 namespace ticklab::lab::testing {
 namespace {
 
 constexpr std::uint64_t kNeverWord = static_cast<std::uint64_t>(INT64_MAX);
-
-TimelineOptions cpus(CpuId count) {
-    TimelineOptions options;
-    options.cpu_count = count;
-    return options;
-}
 
 Time ns(std::int64_t n) { return Time{sim::Duration{n * 1000}}; }
 
@@ -39,13 +29,6 @@ std::vector<std::string> slices(const ReadTimeline& t) {
             found.push_back(e.fields["name"].get<std::string>() + " " + std::to_string(e.ts_ns) + "-" +
                             std::to_string(e.end_ns));
     return found;
-}
-
-ReadTimeline read_sound(const std::string& text) {
-    ReadTimeline t = read_timeline(text);
-    for (const std::string& fault : t.faults)
-        FAIL_CHECK(fault);
-    return t;
 }
 
 /// A periodic timer on CPU 1 of four, a migration to CPU 2, a lock that two CPUs want, a verdict.
@@ -393,6 +376,55 @@ TEST_CASE("timeline: counters have samples at changes only") {
     CHECK(t.threads.at({4, 1}) == "devices");
 }
 
+// TE 1: a process of objects, a thread each.
+TEST_CASE("timeline: objects with tracks have rows, counters and marks there, in order of rank") {
+    const auto play = [](TimelineOptions options) {
+        Recorder r(std::move(options));
+        const auto top = r.name("top"), left = r.name("left"), right = r.name("right");
+        r.at(1, kGroupMade, 0, {top, 1});
+        r.at(2, kGroupMade, 1, {left, 0});
+        r.at(3, kGroupMade, 1, {right, 0});
+        r.at(10, kGroupState, 0, {left, 1, 0});
+        r.at(20, kGroupState, 1, {left, 3, 0});
+        r.at(30, kGroupState, 1, {left, 3, 0});
+        r.at(35, kGroupQueue, 1, {left, 5'000, 1});
+        r.at(40, kGroupState, 0, {left, 2, 1});
+        r.at(45, kGroupQueue, 1, {left, kNeverWord, 0});
+        r.at(50, kGroupState, 1, {left, 0, kNoCpu});
+        return read_sound(r.finish(60));
+    };
+    const ReadTimeline t = play(cpus(2));
+    CHECK(t.threads.at({3, 1}) == "LVL 1 top");
+    CHECK(t.threads.at({3, 2}) == "LVL 0 left");
+    CHECK(t.threads.at({3, 3}) == "LVL 0 right");
+    CHECK(t.sort_indexes.at({3, 2}) < t.sort_indexes.at({3, 3}));
+    CHECK(t.sort_indexes.at({3, 3}) < t.sort_indexes.at({3, 1}));
+    CHECK(slices(t) == std::vector<std::string>{"migrator CPU 0 10-40", "active 0x1 10-20", "active 0x3 20-40",
+                                                "migrator CPU 1 40-50", "active 0x2 40-50", "migrator none 50-60",
+                                                "active 0x0 50-60"});
+    CHECK(t.named("active 0x3")[0]->fields["args"]["on_cpu"] == 1);
+    std::string counted;
+    for (const ReadEvent* e : t.named("LVL 0 left next expiry"))
+        counted += std::to_string(e->ts_ns) + ":" + e->fields["args"].dump() + " ";
+    CHECK(counted == R"(0:{"us":0.0} 35:{"us":5.0} 45:{"us":0.0} 60:{"us":0.0} )");
+    CHECK(t.named("LVL 0 left queued").size() == 4);
+    // On the CPU's track too, but for the hidden kind.
+    CHECK(t.named("group_made").size() == 6);
+    CHECK(t.named("group_state").size() == 5);
+    CHECK(t.named("group_queue").size() == 2);
+
+    TimelineOptions late = cpus(2);
+    late.from = ns(25);
+    late.cpus = {1};
+    const ReadTimeline cut = play(late);
+    // What other CPUs did is part of the state.
+    CHECK(slices(cut) == std::vector<std::string>{"migrator CPU 0 25-40", "active 0x3 25-40", "migrator CPU 1 40-50",
+                                                  "active 0x2 40-50", "migrator none 50-60", "active 0x0 50-60"});
+    TimelineOptions irqs = cpus(2);
+    irqs.categories = {"irq"};
+    CHECK(play(irqs).events.empty());
+}
+
 TEST_CASE("timeline: operands are shown by their types") {
     Recorder r(cpus(1));
     const auto name = r.name("quote \" back \\ bell \x07 bad \xff");
@@ -418,6 +450,20 @@ TEST_CASE("timeline: declarations that make no timeline are refused") {
     static constexpr RecordKind kTwin{900, "test", "twin", "irq", TimelineShape::kInstant, {}, "", {}};
     static constexpr RecordKind kUncountable{
         952, "test", "uncountable", "irq", TimelineShape::kInstant, {}, "", {{"n", OperandType::kName, "c"}}};
+    constexpr auto kMark = TimelineShape::kInstant;
+    static constexpr RecordKind kTrackless{953,   "test", "trackless", "irq",
+                                           kMark, {},     "",          {{"n", OperandType::kHex, "n", DrawnAs::kRow}}};
+    static constexpr RecordKind kNumbered{954,   "test", "numbered", "irq",
+                                          kMark, {},     "",         {{"n", OperandType::kHex, "n", DrawnAs::kTrack}}};
+    static constexpr RecordKind kTwoTracks{
+        955,
+        "test",
+        "two_tracks",
+        "irq",
+        kMark,
+        {},
+        "",
+        {{"a", OperandType::kObject, "p", DrawnAs::kTrack}, {"b", OperandType::kObject, "p", DrawnAs::kTrack}}};
     struct Case {
         const RecordKind* kind;
         const char* message;
@@ -426,6 +472,10 @@ TEST_CASE("timeline: declarations that make no timeline are refused") {
         {&kNameless, "record kind test:nameless (id 950): a begin or end needs the name of a slice"},
         {&kObjectless, "record kind test:objectless (id 951): an async begin or end needs an object as operand 0"},
         {&kTwin, "record kind test:twin (id 900): its id is that of test:irq_entry too"},
+        {&kTrackless,
+         "record kind test:trackless (id 953): a row or a rank needs an operand that is an object with a track"},
+        {&kNumbered, "record kind test:numbered (id 954): operand \"n\" is to have a track but is no object"},
+        {&kTwoTracks, "record kind test:two_tracks (id 955): operand \"b\" is one too many: \"a\" is drawn as that"},
         {&kUncountable, "record kind test:uncountable (id 952): operand \"n\" has a counter but is no number"},
     };
     for (const Case& c : cases) {
@@ -535,51 +585,6 @@ TEST_CASE("timeline: pieces of a slice cover what its records say") {
             drawn[std::stoull(e.fields["args"]["vector"].get<std::string>(), nullptr, 16)] += e.end_ns - e.ts_ns;
         RC_ASSERT(drawn == spans);
     }));
-}
-
-TEST_CASE("timeline: the machine's own kinds make a timeline") {
-    const TimelineKinds kinds(sim::kMachineRecordKinds);
-    const TimelineKind& idle = kinds.of(sim::kIdleEnter);
-    CHECK(kinds.interval(idle.interval).name == "idle");
-    CHECK(kinds.of(sim::kIdleExit).interval == idle.interval);
-    CHECK(kinds.interval(idle.interval).keyed);
-    CHECK_FALSE(kinds.interval(kinds.of(sim::kSpinEnd).interval).keyed);
-}
-
-// A machine that ticks, end to end: what the hardware and the CPUs record makes a sound timeline.
-TEST_CASE("timeline: a ticking machine") {
-    namespace apic = sim::apic;
-    constexpr std::uint8_t kVector = 0xec;
-    constexpr std::uint32_t kTscDeadlineMode = 2u << apic::kLvtTimerModeShift;
-    constexpr std::uint64_t kPeriodCycles = 100'000;  // 100 us at 1 GHz
-    sim::testing::TestKernel kernel;
-    const auto arm = [](sim::Cpu& cpu) {
-        const std::uint64_t now = static_cast<std::uint64_t>(sim::ns_floor(cpu.local_time()));
-        cpu.write_tsc_deadline((now / kPeriodCycles + 1) * kPeriodCycles);
-    };
-    kernel.on_start = [&](sim::Cpu& cpu) {
-        cpu.apic_write(apic::kLvtTimer, kVector | kTscDeadlineMode);
-        arm(cpu);
-    };
-    kernel.on_interrupt = [&](sim::Cpu& cpu, std::uint8_t) { arm(cpu); };
-
-    std::vector<const RecordKind*> kinds(sim::kMachineRecordKinds.begin(), sim::kMachineRecordKinds.end());
-    kinds.insert(kinds.end(), sim::kApicRecordKinds.begin(), sim::kApicRecordKinds.end());
-    kinds.insert(kinds.end(), sim::kClockRecordKinds.begin(), sim::kClockRecordKinds.end());
-    std::string text;
-    TimelineWriter writer(std::make_unique<StringSink>(text), cpus(2), kinds);
-    sim::Machine machine(sim::testing::round_config(2), kernel);
-    machine.records().add_consumer(writer);
-    const Time end = ns(1'050'000);
-    CHECK(machine.run(end, sim::testing::kAllSteps) == sim::RunEnd::kTime);
-    writer.finish(end, machine.records());
-    text.pop_back();
-
-    const ReadTimeline t = read_sound(text);
-    CHECK(t.metadata["ends_without_begin"] == 0);
-    CHECK(t.named("irq 0xec").size() == 20);
-    CHECK(t.named("CPU 00 armed deadline").size() >= 12);
-    CHECK(t.named("idle C1").size() >= 22);
 }
 
 }  // namespace ticklab::lab::testing

@@ -20,7 +20,7 @@ using namespace ticklab::lab::testing;
 
 namespace {
 
-const std::string kScenarios = source_dir() + "/scenarios/linux/";
+const std::string kLensScenarios = source_dir() + "/scenarios/linux/";
 
 /// Feeds records by hand.
 struct Hand {
@@ -83,7 +83,7 @@ TEST_CASE("the view of whole runs keeps what the hierarchy promises of its state
         } watch;
         std::vector<InputError> errors;
         const ScenarioLoader loader(program_registry());
-        const std::optional<Scenario> scenario = loader.load(kScenarios + name + ".json", {}, errors);
+        const std::optional<Scenario> scenario = loader.load(kLensScenarios + name + ".json", {}, errors);
         REQUIRE(scenario.has_value());
         ExperimentOptions options;
         options.consumers.push_back(&watch);
@@ -105,8 +105,8 @@ TEST_CASE("the view of whole runs keeps what the hierarchy promises of its state
 }
 
 TEST_CASE("golden text of the tmigr lens: a step, the tree, arrows at what it changed") {
-    const Said said =
-        program({"run", kScenarios + "tmigr-last-leaves.json", "--lens", "tmigr", "--from", "99ms", "--to", "104ms"});
+    const Said said = program(
+        {"run", kLensScenarios + "tmigr-last-leaves.json", "--lens", "tmigr", "--from", "99ms", "--to", "104ms"});
     CHECK(said.code == 0);
     const std::string text = said.out.substr(0, said.out.find("the last CPU that is awake"));
     const std::string file = source_dir() + "/tests/golden/tmigr-lens.txt";
@@ -118,7 +118,7 @@ TEST_CASE("golden text of the tmigr lens: a step, the tree, arrows at what it ch
 }
 
 TEST_CASE("a lens is cut by --from and --to, and goes with no JSON (TE 1, Limits)") {
-    const std::string file = kScenarios + "tmigr-all-idle.json";
+    const std::string file = kLensScenarios + "tmigr-all-idle.json";
     CHECK(program({"run", file, "--lens", "tmigr", "--json"}).code == 2);
     CHECK(program({"run", file, "--lens", "wheel"}).code == 2);
     CHECK(program({"run", source_dir() + "/scenarios/xen/range-2008.json", "--lens", "tmigr"}).code == 2);

@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const fs::path kScenarios = fs::path(source_dir()) / "scenarios/xen";
+const fs::path kBroadcastScenarios = fs::path(source_dir()) / "scenarios/xen";
 
 /// Name of the verdict of a run, "expect" for a missed expectation, empty if all is well.
 std::string outcome(const fs::path& file, const std::vector<std::string>& overrides, std::uint64_t seed = 1) {
@@ -56,7 +56,7 @@ TEST_CASE("each fix of the broadcast and the local timer: fine with it, and its 
     };
     for (const Row& row : rows) {
         CAPTURE(row.change);
-        const fs::path file = kScenarios / "fixes" / (std::string(row.change) + ".json");
+        const fs::path file = kBroadcastScenarios / "fixes" / (std::string(row.change) + ".json");
         CHECK(outcome(file, {}) == "");
         const std::string without = outcome(file, {std::string("kernel.without=[\"") + row.change + "\"]"});
         CAPTURE(without);
@@ -69,7 +69,7 @@ TEST_CASE("the broadcast scenarios break nothing, disturbed or not (HP-P4, HP 13
         for (std::uint64_t seed = 1; seed <= 5; ++seed) {
             CAPTURE(name);
             CAPTURE(seed);
-            const fs::path file = kScenarios / (std::string(name) + ".json");
+            const fs::path file = kBroadcastScenarios / (std::string(name) + ".json");
             CHECK(outcome(file, {}, seed) == "");
             CHECK(outcome(file, {"machine.jitter_per_1024=200", "machine.stall_one_in=500"}, seed) == "");
             CHECK(outcome(file, {"machine.flight_jitter=5us", "machine.break_ties=true"}, seed) == "");

@@ -33,6 +33,7 @@ struct PushBench : Bench {
 struct SaysIdle final : IdleTest {
     std::uint32_t idle = 0;
     bool is_idle(Cpu&, CpuId asked) override { return ((idle >> asked) & 1) != 0; }
+    bool need_resched(Cpu&) override { return false; }
 };
 
 constexpr CpuId kSix = 6;
@@ -232,7 +233,7 @@ TEST_CASE("a target that goes idle after it was chosen is kicked, one that is st
         CAPTURE(falls_asleep);
         PushBench b;
         b.busy(1, at_ms(20), at_ms(50));
-        b.hold(sites::kMigrating, 3, falls_asleep ? 3ms : 100us);
+        b.hold(linux_::sites::kMigrating, 3, falls_asleep ? 3ms : 100us);
         b.arm_in_irq(3, at_us(49'500), 0, at_ms(60));
         b.run(at_ms(100));
         REQUIRE(b.firings.size() == 1);
@@ -246,7 +247,7 @@ TEST_CASE("a target that goes idle after it was chosen is kicked, one that is st
 TEST_CASE("a deferrable timer is placed like others and kicks nobody (LPP 8.1)") {
     PushBench b;
     b.busy(1, at_ms(20), at_ms(50));
-    b.hold(sites::kMigrating, 3, 3ms);
+    b.hold(linux_::sites::kMigrating, 3, 3ms);
     b.in_irq(3, at_us(49'500), [&](Cpu& cpu) {
         b.perform(cpu, "timer.init", {std::int64_t{0}, false, true});
         b.mod(cpu, 0, at_ms(60));
@@ -281,7 +282,7 @@ TEST_CASE("without NOHZ, or with the sysctl off at boot, nothing is pushed (LPP 
         b.busy(0, at_ms(20), at_ms(200));
         b.arm_in_irq(3, at_us(30'100), 0, at_ms(50));
         b.run(at_ms(100));
-        CHECK_FALSE(b.core().push->migration_switch().peek());
+        CHECK_FALSE(b.core().migration->choice()->migration_switch().peek());
         CHECK(b.fired_on() == std::vector<CpuId>{3});
     }
 }
@@ -292,22 +293,53 @@ TEST_CASE("kicks begin when the switch is on, in the same work item (LPP 2.3)") 
         REQUIRE(b.machine().now() < at_ms(20));
         b.run(b.machine().now() + 1us);
     }
-    CHECK(b.core().push->migration_switch().peek());
+    CHECK(b.core().migration->choice()->migration_switch().peek());
 }
 
 TEST_CASE("a high-resolution timer goes only behind what its target wakes for anyway (LPP 9.1, LHR 8.2)") {
-    PushBench b;
-    b.busy(0, at_ms(20), at_ms(200));
-    b.in_irq(3, at_us(50'300), [&](Cpu& cpu) {
-        // The next tick of CPU 0 is at 51 ms.
-        b.perform(cpu, "hrtimer.start", {std::int64_t{0}, at_us(50'800)});
-        b.perform(cpu, "hrtimer.start", {std::int64_t{1}, at_us(60'500)});
-        b.perform(cpu, "hrtimer.start", {std::int64_t{2}, at_us(60'600), sim::Duration::zero(), true});
-    });
+    for (const std::string_view placement : {"push", "tmigr"}) {
+        CAPTURE(placement);
+        PushBench b(8, 2, placement);
+        b.busy(0, at_ms(20), at_ms(200));
+        b.in_irq(3, at_us(50'300), [&](Cpu& cpu) {
+            // The next tick of CPU 0 is at 51 ms.
+            b.perform(cpu, "hrtimer.start", {std::int64_t{0}, at_us(50'800)});
+            b.perform(cpu, "hrtimer.start", {std::int64_t{1}, at_us(60'500)});
+            b.perform(cpu, "hrtimer.start", {std::int64_t{2}, at_us(60'600), sim::Duration::zero(), true});
+        });
+        b.run(at_ms(100));
+        CHECK(b.fired_on() == std::vector<CpuId>{3, 0, 3});
+        CHECK(b.firings[1].at >= at_us(60'500));
+        CHECK(b.firings[1].at < at_us(60'510));
+    }
+}
+
+TEST_CASE("from 7.1 on an idle CPU whose tick still runs keeps its high-resolution timers (LHR 8.4)") {
+    for (const bool prefers_local : {true, false}) {
+        CAPTURE(prefers_local);
+        PushBench b(8, 2, "tmigr");
+        b.linux_config.placements.tmigr.changes.hrtimers_prefer_local = prefers_local;
+        b.busy(0, at_ms(20), at_ms(200));
+        b.busy(3, at_ms(20), at_us(50'200));
+        // It runs at 51 ms, within a tick of the end of the work, so the tick is kept.
+        b.arm_in_irq(3, at_us(50'100), 0, at_ms(50));
+        b.in_irq(3, at_us(50'600), [&](Cpu& cpu) {
+            b.perform(cpu, "hrtimer.start", {std::int64_t{1}, at_us(60'500)});
+        });
+        b.run(at_ms(100));
+        CHECK(b.fired_on() == std::vector<CpuId>{3, prefers_local ? 3u : 0u});
+    }
+}
+
+TEST_CASE("a CPU that is isolated at run time is chosen no longer, until it is isolated no longer (LPP 11.3)") {
+    PushBench b(4, 1, "tmigr");
+    b.busy(1, at_ms(20), at_ms(200));
+    b.on(0, at_ms(30), [&](Cpu& cpu) { b.perform(cpu, "cpuset.isolate", {std::int64_t{1}}); });
+    b.in_irq(3, at_us(50'300), [&](Cpu& cpu) { b.perform(cpu, "hrtimer.start", {std::int64_t{0}, at_us(60'500)}); });
+    b.on(0, at_ms(70), [&](Cpu& cpu) { b.perform(cpu, "cpuset.unisolate", {std::int64_t{1}}); });
+    b.in_irq(3, at_us(80'300), [&](Cpu& cpu) { b.perform(cpu, "hrtimer.start", {std::int64_t{1}, at_us(90'500)}); });
     b.run(at_ms(100));
-    CHECK(b.fired_on() == std::vector<CpuId>{3, 0, 3});
-    CHECK(b.firings[1].at >= at_us(60'500));
-    CHECK(b.firings[1].at < at_us(60'510));
+    CHECK(b.fired_on() == std::vector<CpuId>{3, 1});
 }
 
 TEST_CASE("a busy CPU that idles keeps what it was given and wakes for each of them (LPP X3)") {
@@ -336,7 +368,7 @@ TEST_CASE("a pushed timer that is deleted or moved was a wasted choice (LPP X1)"
 TEST_CASE("a target that goes off-line while a timer is on its way to it loses none (LPP 5.5, P3)") {
     PushBench b;
     b.busy(1, at_ms(20), at_ms(200));
-    b.hold(sites::kMigrating, 3, 2ms);
+    b.hold(linux_::sites::kMigrating, 3, 2ms);
     b.arm_in_irq(3, at_us(50'100), 0, at_ms(70));
     b.offline(1, at_us(50'200));
     b.run(at_ms(120));
@@ -355,7 +387,7 @@ TEST_CASE("operations on a timer that is between two bases wait, and take effect
         PushBench b;
         b.arm_in_irq(3, at_us(30'100), 0, at_ms(300));
         b.busy(0, at_ms(40), at_ms(200));
-        b.hold(sites::kMigrating, 3, 2ms);
+        b.hold(linux_::sites::kMigrating, 3, 2ms);
         b.arm_in_irq(3, at_us(50'100), 0, at_ms(70));
         b.on(5, at_us(51'100), [&](Cpu& cpu) {
             if (verb == "timer.mod")

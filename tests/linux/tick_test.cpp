@@ -94,7 +94,8 @@ TEST_CASE("the kernel's idle time is what the machine slept, but for the way in 
 TEST_CASE("an idle CPU with an earlier remote timer in between is woken, wherever it stands (LNT 5, rule 2)") {
     // CPU 1 is held between marking its base idle and programming its hardware, and before its sleep: a pinned timer
     // queued by CPU 0 meanwhile must not be slept past.
-    for (const sim::Site* const site : {&sites::kIdleBaseMarked, &sites::kTickStopped, &sites::kIdleBeforeSleep}) {
+    for (const sim::Site* const site :
+         {&linux_::sites::kIdleBaseMarked, &linux_::sites::kTickStopped, &linux_::sites::kIdleBeforeSleep}) {
         CAPTURE(std::string(site->name()));
         Bench b;
         b.busy(1, at_ms(10), at_us(50'200));

@@ -5,7 +5,6 @@
 using namespace ticklab;
 using namespace ticklab::linux_;
 using namespace ticklab::linux_::testing;
-using tmigr2017::Group;
 using tmigr2017::Tmigr2017Changes;
 
 namespace {
@@ -32,7 +31,7 @@ struct ProposalBench : Bench {
         linux_config.placements.tmigr2017.changes = changes;
     }
     tmigr2017::Tmigr2017Placement& placement() { return *core().proposal; }
-    const Group& leaf(CpuId cpu) { return *placement().cpu(cpu).leaf; }
+    const tmigr2017::Group& leaf(CpuId cpu) { return *placement().cpu(cpu).leaf; }
     void pinned(Cpu& cpu, std::int64_t timer, Time expires) {
         perform(cpu, "timer.init", {timer, true});
         mod(cpu, timer, expires);
@@ -56,8 +55,8 @@ TEST_CASE("groups are those of TM17 3, one node each below the crossnode level (
     CHECK(b.placement().groups().size() == 7);
     for (CpuId c = 0; c < 24; ++c)
         CHECK(b.leaf(c).node == static_cast<std::int64_t>(b.machine().node_of(c)));
-    const Group* root = nullptr;
-    for (const Group& g : b.placement().groups()) {
+    const tmigr2017::Group* root = nullptr;
+    for (const tmigr2017::Group& g : b.placement().groups()) {
         if (!g.parent)
             root = &g;
         else if (g.level == 0)
@@ -76,7 +75,7 @@ TEST_CASE("activity goes up with the first child and down with the last, by the 
     b.busy(9, at_ms(40), at_ms(70));
     const auto expect = [&](Time at, const Cpus& near, const Cpus& far, const Cpus& top, CpuId migrator) {
         b.run(at);
-        const Group& root = *b.leaf(0).parent;
+        const tmigr2017::Group& root = *b.leaf(0).parent;
         CHECK(b.leaf(0).cpus == near);
         CHECK(b.leaf(9).cpus == far);
         CHECK(root.cpus == top);
@@ -102,7 +101,7 @@ TEST_CASE("a sleeping CPU's global timer is run by the migrator, through two lev
     });
     b.run(at_ms(60));
     CHECK(b.state("cpu9.proposal.event") == 71'000'000);
-    const Group& root = *b.leaf(9).parent;
+    const tmigr2017::Group& root = *b.leaf(9).parent;
     CHECK(root.groupevt.cpu == 9);
     CHECK(b.leaf(9).groupevt.queued());
     b.run(at_ms(120));

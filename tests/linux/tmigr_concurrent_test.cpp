@@ -12,7 +12,7 @@ namespace {
 constexpr int kActs = 60;
 
 /// What wheel and tick do on a CPU, in an order that the seed decides.
-void live(Bench& b, Cpu& cpu, std::uint64_t seed) {
+void live(HierarchyBench& b, Cpu& cpu, std::uint64_t seed) {
     const CpuId c = cpu.id();
     std::uint64_t state = sim::mix(seed, c + 1);
     const auto draw = [&](std::uint64_t bound) { return (state = sim::mix(state, 7)) % bound; };
@@ -22,7 +22,7 @@ void live(Bench& b, Cpu& cpu, std::uint64_t seed) {
         cpu.spend(sim::Cycles{50 + draw(1500)});
         if (c == 0 && draw(3) == 0)
             ++b.jiffies_now;
-        Bench::CpuTimers& t = b.timers(c);
+        HierarchyBench::CpuTimers& t = b.timers(c);
         if (has_timers && draw(3) == 0) {
             const sim::SpinLockIrqGuard guard(cpu, *t.global_lock);
             b.add_timer(c, b.jiffies_now + 1 + static_cast<std::int64_t>(draw(6)));
@@ -53,7 +53,7 @@ void live(Bench& b, Cpu& cpu, std::uint64_t seed) {
 }
 
 /// Every timer that is left is run by the edge after its own, whoever is awake.
-bool runs_all_that_is_left(Bench& b) {
+bool runs_all_that_is_left(HierarchyBench& b) {
     for (int edges = 0; edges < 12; ++edges) {
         ++b.jiffies_now;
         for (CpuId c = 0; c < b.config.cpu_count; ++c) {
@@ -76,7 +76,7 @@ bool runs_all_that_is_left(Bench& b) {
 
 /// What went wrong in the run of `seed`, empty for nothing.
 std::string fault_of(std::uint64_t seed, const TmigrChanges& changes) {
-    Bench b(static_cast<CpuId>(3 + seed % 6));
+    HierarchyBench b(static_cast<CpuId>(3 + seed % 6));
     b.config.seed = seed;
     b.config.jitter_per_1024 = 512;
     b.config.stall_one_in = 40;

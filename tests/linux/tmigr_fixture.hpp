@@ -53,9 +53,9 @@ inline TmigrChanges changes_without(std::vector<std::string> without, std::strin
 }
 
 /// Set `config` and `parameters` first; the machine is built at the first use of it.
-class Bench : public RemoteBases, public TimerView, private sim::SiteWatcher, private sim::ActivityHandler {
+class HierarchyBench : public RemoteBases, public TimerView, private sim::SiteWatcher, private sim::ActivityHandler {
 public:
-    explicit Bench(CpuId cpu_count, std::uint32_t nodes = 1) : config(tmigr_config(cpu_count, nodes)) {}
+    explicit HierarchyBench(CpuId cpu_count, std::uint32_t nodes = 1) : config(tmigr_config(cpu_count, nodes)) {}
 
     struct Expiry {
         CpuId owner;

@@ -10,8 +10,8 @@ using namespace ticklab::linux_::tmigr::testing;
 namespace {
 
 /// Four CPUs in two groups of two, numbered 0 and 1, below root 2.
-struct Quad : Bench {
-    explicit Quad(std::vector<std::string> without = {}, std::vector<std::string> with = {}) : Bench(4) {
+struct Quad : HierarchyBench {
+    explicit Quad(std::vector<std::string> without = {}, std::vector<std::string> with = {}) : HierarchyBench(4) {
         parameters.children = 2;
         parameters.changes = changes_without(std::move(without), {}, std::move(with));
         boot();
@@ -22,14 +22,14 @@ std::vector<std::string> unless(bool guarded, const char* change) {
     return guarded ? std::vector<std::string>{} : std::vector<std::string>{change};
 }
 
-void idle_all(Bench& b, std::vector<CpuId> cpus) {
+void idle_all(HierarchyBench& b, const std::vector<CpuId>& cpus) {
     for (const CpuId c : cpus) {
         b.on(c, [&b](Cpu& cpu) { b.go_idle(cpu); });
         b.run();
     }
 }
 
-void wake(Bench& b, CpuId c) {
+void wake(HierarchyBench& b, CpuId c) {
     b.on(c, [&b](Cpu& cpu) { b.leave_idle(cpu); });
     b.run();
 }
@@ -45,7 +45,7 @@ TEST_CASE(
         CHECK(b.state(0) == "1/1");
         CHECK(b.state(2) == "1/1");
         // Held in its second group, with the root's and its child's state read.
-        b.hold(sites::kInactiveBeforeCas, 0, 100us, 2);
+        b.hold(tmigr::sites::kInactiveBeforeCas, 0, 100us, 2);
         b.on(0, [&](Cpu& cpu) { b.go_idle(cpu); });
         b.on(
             1,
@@ -69,7 +69,7 @@ TEST_CASE(
     for (const bool guarded : {true, false}) {
         int lost = 0;
         for (std::uint64_t seed = 1; seed <= 300; ++seed) {
-            Bench b(4);
+            HierarchyBench b(4);
             b.config.memory_model = sim::MemoryModel::kWeak;
             b.config.seed = seed;
             b.parameters.children = 2;
@@ -77,7 +77,7 @@ TEST_CASE(
             b.boot();
             idle_all(b, {1, 2, 3});
             // Held at the root, before it reads anything there, until the other has passed by.
-            b.hold(sites::kInactiveBeforeRead, 0, 20us, 2);
+            b.hold(tmigr::sites::kInactiveBeforeRead, 0, 20us, 2);
             b.on(0, [&](Cpu& cpu) { b.go_idle(cpu); });
             b.on(
                 1,
@@ -97,12 +97,12 @@ TEST_CASE(
 TEST_CASE("play 3, last one out against a new timer: one of them arms (TMM 8.7, scenario (b), TMIGR-20)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(2);
+        HierarchyBench b(2);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-20"));
         b.boot();
         idle_all(b, {0});
         b.add_timer(0, 5);
-        b.hold(guarded ? sites::kEventsBeforeLock : sites::kEventsSampled, 0, 100us);
+        b.hold(guarded ? tmigr::sites::kEventsBeforeLock : tmigr::sites::kEventsSampled, 0, 100us);
         b.on(0, [&](Cpu& cpu) { b.look_again(cpu); });
         b.on(
             1, [&](Cpu& cpu) { b.go_idle(cpu); }, 20us);
@@ -114,11 +114,11 @@ TEST_CASE("play 3, last one out against a new timer: one of them arms (TMM 8.7, 
 }
 
 TEST_CASE("play 3 with the last one second: it finds the new timer (TMM 8.7)") {
-    Bench b(2);
+    HierarchyBench b(2);
     b.boot();
     idle_all(b, {0});
     b.add_timer(0, 5);
-    b.hold(sites::kEventsBeforeLock, 1, 100us);
+    b.hold(tmigr::sites::kEventsBeforeLock, 1, 100us);
     b.on(1, [&](Cpu& cpu) { b.go_idle(cpu); });
     b.on(
         0, [&](Cpu& cpu) { b.look_again(cpu); }, 20us);
@@ -140,10 +140,10 @@ TEST_CASE("play 4, siblings of one event: both are expired in one pass (TMM 9.5,
         b.on(2, [&](Cpu& cpu) { CHECK(b.tick(cpu)); });
         b.run();
         if (guarded) {
-            CHECK(b.expiries == std::vector<Bench::Expiry>{{0, 2, edge(5)}, {1, 2, edge(5)}});
+            CHECK(b.expiries == std::vector<HierarchyBench::Expiry>{{0, 2, edge(5)}, {1, 2, edge(5)}});
             b.require_quiet();
         } else {
-            CHECK(b.expiries == std::vector<Bench::Expiry>{{0, 2, edge(5)}});
+            CHECK(b.expiries == std::vector<HierarchyBench::Expiry>{{0, 2, edge(5)}});
             CHECK(b.broken() == "tmigr.quiet.uncovered_group");
         }
     }
@@ -171,7 +171,7 @@ TEST_CASE("an event of unchanged expiry names the CPU that is first now (TMM 8.3
 TEST_CASE("play 5, due within the softirq: a CPU runs its own timers again (TMM 9.6, scenario (d))") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(2);
+        HierarchyBench b(2);
         b.parameters.changes = changes_without(unless(guarded, "TMM 9.6"));
         b.boot();
         b.add_timer(0, 5);
@@ -192,16 +192,16 @@ TEST_CASE(
     "play 6, a level appears under a walk: the walk goes on with the right mask (TMM 13.4, scenario (e), TMIGR-09)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(16);
+        HierarchyBench b(16);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-09"));
         b.boot(8);
         idle_all(b, {0, 1, 2, 3, 4, 5, 6, 7});
-        b.hold(sites::kWalkBeforeParent, 2, 100us);
+        b.hold(tmigr::sites::kWalkBeforeParent, 2, 100us);
         b.on(2, [&](Cpu& cpu) { b.leave_idle(cpu); });
         b.on(
             1, [&](Cpu& cpu) { b.leave_idle(cpu); }, 10us);
         // The link of the old root: the second of a group, the third of all.
-        b.hold(guarded ? sites::kSetupLinked : sites::kSetupPublished, 1, 200us, guarded ? 3 : 2);
+        b.hold(guarded ? tmigr::sites::kSetupLinked : tmigr::sites::kSetupPublished, 1, 200us, guarded ? 3 : 2);
         b.control(
             1, [&](Cpu& cpu) { b.placement().prepare(cpu, 8); }, 20us);
         CHECK(b.run_to_verdict() == (guarded ? "" : "tmigr.walk.mask"));
@@ -215,11 +215,11 @@ TEST_CASE(
 TEST_CASE("a walk that reads the parent twice enters a new root with a mask of another level (TMM 5.1, TMIGR-06)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(16);
+        HierarchyBench b(16);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-06"));
         b.boot(8);
         idle_all(b, {0, 1, 2, 3, 4, 5, 6, 7});
-        b.hold(guarded ? sites::kWalkBeforeParent : sites::kWalkBetweenReads, 2, 100us);
+        b.hold(guarded ? tmigr::sites::kWalkBeforeParent : tmigr::sites::kWalkBetweenReads, 2, 100us);
         b.on(2, [&](Cpu& cpu) { b.leave_idle(cpu); });
         b.on(
             1, [&](Cpu& cpu) { b.leave_idle(cpu); }, 10us);
@@ -232,16 +232,16 @@ TEST_CASE("a walk that reads the parent twice enters a new root with a mask of a
 TEST_CASE("a parent that is published without order is read before what was written into it (TMM 15 O1, TMIGR-10)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(16);
+        HierarchyBench b(16);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-10"));
         b.boot(8);
         idle_all(b, {0, 1, 2, 3, 4, 5, 6, 7});
-        b.hold(sites::kWalkBeforeParent, 2, 100us);
+        b.hold(tmigr::sites::kWalkBeforeParent, 2, 100us);
         b.on(2, [&](Cpu& cpu) { b.leave_idle(cpu); });
         b.on(
             1, [&](Cpu& cpu) { b.leave_idle(cpu); }, 10us);
         // Linked, and nothing of the old root's state is asked for yet.
-        b.hold(sites::kSetupLinked, 1, 200us, 3);
+        b.hold(tmigr::sites::kSetupLinked, 1, 200us, 3);
         b.control(
             1, [&](Cpu& cpu) { b.placement().prepare(cpu, 8); }, 20us);
         CHECK(b.run_to_verdict() == (guarded ? "" : "memory.data_race"));
@@ -249,11 +249,11 @@ TEST_CASE("a parent that is published without order is read before what was writ
 }
 
 TEST_CASE("play 7, whose activity: a CPU that comes up marks an idle group as active (race A, TMIGR-07)") {
-    Bench b(16);
+    HierarchyBench b(16);
     b.parameters.changes = changes_without({"TMIGR-07"});
     b.boot(8);
     idle_all(b, {1, 2, 3, 4, 5, 6, 7});
-    b.hold(sites::kSetupSampled, 8, 100us);
+    b.hold(tmigr::sites::kSetupSampled, 8, 100us);
     b.control(8, [&](Cpu& cpu) { b.placement().set_available(cpu); });
     b.on(
         0, [&](Cpu& cpu) { b.go_idle(cpu); }, 20us);
@@ -266,7 +266,7 @@ TEST_CASE("play 7, whose activity: a CPU that comes up marks an idle group as ac
 TEST_CASE("a CPU that comes up leaves the events of an idle old root behind (race B, TMIGR-08)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(16);
+        HierarchyBench b(16);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-07"));
         b.boot(8);
         b.add_timer(0, 5);
@@ -284,7 +284,7 @@ TEST_CASE("a CPU that comes up leaves the events of an idle old root behind (rac
 TEST_CASE("play 7 by a CPU outside the hierarchy: it lets one that is inside do it (TMM 13.6, TMIGR-13)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(16);
+        HierarchyBench b(16);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-13"));
         b.boot(8);
         b.control(7, [&](Cpu& cpu) { b.placement().clear_available(cpu); });
@@ -300,7 +300,7 @@ TEST_CASE("play 7 by a CPU outside the hierarchy: it lets one that is inside do 
 }
 
 TEST_CASE("with nobody in the hierarchy a new root is linked and stays inactive (TMM 13.6)") {
-    Bench b(16);
+    HierarchyBench b(16);
     b.boot(8);
     for (CpuId c = 0; c < 8; ++c) {
         b.control(c, [&](Cpu& cpu) { b.placement().clear_available(cpu); });
@@ -319,13 +319,13 @@ TEST_CASE("with nobody in the hierarchy a new root is linked and stays inactive 
 TEST_CASE("play 7 with an activation under way: it finds the new root by itself (TMM 13.5, scenario (f), TMIGR-14)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(8);
+        HierarchyBench b(8);
         b.parameters.children = 2;
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-14"));
         b.boot(4);
         idle_all(b, {0, 1, 2, 3});
         // CPU 0 has made its leaf active and lags behind; CPU 1 finds the leaf active and stops there.
-        b.hold(sites::kWalkBeforeParent, 0, 100us);
+        b.hold(tmigr::sites::kWalkBeforeParent, 0, 100us);
         b.on(0, [&](Cpu& cpu) { b.leave_idle(cpu); });
         b.on(
             1, [&](Cpu& cpu) { b.leave_idle(cpu); }, 10us);
@@ -350,7 +350,7 @@ TEST_CASE("play 7 with an activation under way: it finds the new root by itself 
 TEST_CASE("play 8, duty stolen: who is no migrator any more forgets its wake-up (TMM 9.2, scenario (h), TMIGR-04)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(2);
+        HierarchyBench b(2);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-04"));
         b.boot();
         b.add_timer(1, 5);
@@ -375,7 +375,7 @@ TEST_CASE("play 8, duty stolen: who is no migrator any more forgets its wake-up 
 }
 
 TEST_CASE("play 9, the last one leaves: another CPU is awake when it has left (TMM 12.2, scenario (g))") {
-    Bench b(4);
+    HierarchyBench b(4);
     b.boot();
     b.add_timer(2, 5);
     idle_all(b, {0, 2, 3});
@@ -400,7 +400,7 @@ TEST_CASE("play 9, the last one leaves: another CPU is awake when it has left (T
 TEST_CASE("the last one of a capacity is followed by one of the same (TMM 12.2, TMIGR-15)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(4);
+        HierarchyBench b(4);
         b.parameters.capacities = {1024, 1024, 512, 512};
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-15"), {}, {"TMM 2.6"});
         b.boot();
@@ -417,7 +417,7 @@ TEST_CASE("the last one of a capacity is followed by one of the same (TMM 12.2, 
 
 TEST_CASE("tickless CPUs keep all CPUs in one hierarchy (TMM 2.6, TMIGR-16)") {
     for (const bool guarded : {true, false}) {
-        Bench b(4);
+        HierarchyBench b(4);
         b.parameters.capacities = {1024, 1024, 512, 512};
         b.parameters.nohz_full = {false, false, false, true};
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-16"), {}, {"TMM 2.6"});
@@ -429,7 +429,7 @@ TEST_CASE("tickless CPUs keep all CPUs in one hierarchy (TMM 2.6, TMIGR-16)") {
 TEST_CASE("isolated CPUs leave at late boot and serve themselves (TMM 12.4, TMIGR-17)") {
     for (const bool excluded : {true, false}) {
         CAPTURE(excluded);
-        Bench b(4);
+        HierarchyBench b(4);
         b.parameters.isolated = {false, true, true, false};
         b.parameters.nohz_full = {false, false, true, false};
         b.parameters.changes = changes_without(unless(excluded, "TMIGR-17"));
@@ -445,7 +445,12 @@ TEST_CASE("isolated CPUs leave at late boot and serve themselves (TMM 12.4, TMIG
         if (!excluded)
             continue;
         wake(b, 1);
-        b.control(0, [&](Cpu& cpu) { b.placement().set_isolated(cpu, {true, false, false, false}); });
+        b.control(0, [&](Cpu& cpu) {
+            // The last one but CPU 3, which is left for a while.
+            CHECK(b.placement().set_isolated(cpu, 1, false));
+            CHECK(b.placement().set_isolated(cpu, 2, false));
+            CHECK(b.placement().set_isolated(cpu, 0, true));
+        });
         b.run();
         // CPU 1 comes before CPU 0 leaves; CPU 0 is the timekeeper that tickless CPUs need.
         CHECK(b.state(0) == "f/1");
@@ -456,7 +461,7 @@ TEST_CASE("isolated CPUs leave at late boot and serve themselves (TMM 12.4, TMIG
 TEST_CASE("the last CPU of a single level arms for the others although it has no timer (TMM 8.8, TMIGR-02)") {
     for (const bool guarded : {true, false}) {
         CAPTURE(guarded);
-        Bench b(2);
+        HierarchyBench b(2);
         b.parameters.changes = changes_without(unless(guarded, "TMIGR-02"));
         b.boot();
         b.add_timer(1, 5);
@@ -493,7 +498,7 @@ TEST_CASE("a puller gives up a CPU that woke after its event was taken (TMM 6.4,
     b.add_timer(0, 5);
     idle_all(b, {0, 1, 3});
     b.jiffies_now = 5;
-    b.hold(sites::kRemoteAfterPop, 2, 100us);
+    b.hold(tmigr::sites::kRemoteAfterPop, 2, 100us);
     b.on(2, [&](Cpu& cpu) { b.tick(cpu); });
     b.on(
         0, [&](Cpu& cpu) { b.leave_idle(cpu); }, 20us);
@@ -508,7 +513,7 @@ TEST_CASE("a timer armed while a CPU is expired remotely is left to the puller, 
     b.add_timer(0, 5);
     idle_all(b, {0, 1, 3});
     b.jiffies_now = 5;
-    b.hold(sites::kRemoteBeforeBases, 2, 100us);
+    b.hold(tmigr::sites::kRemoteBeforeBases, 2, 100us);
     b.on(2, [&](Cpu& cpu) { b.tick(cpu); });
     b.on(
         0,
@@ -530,12 +535,12 @@ TEST_CASE("a CPU that wakes while it is expired remotely is left alone afterward
     b.add_timer(0, 5);
     idle_all(b, {0, 1, 3});
     b.jiffies_now = 5;
-    b.hold(sites::kRemoteExpire, 2, 100us);
+    b.hold(tmigr::sites::kRemoteExpire, 2, 100us);
     b.on(2, [&](Cpu& cpu) { b.tick(cpu); });
     b.on(
         0, [&](Cpu& cpu) { b.leave_idle(cpu); }, 20us);
     b.run();
-    CHECK(b.expiries == std::vector<Bench::Expiry>{{0, 2, edge(5)}});
+    CHECK(b.expiries == std::vector<HierarchyBench::Expiry>{{0, 2, edge(5)}});
     CHECK(b.placement().cpu(0).cpuevt.ignore.peek());
     b.require_quiet();
 }

@@ -18,7 +18,7 @@ namespace {
 /// Who is awake, and what each sleeping CPU has shown: nothing else decides what a quiet hierarchy looks like.
 class Naive {
 public:
-    explicit Naive(Bench& bench)
+    explicit Naive(HierarchyBench& bench)
         : bench_(bench), awake_(bench.config.cpu_count), shown_(bench.config.cpu_count, kKtimeMax) {}
 
     void wake(CpuId c) {
@@ -84,7 +84,7 @@ private:
         }
     }
 
-    Bench& bench_;
+    HierarchyBench& bench_;
     std::vector<bool> awake_;
     std::vector<Ktime> shown_;
     std::map<std::uint64_t, ChildMask> migrators_;
@@ -93,11 +93,11 @@ private:
 enum class Act { kSleep, kWake, kLook, kTime, kTimer, kLeave, kJoin, kForecast };
 
 struct Player {
-    Bench& b;
+    HierarchyBench& b;
     Naive naive;
     std::vector<bool> available;
 
-    explicit Player(Bench& bench) : b(bench), naive(bench), available(bench.config.cpu_count, true) {
+    explicit Player(HierarchyBench& bench) : b(bench), naive(bench), available(bench.config.cpu_count, true) {
         for (CpuId c = 0; c < bench.config.cpu_count; ++c)
             naive.wake(c);
     }
@@ -236,7 +236,7 @@ TEST_CASE(
     const std::array sizes{Size{2, 8, 1}, Size{4, 2, 1}, Size{7, 2, 1}, Size{9, 8, 1}, Size{8, 2, 2}, Size{12, 4, 2}};
     REQUIRE(rc::check([&] {
         const Size size = sizes[*rc::gen::inRange<std::size_t>(0, sizes.size())];
-        Bench b(size.cpus, size.nodes);
+        HierarchyBench b(size.cpus, size.nodes);
         b.parameters.children = size.children;
         b.boot();
         Player player(b);

@@ -9,7 +9,7 @@ using namespace ticklab::linux_::tmigr::testing;
 namespace {
 
 /// "level.node: children" of each group in the order of its creation, then the parent's number and the mask there.
-std::vector<std::string> shape(Bench& b) {
+std::vector<std::string> shape(HierarchyBench& b) {
     std::vector<std::string> lines;
     const auto& groups = b.placement().groups();
     for (const auto& g : groups) {
@@ -59,7 +59,7 @@ TEST_CASE("a hierarchy has room for all CPUs, whatever the number of children a 
 }
 
 TEST_CASE("the tree grows by a new root as CPUs come for the first time (TMM 4.3, 13.3)") {
-    Bench b(16);
+    HierarchyBench b(16);
     b.boot(8);
     CHECK(shape(b) == Shape{"L0 n0 children 8 in -"});
     b.join(8);
@@ -74,7 +74,7 @@ TEST_CASE("the tree grows by a new root as CPUs come for the first time (TMM 4.3
 }
 
 TEST_CASE("two children a group: the third CPU makes a level, the fifth another") {
-    Bench b(8);
+    HierarchyBench b(8);
     b.parameters.children = 2;
     b.boot();
     CHECK(shape(b) == Shape{"L0 n0 children 2 in 2:1", "L0 n0 children 2 in 2:2", "L1 n0 children 2 in 5:1",
@@ -86,16 +86,16 @@ TEST_CASE("two children a group: the third CPU makes a level, the fifth another"
 TEST_CASE(
     "groups below the crossnode level have CPUs of one node, and the older set-up mixes them (TMM 13.7, TMIGR-12)") {
     // The first CPU of the second node comes before the first node's group is full.
-    const auto boot = [](Bench& b) {
+    const auto boot = [](HierarchyBench& b) {
         for (const CpuId c : {0u, 12u, 1u, 13u})
             b.join(c);
     };
-    Bench balanced(24, 2);
+    HierarchyBench balanced(24, 2);
     boot(balanced);
     CHECK(shape(balanced) == Shape{"L0 n0 children 2 in 4:1", "L0 n1 children 2 in 2:1", "L1 n1 children 1 in 3:2",
                                    "L2 n-1 children 2 in -", "L1 n0 children 1 in 3:1"});
     balanced.require_quiet();
-    Bench mixed(24, 2);
+    HierarchyBench mixed(24, 2);
     mixed.parameters.changes = changes_without({"TMIGR-12"});
     boot(mixed);
     CHECK(mixed.broken() == "tmigr.quiet.nodes");
@@ -105,12 +105,12 @@ TEST_CASE("a group that memory fails for leaves nothing behind, and the next att
     // The CPU needs two groups: a leaf and a root.
     for (const int failing : {1, 2}) {
         CAPTURE(failing);
-        Bench b(16);
+        HierarchyBench b(16);
         b.boot(8);
         const std::size_t live = b.machine().arena().live_count();
         int allocations = 0;
         b.watch([&](Cpu& cpu, const sim::Site& site) {
-            if (site.name() == sites::kSetupAllocate.name() && ++allocations == failing)
+            if (site.name() == tmigr::sites::kSetupAllocate.name() && ++allocations == failing)
                 cpu.machine().arena().fail_next(1);
         });
         b.control(0, [&](Cpu& cpu) {
@@ -127,7 +127,7 @@ TEST_CASE("a group that memory fails for leaves nothing behind, and the next att
 }
 
 TEST_CASE("without its fix the set-up uses an entry below its lowest level when memory fails (TMM 16, May 2024)") {
-    Bench b(16);
+    HierarchyBench b(16);
     b.parameters.changes = changes_without({"TMM 16 (May 2024)"});
     b.boot(8);
     b.control(0, [&](Cpu& cpu) {
@@ -138,13 +138,13 @@ TEST_CASE("without its fix the set-up uses an entry below its lowest level when 
 }
 
 TEST_CASE("a second root: the child count of a new root was off by one (TMIGR-11)") {
-    Bench b(16);
+    HierarchyBench b(16);
     b.parameters.changes = changes_without({}, "6.13");
     b.boot(8);
     b.require_quiet();
     b.join(8);
     CHECK(b.broken() == "tmigr.quiet.roots");
-    Bench fixed(16);
+    HierarchyBench fixed(16);
     fixed.parameters.changes = changes_without({}, "6.14");
     fixed.boot();
     fixed.require_quiet();
@@ -153,7 +153,7 @@ TEST_CASE("a second root: the child count of a new root was off by one (TMIGR-11
 TEST_CASE("every version sets up a machine in which nothing is wrong when quiet, except 6.13 (TMIGR-11)") {
     for (const std::string_view v : kLinuxVersions) {
         CAPTURE(v);
-        Bench b(20);
+        HierarchyBench b(20);
         b.parameters.changes = changes_without({}, std::string(v));
         b.boot();
         CHECK(b.broken().empty() == (v != "6.13"));
@@ -161,7 +161,7 @@ TEST_CASE("every version sets up a machine in which nothing is wrong when quiet,
 }
 
 TEST_CASE("a machine of one CPU has no hierarchy, and its CPU serves itself (TMM 4.1, 12.3)") {
-    Bench b(1);
+    HierarchyBench b(1);
     b.boot();
     CHECK(b.placement().groups().empty());
     b.add_timer(0, 5);

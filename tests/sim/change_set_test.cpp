@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 1> kNeedsA{"A"};
 constexpr std::array<std::string_view, 1> kNeedsB{"B"};
 constexpr std::array<std::string_view, 1> kNotA{"A"};
 
-struct Flags {
+struct ChangeFlags {
     bool a = false, b = false, c = false, unreleased = false, rival = false;
 };
 
@@ -23,14 +23,15 @@ constexpr ChangeDecl change(std::string_view id, std::string_view since, std::sp
     return {id, id, "part", ChangeKind::kFix, since, needs, conflicts, "source", "symptom"};
 }
 
-constexpr std::array<Change<Flags>, 5> kChanges{{{change("A", "1.0"), &Flags::a},
-                                                 {change("B", "1.1", kNeedsA), &Flags::b},
-                                                 {change("C", "2.0", kNeedsB), &Flags::c},
-                                                 {change("unreleased", "", kNeedsB), &Flags::unreleased},
-                                                 {change("rival", "", {}, kNotA), &Flags::rival}}};
+constexpr std::array<Change<ChangeFlags>, 5> kChanges{{{change("A", "1.0"), &ChangeFlags::a},
+                                                       {change("B", "1.1", kNeedsA), &ChangeFlags::b},
+                                                       {change("C", "2.0", kNeedsB), &ChangeFlags::c},
+                                                       {change("unreleased", "", kNeedsB), &ChangeFlags::unreleased},
+                                                       {change("rival", "", {}, kNotA), &ChangeFlags::rival}}};
 
 std::string in_force(std::string version, std::vector<std::string> without = {}, std::vector<std::string> with = {}) {
-    const Flags f = flags_in_force(kChanges, kVersions, {{}, std::move(version), std::move(without), std::move(with)});
+    const ChangeFlags f =
+        flags_in_force(kChanges, kVersions, {{}, std::move(version), std::move(without), std::move(with)});
     return std::string(f.a ? "a" : "") + (f.b ? "b" : "") + (f.c ? "c" : "") + (f.unreleased ? "u" : "") +
            (f.rival ? "r" : "");
 }

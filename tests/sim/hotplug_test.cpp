@@ -12,8 +12,8 @@ using namespace ticklab::sim::testing;
 namespace {
 
 /// Two states a section; each notes its name and where it ran.
-struct Bench {
-    explicit Bench(const MachineConfig& config = round_config(4)) {
+struct HotplugBench {
+    explicit HotplugBench(const MachineConfig& config = round_config(4)) {
         const auto section = [](HotplugSection s) { return s; };
         for (const auto& [name, where] : {std::pair{"prepare:1", section(HotplugSection::kPrepare)},
                                           {"prepare:2", section(HotplugSection::kPrepare)},
@@ -70,7 +70,7 @@ constexpr const char* kAllUp = "+prepare:1 +prepare:2 +starting:1 +starting:2 +o
 }  // namespace
 
 TEST_CASE("states run in order, each on the CPU, in the thread and with the interrupts it names (CH 1.1, 1.2, 1.4)") {
-    Bench b;
+    HotplugBench b;
     b.on_step = [&](Cpu& on, Cpu& target, const std::string& step) {
         CAPTURE(step);
         CHECK(target.id() == 2);
@@ -116,7 +116,7 @@ TEST_CASE("a refusal at each state rolls back what was done (CH 1.1, 4.5)") {
     };
     for (const Case& c : cases) {
         CAPTURE(std::string(c.refuse));
-        Bench b;
+        HotplugBench b;
         if (c.up)
             CHECK(b.down(2));
         b.trail.clear();
@@ -131,7 +131,7 @@ TEST_CASE("a refusal at each state rolls back what was done (CH 1.1, 4.5)") {
 
 TEST_CASE("a starting or a dead state must not refuse (CH 1.1)") {
     for (const char* step : {"-starting:1", "-prepare:2"}) {
-        Bench b;
+        HotplugBench b;
         b.refuse = step;
         b.machine->run_in_control_thread(0, {}, [&](Cpu& cpu) { b.machine->cpu_down(cpu, b.machine->cpu(1)); });
         CHECK(b.machine->run(kBoot + 20ms, kAllSteps) == RunEnd::kVerdict);
@@ -140,7 +140,7 @@ TEST_CASE("a starting or a dead state must not refuse (CH 1.1)") {
 }
 
 TEST_CASE("what cannot be done is refused: the control CPU, the last one, a state that is there already (CH 4.0)") {
-    Bench b(round_config(2));
+    HotplugBench b(round_config(2));
     CHECK(!b.down(0));
     CHECK(!b.up(1));
     CHECK(b.down(1));
@@ -152,7 +152,7 @@ TEST_CASE("what cannot be done is refused: the control CPU, the last one, a stat
 
 TEST_CASE(
     "two CPUs that take each other down: the second operation waits until its CPU is back, and holds up no other") {
-    Bench b;
+    HotplugBench b;
     int done = 0;
     int went = 0;
     for (CpuId c : {0u, 1u})
@@ -172,7 +172,7 @@ TEST_CASE(
 }
 
 TEST_CASE("what is left in IRR is recorded, what comes later is dropped, and INIT clears it (MA 10.1, LA 6, LA 11)") {
-    Bench b;
+    HotplugBench b;
     b.on_step = [&](Cpu& on, Cpu&, const std::string& step) {
         if (step != "-starting:1")
             return;
@@ -199,7 +199,7 @@ TEST_CASE("what is left in IRR is recorded, what comes later is dropped, and INI
 }
 
 TEST_CASE("work queued on a CPU that is off-line is done when it comes back, once and in order") {
-    Bench b;
+    HotplugBench b;
     CHECK(b.down(2));
     std::vector<int> done;
     for (int i = 0; i < 3; ++i)
@@ -213,7 +213,7 @@ TEST_CASE("work queued on a CPU that is off-line is done when it comes back, onc
 
 TEST_CASE("work queued while a CPU goes down is not lost") {
     for (int delay = 0; delay < 60; ++delay) {
-        Bench b;
+        HotplugBench b;
         int done = 0;
         b.machine->run_in_control_thread(0, {}, [&](Cpu& cpu) {
             CHECK(b.machine->cpu_down(cpu, b.machine->cpu(2)));
@@ -232,7 +232,7 @@ TEST_CASE("work queued while a CPU goes down is not lost") {
 }
 
 TEST_CASE("what the control CPU prepared is ordered before the target's start, and back (MA 5.2)") {
-    Bench b;
+    HotplugBench b;
     Plain<int> data;
     b.on_step = [&](Cpu& on, Cpu&, const std::string&) { ++data.write(on); };
     CHECK(b.down(2));
@@ -243,7 +243,7 @@ TEST_CASE("what the control CPU prepared is ordered before the target's start, a
 
 TEST_CASE(
     "stop-machine: all others stand with interrupts off, also when CPUs are stalled on their way (MA 5.2, 13.1)") {
-    Bench b(round_config(8));
+    HotplugBench b(round_config(8));
     Plain<int> data;
     for (CpuId c = 0; c < 8; ++c)
         b.machine->run_on_thread(c, {}, [c](Cpu& cpu) { cpu.spend(Cycles{1000 + 7000 * c}); });
@@ -282,7 +282,7 @@ TEST_CASE("down and up storms with work, IPIs, stalls and jitter end as they sho
         config.stall_one_in = seed % 3 ? 0 : 500;
         config.max_stall = 20us;
         config.break_ties = seed % 4 == 0;
-        Bench b(config);
+        HotplugBench b(config);
         int operations = 0;
         int work = 0;
         for (CpuId c = 0; c < 8; ++c)

@@ -12,6 +12,9 @@
 
 namespace ticklab::sim {
 
+/// The period of a 32-bit counter, in ticks.
+inline constexpr std::uint64_t kWrap32 = std::uint64_t{1} << 32;
+
 /// Something the block raised. `what` is "edge", "raise", "drop", "message", "legacy on" or "legacy off".
 struct HpetOutput {
     Time at;

@@ -8,7 +8,6 @@ using namespace ticklab::sim::hpet_timer_bits;
 
 namespace {
 
-constexpr std::uint64_t kWrap32 = std::uint64_t{1} << 32;
 constexpr std::uint64_t kEdge = kIntEnable | route(20);
 
 // A bench with one fault set from boot.

@@ -6,8 +6,7 @@ using namespace ticklab::sim::hpet_timer_bits;
 
 namespace {
 
-constexpr std::uint64_t kWrap32 = std::uint64_t{1} << 32;
-constexpr std::uint64_t kEdge = kIntEnable | route(20);
+constexpr std::uint64_t kEdgeToPin = kIntEnable | route(20);
 
 // Edges seen so far, as ticks since `from`, each checked to be at the exact instant of the tick (HP-P1).
 std::vector<std::uint64_t> edges(const HpetBench& b, Time from) {
@@ -35,7 +34,7 @@ TEST_CASE("HP 4.1: a one-shot matches at the tick of equality, not before, and n
         HpetParams p;
         p.counter_start = 500;
         HpetBench b(p);
-        b.write(timer_config(0), kEdge);
+        b.write(timer_config(0), kEdgeToPin);
         b.write(timer_comparator(0), row.comparator);
         b.write(kConfig, 1);
         b.run_ticks(1000);
@@ -49,7 +48,7 @@ TEST_CASE("HP 4.1: written while running, a comparator equal to the counter or b
     for (const std::uint64_t comparator : {100u, 99u}) {
         CAPTURE(comparator);
         HpetBench b;
-        b.write(timer_config(0), kEdge | k32Mode);
+        b.write(timer_config(0), kEdgeToPin | k32Mode);
         b.write(kConfig, 1);
         b.run_ticks(100);
         b.write(timer_comparator(0), comparator);
@@ -66,7 +65,7 @@ TEST_CASE("HP 4.2: a 32-bit one-shot matches again every 2^32 ticks, whatever th
     HpetParams p;
     p.counter_start = 0xabcd'ffff'fff0;
     HpetBench b(p);
-    b.write(timer_config(0), kEdge | k32Mode);
+    b.write(timer_config(0), kEdgeToPin | k32Mode);
     b.write(timer_comparator(0), 0x20);
     b.write(kConfig, 1);
     b.run_until(b.tick(kBoot, 3 * kWrap32));
@@ -77,9 +76,9 @@ TEST_CASE("HP 4.1: a 64-bit comparator crosses the wrap of the 64-bit counter") 
     HpetParams p;
     p.counter_start = ~std::uint64_t{0} - 9;
     HpetBench b(p);
-    b.write(timer_config(0), kEdge);
-    b.write(timer_config(1), kEdge);
-    b.write(timer_config(2), kEdge);
+    b.write(timer_config(0), kEdgeToPin);
+    b.write(timer_config(1), kEdgeToPin);
+    b.write(timer_config(2), kEdgeToPin);
     b.write(timer_comparator(0), 5);
     b.write(timer_comparator(1), ~std::uint64_t{0});
     b.write(timer_comparator(2), 0xffff'ffff);
@@ -95,7 +94,7 @@ TEST_CASE("HP 4.1: a 32-bit counter wraps, and its comparators with it") {
     p.counter_bits = 32;
     p.counter_start = 0xffff'fff0;
     HpetBench b(p);
-    b.write(timer_config(0), kEdge);
+    b.write(timer_config(0), kEdgeToPin);
     b.write(timer_comparator(0), 4);
     b.write(kConfig, 1);
     b.run_ticks(0x20);
@@ -108,7 +107,7 @@ TEST_CASE("HP 4.2: with irq_at_wrap a 32-bit one-shot interrupts at the wrap bef
     p.irq_at_wrap = true;
     p.counter_start = 0xffff'fff0;
     HpetBench b(p);
-    b.write(timer_config(0), kEdge | k32Mode);
+    b.write(timer_config(0), kEdgeToPin | k32Mode);
     b.write(timer_comparator(0), 0x20);
     b.write(kConfig, 1);
     b.run_until(b.tick(kBoot, 3 * kWrap32));
@@ -123,7 +122,7 @@ TEST_CASE("HP 4.2: with irq_at_wrap a 32-bit one-shot interrupts at the wrap bef
 
 TEST_CASE("HP 4.4: the example of the periodic timer, and its wrap in 32 bits") {
     HpetBench b;
-    b.write(timer_config(0), kEdge | kPeriodic | kValSet);
+    b.write(timer_config(0), kEdgeToPin | kPeriodic | kValSet);
     b.write(timer_comparator(0), 0x123);
     b.write(timer_comparator(0), 0x123);
     b.write(kConfig, 1);
@@ -136,7 +135,7 @@ TEST_CASE("HP 4.4: the example of the periodic timer, and its wrap in 32 bits") 
     HpetParams p;
     p.counter_start = 0xfffe'ffff;
     HpetBench w(p);
-    w.write(timer_config(0), kEdge | kPeriodic | kValSet | k32Mode);
+    w.write(timer_config(0), kEdgeToPin | kPeriodic | kValSet | k32Mode);
     w.write(timer_comparator(0), 0xffff'0000);
     w.write(timer_comparator(0), 0x2'0000);
     w.write(kConfig, 1);
@@ -218,7 +217,7 @@ TEST_CASE("HP 4.3: the sequences of the drivers give the same ticks in the stric
             b.write(kConfig, 1);
             b.run_ticks(10);
             const std::uint64_t present = b.read(kCounter, 4);
-            b.write(timer_config(0), kEdge | kPeriodic | kValSet | k32Mode, 4);
+            b.write(timer_config(0), kEdgeToPin | kPeriodic | kValSet | k32Mode, 4);
             b.write(timer_comparator(0), present + 500, 4);
             b.run_ticks(15);
             b.write(timer_comparator(0), 500, 4);
@@ -227,7 +226,7 @@ TEST_CASE("HP 4.3: the sequences of the drivers give the same ticks in the stric
         }
         {  // HP 8.4, later: the same with the counter stopped meanwhile
             HpetBench b(p);
-            b.write(timer_config(0), kEdge | kPeriodic | kValSet | k32Mode, 4);
+            b.write(timer_config(0), kEdgeToPin | kPeriodic | kValSet | k32Mode, 4);
             b.write(timer_comparator(0), p.counter_start + 500, 4);
             b.write(timer_comparator(0), 500, 4);
             b.write(kConfig, 1);
@@ -236,7 +235,7 @@ TEST_CASE("HP 4.3: the sequences of the drivers give the same ticks in the stric
         }
         {  // HP 8.3: one-shot
             HpetBench b(p);
-            b.write(timer_config(0), kEdge | k32Mode, 4);
+            b.write(timer_config(0), kEdgeToPin | k32Mode, 4);
             b.write(kConfig, 1);
             for (const std::uint64_t delta : {300u, 400u}) {
                 b.write(timer_comparator(0), b.read(kCounter, 4) + delta, 4);
@@ -249,7 +248,7 @@ TEST_CASE("HP 4.3: the sequences of the drivers give the same ticks in the stric
 
 TEST_CASE("HP 4.3: a new period is used at the next match, period 0 is no further match before the wrap (HP-D7)") {
     HpetBench b;
-    b.write(timer_config(0), kEdge | kPeriodic | kValSet | k32Mode);
+    b.write(timer_config(0), kEdgeToPin | kPeriodic | kValSet | k32Mode);
     b.write(timer_comparator(0), 100);
     b.write(timer_comparator(0), 100);
     b.write(kConfig, 1);
@@ -266,7 +265,7 @@ TEST_CASE("HP 4.3: a new period is used at the next match, period 0 is no furthe
 
 TEST_CASE("HP-I5: with overall enable 0 nothing matches, and what was passed meanwhile is not made up for") {
     HpetBench b;
-    b.write(timer_config(0), kEdge);
+    b.write(timer_config(0), kEdgeToPin);
     b.write(timer_comparator(0), 50);
     b.write(kConfig, 1);
     b.run_ticks(40);
@@ -296,7 +295,7 @@ TEST_CASE("HP 5: a timer whose interrupt is disabled matches all the same") {
 
 TEST_CASE("HP-P1: an access finds the matches performed that are due by its instant, also ahead of the engine") {
     HpetBench b;
-    b.write(timer_config(0), kEdge | kPeriodic | kValSet);
+    b.write(timer_config(0), kEdgeToPin | kPeriodic | kValSet);
     b.write(timer_comparator(0), 10);
     b.write(timer_comparator(0), 10);
     b.write(kConfig, 1);
@@ -313,7 +312,7 @@ TEST_CASE("HP-P1: an access finds the matches performed that are due by its inst
 TEST_CASE("HP 5, MA 3.4: timers that match at one instant do so in the order of their numbers") {
     HpetBench b;
     for (const unsigned n : {5u, 1u, 3u}) {
-        b.write(timer_config(n), kEdge);
+        b.write(timer_config(n), kEdgeToPin);
         b.write(timer_comparator(n), 77);
     }
     b.write(kConfig, 1);

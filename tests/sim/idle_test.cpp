@@ -8,8 +8,8 @@ using namespace ticklab::sim::testing;
 
 namespace {
 
-struct Bench {
-    explicit Bench(const MachineConfig& config = round_config(2), unsigned c_state = 0) {
+struct IdleBench {
+    explicit IdleBench(const MachineConfig& config = round_config(2), unsigned c_state = 0) {
         kernel.c_state = c_state;
         machine = std::make_unique<Machine>(config, kernel);
         machine->records().add_consumer(log);
@@ -32,7 +32,7 @@ void poke(Machine& machine, Duration delay) {
 TEST_CASE("an interrupt wakes after commit and exit latency, and one before the commit waits for it (MA 9.1, 9.2)") {
     for (const unsigned state : {0u, 1u})
         for (int step = 0; step < 80; ++step) {
-            Bench b(round_config(2), state);
+            IdleBench b(round_config(2), state);
             const CState& c = b.machine->config().c_states[state];
             Time handled = kNever;
             Time arrived = kNever;
@@ -73,7 +73,7 @@ TEST_CASE("an interrupt wakes after commit and exit latency, and one before the 
 }
 
 TEST_CASE("enable-and-halt is one step: an interrupt that is pending prevents the sleep (MA 9.1)") {
-    Bench b;
+    IdleBench b;
     std::uint64_t handled = 0;
     b.kernel.on_interrupt = [&](Cpu&, std::uint8_t) { ++handled; };
     bool sent = false;
@@ -100,7 +100,7 @@ TEST_CASE("enable-and-halt is one step: an interrupt that is pending prevents th
 
 TEST_CASE("a write to the monitored line wakes, before the wait and in it, whoever else monitors it (MA 9.1)") {
     for (const Duration delay : {Duration{0}, Duration{2'000'000}, Duration{60'000'000}}) {
-        Bench b(round_config(4));
+        IdleBench b(round_config(4));
         Atomic<int> flag;
         std::vector<int> woken(4);
         b.kernel.on_idle = [&](Cpu& cpu) {
@@ -124,7 +124,7 @@ TEST_CASE("a write to the monitored line wakes, before the wait and in it, whoev
 }
 
 TEST_CASE("with interrupts broken on, mwait wakes for them and leaves them untaken (MA 9.1)") {
-    Bench b;
+    IdleBench b;
     std::uint64_t handled = 0;
     b.kernel.on_interrupt = [&](Cpu&, std::uint8_t) { ++handled; };
     bool checked = false;
@@ -166,7 +166,7 @@ TEST_CASE("a deep state stops the local APIC timer without ARAT, and a TSC that 
         MachineConfig config = round_config(2);
         config.arat = c.arat;
         config.tsc_class = c.tsc;
-        Bench b(config, c.state);
+        IdleBench b(config, c.state);
         std::uint64_t handled = 0;
         b.kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t vector) { handled += cpu.id() == 1 && vector == 0x41; };
         b.machine->run(kBoot + 100us, kAllSteps);
@@ -187,7 +187,7 @@ TEST_CASE("a deep state stops the local APIC timer without ARAT, and a TSC that 
 }
 
 TEST_CASE("the fault that stops an invariant TSC in deep states does (TC-F3)") {
-    Bench b(round_config(1), 1);
+    IdleBench b(round_config(1), 1);
     b.machine->cpu(0).tsc().set_fault(kBoot, TscFault::kStopsInDeepIdle, 1, {});
     b.machine->run(kBoot + 1ms, kAllSteps);
     CHECK(b.machine->cpu(0).tsc().read(b.machine->now()) < 100'000);
@@ -196,7 +196,7 @@ TEST_CASE("the fault that stops an invariant TSC in deep states does (TC-F3)") {
 TEST_CASE("energy counts a sleep that lasts, and nothing off-line") {
     MachineConfig config = round_config(2);
     config.online_at_boot = 1;
-    Bench b(config, 1);
+    IdleBench b(config, 1);
     b.machine->run(kBoot + 1s, kAllSteps);
     // 50 mW for a second, and a few microseconds of 5 W.
     CHECK(b.machine->energy_nj() >= 50'000'000);
@@ -216,7 +216,7 @@ TEST_CASE("a CPU may be held at decide and at commit, what comes meanwhile is no
     };
     for (const Site* site : {&sites::kIdleDecide, &sites::kIdleCommit})
         for (const bool interrupt : {false, true}) {
-            Bench b;
+            IdleBench b;
             Holder holder;
             holder.where = site->name();
             b.machine->set_site_watcher(&holder);

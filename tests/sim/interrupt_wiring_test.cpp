@@ -9,7 +9,7 @@ using namespace ticklab::sim::testing;
 
 namespace {
 
-constexpr std::uint8_t kVector = 0x40;
+constexpr std::uint8_t kWiredVector = 0x40;
 
 /// Timer `n` sends `vector` to `cpu` by message, in 32-bit mode, at `ticks` from now.
 void program_message(Cpu& cpu, unsigned n, CpuId target, std::uint8_t vector, std::uint32_t ticks) {
@@ -57,7 +57,7 @@ TEST_CASE("an NMI is taken with interrupts disabled, at the next point, and leav
     });
     b.on(0, [](Cpu& cpu) {
         cpu.spend_time(1us);
-        cpu.send_ipi(1, kVector);
+        cpu.send_ipi(1, kWiredVector);
         cpu.send_nmi(1);
     });
     std::vector<Taken> taken;
@@ -102,7 +102,7 @@ TEST_CASE("an NMI breaks into an interrupt handler and into a spin with interrup
         cpu.sync();
         CHECK(depths.size() == 1);
     };
-    b.on(1, [](Cpu& cpu) { cpu.send_ipi(1, kVector); });
+    b.on(1, [](Cpu& cpu) { cpu.send_ipi(1, kWiredVector); });
     CHECK(b.run() == nullptr);
     CHECK(depths == std::vector<unsigned>{2});
 
@@ -123,7 +123,7 @@ TEST_CASE("an NMI breaks into an interrupt handler and into a spin with interrup
     });
     b.on(2, [](Cpu& cpu) {
         cpu.spend_time(50us);
-        cpu.send_ipi(1, kVector);
+        cpu.send_ipi(1, kWiredVector);
         cpu.send_nmi(1);
     });
     CHECK(b.run() == nullptr);
@@ -187,7 +187,7 @@ TEST_CASE("more messages in flight to a CPU than a queue holds are the verdict m
     b.machine.apic_bus().set_fault(b.machine.now(), ApicFault::kIpiDelay, 1, Duration{1s}.count(), {});
     b.on(0, [](Cpu& cpu) {
         for (std::uint32_t i = 0; i <= ApicFlightQueue::kMaxInFlight; ++i)
-            cpu.send_ipi(1, kVector);
+            cpu.send_ipi(1, kWiredVector);
     });
     const CheckDecl* const check = b.run(100ms);
     REQUIRE(check != nullptr);
@@ -206,7 +206,7 @@ TEST_CASE("messages take up to flight_jitter longer, by choice, the timer's own 
         b.on(1, [](Cpu& cpu) { cpu.spend_time(1ms); });
         b.on(0, [&](Cpu& cpu) {
             for (int i = 0; i < 20; ++i) {
-                cpu.send_ipi(1, kVector);
+                cpu.send_ipi(1, kWiredVector);
                 sent = cpu.local_time();
                 cpu.spend_time(20us);
             }
@@ -239,7 +239,7 @@ TEST_CASE("a fence between LVT and deadline keeps the deadline from overtaking i
         keep_interrupts(b, taken);
         b.machine.apic_bus().set_fault(b.machine.now(), ApicFault::kDeadlineOvertakesLvt, 0, Duration{1ms}.count(), {});
         b.on(0, [&](Cpu& cpu) {
-            cpu.apic_write(apic::kLvtTimer, kVector | apic::kLvtTimerDeadlineBit);
+            cpu.apic_write(apic::kLvtTimer, kWiredVector | apic::kLvtTimerDeadlineBit);
             if (fenced)
                 full_barrier(cpu);
             cpu.write_tsc_deadline(cpu.read_tsc() + 1000);
@@ -276,7 +276,7 @@ TEST_CASE("a message in flight is lost when its timer is re-targeted under LA-F3
         keep_interrupts(b, taken);
         b.machine.apic_bus().set_fault(b.machine.now(), ApicFault::kLostEdgeAtRetarget, 0, faulty, {});
         b.on(0, [](Cpu& cpu) {
-            program_message(cpu, 2, 1, kVector, 100);
+            program_message(cpu, 2, 1, kWiredVector, 100);
             cpu.spend_time(20us);
             // The same target again changes nothing; another one does.
             cpu.hpet_write(0x154, 0xfee0'0000u | 1u << 12);

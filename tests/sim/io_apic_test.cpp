@@ -8,7 +8,7 @@ namespace ticklab::sim::test {
 namespace {
 
 constexpr unsigned kPin = 2;
-constexpr std::uint8_t kVector = 0x61;
+constexpr std::uint8_t kPinVector = 0x61;
 
 void set_register(ApicRig& rig, Time at, unsigned index, std::uint32_t value) {
     rig.io_apic.write(at, IoApic::kSelectOffset, index, {});
@@ -26,7 +26,7 @@ std::uint32_t low(ApicRig& rig) { return get_register(rig, IoApic::kEntryRegiste
 
 /// Takes the vector and ends it.
 void serve(ApicRig& rig, CpuId cpu, Time at) {
-    CHECK(rig.acknowledge(cpu, at) == kVector);
+    CHECK(rig.acknowledge(cpu, at) == kPinVector);
     rig.eoi(cpu, at);
 }
 
@@ -48,7 +48,7 @@ TEST_CASE("LA 9: registers") {
 TEST_CASE("LA 9: an edge is sent ioapic_fly later, a held line is one edge") {
     ApicRig rig;
     rig.enable_all(kBoot);
-    set_low(rig, kBoot, kVector);
+    set_low(rig, kBoot, kPinVector);
     rig.io_apic.set_pin(at_ns(10), kPin, 0, true, Cause{RecordId{3}, 4});
     rig.run(at_ps(709'999));
     CHECK_FALSE(rig.apics[0].deliverable());
@@ -71,10 +71,10 @@ TEST_CASE("LA 9: an edge is sent ioapic_fly later, a held line is one edge") {
 TEST_CASE("LA 9: a masked edge is lost, not held") {
     ApicRig rig;
     rig.enable_all(kBoot);
-    set_low(rig, kBoot, kVector | IoApic::kEntryMasked);
+    set_low(rig, kBoot, kPinVector | IoApic::kEntryMasked);
     rig.io_apic.pulse(at_ns(10), kPin, {});
     rig.io_apic.set_pin(at_ns(20), kPin, 0, true, {});
-    set_low(rig, at_ns(30), kVector);
+    set_low(rig, at_ns(30), kPinVector);
     rig.run(at_ns(5000));
     CHECK_FALSE(rig.apics[0].deliverable());
     CHECK(rig.io_apic.lost() == 2);
@@ -84,7 +84,7 @@ TEST_CASE("LA 9: a masked edge is lost, not held") {
 TEST_CASE("LA-P3: a level line is delivered again until it is quiet") {
     ApicRig rig;
     rig.enable_all(kBoot);
-    set_low(rig, kBoot, kVector | IoApic::kEntryLevel);
+    set_low(rig, kBoot, kPinVector | IoApic::kEntryLevel);
     rig.io_apic.set_pin(at_ns(10), kPin, 0, true, {});
     rig.io_apic.set_pin(at_ns(20), kPin, 5, true, {});
     rig.run(at_ns(1000));
@@ -105,12 +105,12 @@ TEST_CASE("LA-P3: a level line is delivered again until it is quiet") {
 TEST_CASE("LA 9: a level line that was asserted while masked is sent at unmasking, masking later changes nothing") {
     ApicRig rig;
     rig.enable_all(kBoot);
-    set_low(rig, kBoot, kVector | IoApic::kEntryLevel | IoApic::kEntryMasked);
+    set_low(rig, kBoot, kPinVector | IoApic::kEntryLevel | IoApic::kEntryMasked);
     rig.io_apic.set_pin(at_ns(10), kPin, 0, true, {});
     rig.run(at_ns(1000));
     CHECK_FALSE(rig.apics[0].deliverable());
-    set_low(rig, at_ns(1000), kVector | IoApic::kEntryLevel);
-    set_low(rig, at_ns(1001), kVector | IoApic::kEntryLevel | IoApic::kEntryMasked);
+    set_low(rig, at_ns(1000), kPinVector | IoApic::kEntryLevel);
+    set_low(rig, at_ns(1001), kPinVector | IoApic::kEntryLevel | IoApic::kEntryMasked);
     rig.run(at_ns(2000));
     serve(rig, 0, at_ns(2000));
     rig.run(at_ns(5000));
@@ -121,7 +121,7 @@ TEST_CASE("LA 4.4: the EOI of a level vector is broadcast unless suppressed") {
     for (const bool suppressed : {false, true}) {
         ApicRig rig;
         rig.write(0, kBoot, apic::kSvr, 0x1ff | (suppressed ? apic::kSvrSuppressEoiBroadcast : 0));
-        set_low(rig, kBoot, kVector | IoApic::kEntryLevel);
+        set_low(rig, kBoot, kPinVector | IoApic::kEntryLevel);
         rig.io_apic.pulse(kBoot, kPin, {});
         rig.run(at_ns(1000));
         serve(rig, 0, at_ns(1000));
@@ -132,12 +132,12 @@ TEST_CASE("LA 4.4: the EOI of a level vector is broadcast unless suppressed") {
 TEST_CASE("LA-D7: changing the trigger to edge clears remote IRR") {
     ApicRig rig;
     rig.enable_all(kBoot);
-    set_low(rig, kBoot, kVector | IoApic::kEntryLevel);
+    set_low(rig, kBoot, kPinVector | IoApic::kEntryLevel);
     rig.io_apic.set_pin(kBoot, kPin, 0, true, {});
     CHECK((low(rig) & IoApic::kEntryRemoteIrr) != 0);
-    set_low(rig, kBoot, kVector);
+    set_low(rig, kBoot, kPinVector);
     CHECK((low(rig) & IoApic::kEntryRemoteIrr) == 0);
-    set_low(rig, at_ns(1), kVector | IoApic::kEntryLevel);
+    set_low(rig, at_ns(1), kPinVector | IoApic::kEntryLevel);
     CHECK((low(rig) & IoApic::kEntryRemoteIrr) != 0);
 }
 
@@ -145,14 +145,14 @@ TEST_CASE("LA 9: destination and delivery mode of the entry") {
     ApicRig rig(3);
     rig.enable_all(kBoot);
     set_register(rig, kBoot, IoApic::kEntryRegister + 2 * kPin + 1, 2u << 24);
-    set_low(rig, kBoot, kVector);
+    set_low(rig, kBoot, kPinVector);
     rig.io_apic.pulse(kBoot, kPin, {});
     set_low(rig, kBoot, 0x400 | IoApic::kEntryLevel);
     rig.io_apic.pulse(at_ns(1), kPin, {});
     set_low(rig, kBoot, 0x700);
     rig.io_apic.pulse(at_ns(2), kPin, {});
     rig.run(at_ns(1000));
-    CHECK(rig.apics[2].irr().test(kVector));
+    CHECK(rig.apics[2].irr().test(kPinVector));
     CHECK(rig.cpus[2].nmis.size() == 1);
     CHECK(rig.lost(2, LostReason::kNoController) == 1);
 }
@@ -162,13 +162,13 @@ TEST_CASE("LA-F3: an edge in flight when the entry gets another destination") {
         ApicRig rig(2);
         rig.enable_all(kBoot);
         REQUIRE(rig.bus.set_fault(kBoot, ApicFault::kLostEdgeAtRetarget, kNoCpu, faulty, {}));
-        set_low(rig, kBoot, kVector);
+        set_low(rig, kBoot, kPinVector);
         rig.io_apic.pulse(at_ns(10), kPin, {});
         set_register(rig, at_ns(20), IoApic::kEntryRegister + 2 * kPin + 1, 1u << 24);
         rig.io_apic.pulse(at_ns(30), kPin, {});
         rig.run(at_ns(1000));
-        CHECK(rig.apics[0].irr().test(kVector) == !faulty);
-        CHECK(rig.apics[1].irr().test(kVector));
+        CHECK(rig.apics[0].irr().test(kPinVector) == !faulty);
+        CHECK(rig.apics[1].irr().test(kPinVector));
     }
 }
 
@@ -176,7 +176,7 @@ TEST_CASE("LA-I5, LA-P3: random lines, masks and handlers leave no asserted line
     CHECK(rc::check([] {
         ApicRig rig;
         rig.enable_all(kBoot);
-        set_low(rig, kBoot, kVector | IoApic::kEntryLevel);
+        set_low(rig, kBoot, kPinVector | IoApic::kEntryLevel);
         bool asserted[3]{};
         std::int64_t now = 0;
         const int operations = pick(1, 60);
@@ -188,13 +188,13 @@ TEST_CASE("LA-I5, LA-P3: random lines, masks and handlers leave no asserted line
                 asserted[what] = !asserted[what];
                 rig.io_apic.set_pin(at_ns(now), kPin, static_cast<unsigned>(what), asserted[what], {});
             } else if (what == 3) {
-                set_low(rig, at_ns(now), kVector | IoApic::kEntryLevel | (pick(0, 2) ? IoApic::kEntryMasked : 0));
+                set_low(rig, at_ns(now), kPinVector | IoApic::kEntryLevel | (pick(0, 2) ? IoApic::kEntryMasked : 0));
             } else if (rig.apics[0].deliverable()) {
                 serve(rig, 0, at_ns(now));
             }
             rig.check();
         }
-        set_low(rig, at_ns(now), kVector | IoApic::kEntryLevel);
+        set_low(rig, at_ns(now), kPinVector | IoApic::kEntryLevel);
         rig.run(at_ns(now += 1000));
         const bool high = asserted[0] || asserted[1] || asserted[2];
         if (rig.apics[0].deliverable()) {

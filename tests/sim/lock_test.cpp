@@ -7,10 +7,10 @@ using namespace ticklab::sim::testing;
 
 namespace {
 
-constexpr std::uint8_t kVector = 0x40;
+constexpr std::uint8_t kLockVector = 0x40;
 
-struct Bench {
-    explicit Bench(CpuId cpus = 2, const MachineConfig& config = {})
+struct LockBench {
+    explicit LockBench(CpuId cpus = 2, const MachineConfig& config = {})
         : machine(config.c_states.empty() ? round_config(cpus) : config, kernel) {
         machine.run(kBoot + 10us, kAllSteps);
     }
@@ -33,7 +33,7 @@ struct Bench {
 TEST_CASE("a waiter that is stalled or in an interrupt keeps its place in the queue (MA 4.1)") {
     for (const bool in_interrupt : {false, true}) {
         CAPTURE(in_interrupt);
-        Bench b(4);
+        LockBench b(4);
         SpinLock& lock = b.lock("l");
         std::vector<CpuId> order;
         if (in_interrupt)
@@ -61,13 +61,13 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
     struct Case {
         const char* what;
         const CheckDecl* expected;
-        std::function<void(Bench&)> play;
+        std::function<void(LockBench&)> play;
     };
     const Case cases[] = {
         {"release of a free lock", &checks::kLockStranger,
-         [](Bench& b) { b.on(0, [&l = b.lock("l")](Cpu& cpu) { l.release(cpu); }); }},
+         [](LockBench& b) { b.on(0, [&l = b.lock("l")](Cpu& cpu) { l.release(cpu); }); }},
         {"release by a stranger", &checks::kLockStranger,
-         [](Bench& b) {
+         [](LockBench& b) {
              SpinLock& l = b.lock("l");
              b.on(0, [&l](Cpu& cpu) {
                  l.acquire(cpu);
@@ -80,14 +80,14 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              });
          }},
         {"acquire twice", &checks::kLockRecursion,
-         [](Bench& b) {
+         [](LockBench& b) {
              b.on(0, [&l = b.lock("l")](Cpu& cpu) {
                  l.acquire(cpu);
                  l.acquire(cpu);
              });
          }},
         {"orders that did not deadlock in this run", &checks::kLockOrder,
-         [](Bench& b) {
+         [](LockBench& b) {
              SpinLock& x = b.lock("x");
              SpinLock& y = b.lock("y");
              SpinLock& z = b.lock("z");
@@ -101,14 +101,14 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              });
          }},
         {"two of one class", &checks::kLockOrder,
-         [](Bench& b) {
+         [](LockBench& b) {
              b.on(0, [&x = b.lock("x", "c"), &y = b.lock("y", "c")](Cpu& cpu) {
                  x.acquire(cpu);
                  y.acquire(cpu);
              });
          }},
         {"two of one class, nested", nullptr,
-         [](Bench& b) {
+         [](LockBench& b) {
              b.on(0, [&x = b.lock("x", "c"), &y = b.lock("y", "c")](Cpu& cpu) {
                  x.acquire(cpu);
                  y.acquire_nested(cpu, 1);
@@ -117,7 +117,7 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              });
          }},
         {"in an interrupt and with interrupts on", &checks::kLockIrq,
-         [](Bench& b) {
+         [](LockBench& b) {
              SpinLock& l = b.lock("l");
              b.kernel.on_interrupt = [&l](Cpu& cpu, std::uint8_t) {
                  l.acquire(cpu);
@@ -126,18 +126,18 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              b.on(0, [&l](Cpu& cpu) {
                  l.acquire(cpu);
                  l.release(cpu);
-                 cpu.send_ipi(1, kVector);
+                 cpu.send_ipi(1, kLockVector);
              });
          }},
         {"interrupts enabled while it is held", &checks::kLockIrq,
-         [](Bench& b) {
+         [](LockBench& b) {
              SpinLock& l = b.lock("l");
              b.kernel.on_interrupt = [&l](Cpu& cpu, std::uint8_t) {
                  l.acquire(cpu);
                  l.release(cpu);
              };
              b.on(0, [&l](Cpu& cpu) {
-                 cpu.send_ipi(1, kVector);
+                 cpu.send_ipi(1, kLockVector);
                  cpu.spend(Cycles{10'000});
                  cpu.irq_disable();
                  l.acquire(cpu);
@@ -145,7 +145,7 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              });
          }},
         {"tried with interrupts on", &checks::kLockIrq,
-         [](Bench& b) {
+         [](LockBench& b) {
              SpinLock& l = b.lock("l");
              b.kernel.on_interrupt = [&l](Cpu& cpu, std::uint8_t) {
                  l.acquire(cpu);
@@ -154,11 +154,11 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              b.on(0, [&l](Cpu& cpu) {
                  CHECK(l.try_acquire(cpu));
                  l.release(cpu);
-                 cpu.send_ipi(1, kVector);
+                 cpu.send_ipi(1, kLockVector);
              });
          }},
         {"tried in an interrupt", nullptr,
-         [](Bench& b) {
+         [](LockBench& b) {
              SpinLock& l = b.lock("l");
              b.kernel.on_interrupt = [&l](Cpu& cpu, std::uint8_t) {
                  if (l.try_acquire(cpu))
@@ -167,18 +167,18 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              b.on(0, [&l](Cpu& cpu) {
                  l.acquire(cpu);
                  l.release(cpu);
-                 cpu.send_ipi(1, kVector);
+                 cpu.send_ipi(1, kLockVector);
              });
          }},
         {"sleep with one held", &checks::kLockSleep,
-         [](Bench& b) {
+         [](LockBench& b) {
              b.on(0, [&l = b.lock("l")](Cpu& cpu) {
                  l.acquire(cpu);
                  cpu.block();
              });
          }},
         {"a mutex under a spin lock", &checks::kLockSleep,
-         [](Bench& b) {
+         [](LockBench& b) {
              Mutex& m = b.mutexes.emplace_back(b.machine, b.machine.lock_class("m"), "m");
              b.on(0, [&m, &l = b.lock("l")](Cpu& cpu) {
                  l.acquire(cpu);
@@ -186,12 +186,12 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              });
          }},
         {"a mutex in an interrupt", &checks::kIrqContext,
-         [](Bench& b) {
+         [](LockBench& b) {
              Mutex& m = b.mutexes.emplace_back(b.machine, b.machine.lock_class("m"), "m");
              b.machine.run_in_irq(0, {}, [&m](Cpu& cpu) { m.lock(cpu); });
          }},
         {"a mutex twice", &checks::kLockRecursion,
-         [](Bench& b) {
+         [](LockBench& b) {
              Mutex& m = b.mutexes.emplace_back(b.machine, b.machine.lock_class("m"), "m");
              b.on(0, [&m](Cpu& cpu) {
                  m.lock(cpu);
@@ -199,12 +199,12 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              });
          }},
         {"a mutex of a stranger", &checks::kLockStranger,
-         [](Bench& b) {
+         [](LockBench& b) {
              Mutex& m = b.mutexes.emplace_back(b.machine, b.machine.lock_class("m"), "m");
              b.on(0, [&m](Cpu& cpu) { m.unlock(cpu); });
          }},
         {"mutexes in both orders", &checks::kLockOrder,
-         [](Bench& b) {
+         [](LockBench& b) {
              Mutex& m = b.mutexes.emplace_back(b.machine, b.machine.lock_class("m"), "m");
              Mutex& n = b.mutexes.emplace_back(b.machine, b.machine.lock_class("n"), "n");
              b.on(0, [&](Cpu& cpu) {
@@ -217,7 +217,7 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              });
          }},
         {"held into idle", &checks::kLockIdle,
-         [](Bench& b) {
+         [](LockBench& b) {
              SpinLock& l = b.lock("l");
              b.kernel.on_idle = [&l](Cpu& cpu) {
                  cpu.irq_disable();
@@ -227,23 +227,23 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
              b.on(0, [](Cpu&) {});
          }},
         {"idle from a thread", &checks::kIrqContext,
-         [](Bench& b) {
+         [](LockBench& b) {
              b.on(0, [](Cpu& cpu) {
                  cpu.irq_disable();
                  cpu.halt(0);
              });
          }},
         {"sleep in an interrupt", &checks::kIrqContext,
-         [](Bench& b) { b.machine.run_in_irq(0, {}, [](Cpu& cpu) { cpu.block(); }); }},
+         [](LockBench& b) { b.machine.run_in_irq(0, {}, [](Cpu& cpu) { cpu.block(); }); }},
         {"guarded data without its lock", &checks::kNotGuarded,
-         [](Bench& b) {
+         [](LockBench& b) {
              auto data = std::make_shared<Guarded<int>>(b.lock("l"));
              b.on(0, [data](Cpu& cpu) { data->write(cpu) = 1; });
          }},
     };
     for (const Case& c : cases) {
         CAPTURE(std::string(c.what));
-        Bench b;
+        LockBench b;
         c.play(b);
         const CheckDecl* found = b.run(kBoot + 100ms);
         const std::string message = b.machine.verdict() ? b.machine.verdict()->message : "";
@@ -253,7 +253,7 @@ TEST_CASE("each misuse of a lock has its verdict (MA 4.2)") {
 }
 
 TEST_CASE("a mutex is handed over first come first served, its waiters sleep, and it orders (MA 1.3, 5.2)") {
-    Bench b(4);
+    LockBench b(4);
     Mutex mutex(b.machine, b.machine.lock_class("m"), "m");
     Plain<int> data;
     std::vector<CpuId> order;
@@ -277,7 +277,7 @@ TEST_CASE("circles of waiting CPUs are found when they close") {
     MachineConfig config = round_config(3);
     config.check_locks = false;
     SUBCASE("two locks") {
-        Bench b(3, config);
+        LockBench b(3, config);
         SpinLock& x = b.lock("x");
         SpinLock& y = b.lock("y");
         b.on(0, [&](Cpu& cpu) {
@@ -294,7 +294,7 @@ TEST_CASE("circles of waiting CPUs are found when they close") {
         CHECK(b.machine.verdict()->at < kBoot + 100us);
     }
     SUBCASE("a lock and polling") {
-        Bench b(3, config);
+        LockBench b(3, config);
         SpinLock& x = b.lock("x");
         Atomic<int> flag;
         b.on(0, [&](Cpu& cpu) {
@@ -313,7 +313,7 @@ TEST_CASE("circles of waiting CPUs are found when they close") {
     SUBCASE("a ticket granted to a CPU whose interrupt waits for the next in the queue") {
         // CPU 1 queues for x with interrupts on and takes an interrupt that wants y; CPU 2 holds y and queues for x.
         // Nothing is wrong until CPU 0 releases x: then it belongs to CPU 1, which cannot go on.
-        Bench b(3, config);
+        LockBench b(3, config);
         SpinLock& x = b.lock("x");
         SpinLock& y = b.lock("y");
         b.on(0, [&](Cpu& cpu) {
@@ -341,7 +341,7 @@ TEST_CASE("circles of waiting CPUs are found when they close") {
         CHECK(b.machine.verdict()->at < kBoot + 100us);
     }
     SUBCASE("an interrupt on top of a waiter is none") {
-        Bench b(3, config);
+        LockBench b(3, config);
         SpinLock& x = b.lock("x");
         SpinLock& y = b.lock("y");
         b.on(0, [&](Cpu& cpu) {
@@ -371,7 +371,7 @@ TEST_CASE("a wait that never ends is a soft lock-up, also when interrupts go on 
         for (const bool interrupts : {false, true}) {
             CAPTURE(polling);
             CAPTURE(interrupts);
-            Bench b;
+            LockBench b;
             SpinLock& l = b.lock("l");
             Atomic<int> never;
             // Each handler lasts longer than the bound: the CPU comes back when its own deadline has long passed.
@@ -397,7 +397,7 @@ TEST_CASE("a wait that never ends is a soft lock-up, also when interrupts go on 
 }
 
 TEST_CASE("a CPU that hammers a line does not keep a poller from seeing it") {
-    Bench b;
+    LockBench b;
     Atomic<int> counter;
     Time seen = kNever;
     b.on(1, [&](Cpu& cpu) {

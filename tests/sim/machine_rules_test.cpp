@@ -11,7 +11,7 @@ using namespace ticklab::sim::testing;
 
 namespace {
 
-inline constexpr Site kSite{"test.site", "a place of this test"};
+inline constexpr Site kRulesSite{"test.site", "a place of this test"};
 
 /// Threads, locks, IPIs, APIC timers and hotplug, all as the seed says.
 Digest storm(std::uint64_t seed, MachineConfig config, bool observed, std::uint64_t slice_ps) {
@@ -28,8 +28,8 @@ Digest storm(std::uint64_t seed, MachineConfig config, bool observed, std::uint6
     kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t vector) {
         const SpinLockIrqGuard guard(cpu, lock);
         counter.fetch_add(cpu, 1);
-        if (vector == 0x41 && cpu.draw(kSite, 3) != 0)
-            cpu.apic_write(apic::kInitialCount, static_cast<std::uint32_t>(100 + cpu.draw(kSite, 1000)));
+        if (vector == 0x41 && cpu.draw(kRulesSite, 3) != 0)
+            cpu.apic_write(apic::kInitialCount, static_cast<std::uint32_t>(100 + cpu.draw(kRulesSite, 1000)));
     };
     for (CpuId c = 0; c < config.cpu_count; ++c)
         machine.run_on_thread(c, Cause{{}, mix(seed, c)}, [&, c](Cpu& cpu) {
@@ -37,9 +37,9 @@ Digest storm(std::uint64_t seed, MachineConfig config, bool observed, std::uint6
             cpu.apic_write(apic::kLvtTimer, 0x41);
             cpu.apic_write(apic::kInitialCount, 500);
             for (int i = 0; i < 20; ++i) {
-                cpu.spend(Cycles{1 + cpu.draw(kSite, 5000)});
-                if (cpu.draw(kSite, 2) != 0)
-                    cpu.send_ipi(static_cast<CpuId>(cpu.draw(kSite, config.cpu_count)), 0x42);
+                cpu.spend(Cycles{1 + cpu.draw(kRulesSite, 5000)});
+                if (cpu.draw(kRulesSite, 2) != 0)
+                    cpu.send_ipi(static_cast<CpuId>(cpu.draw(kRulesSite, config.cpu_count)), 0x42);
                 mutex.lock(cpu);
                 cpu.spend(Cycles{100 * c + 1});
                 mutex.unlock(cpu);
@@ -47,7 +47,7 @@ Digest storm(std::uint64_t seed, MachineConfig config, bool observed, std::uint6
         });
     machine.run_in_control_thread(0, Cause{{}, mix(seed, 99)}, [&](Cpu& cpu) {
         for (int i = 0; i < 4; ++i) {
-            Cpu& target = machine.cpu(static_cast<CpuId>(1 + cpu.draw(kSite, config.cpu_count - 1)));
+            Cpu& target = machine.cpu(static_cast<CpuId>(1 + cpu.draw(kRulesSite, config.cpu_count - 1)));
             target.online() ? machine.cpu_down(cpu, target) : machine.cpu_up(cpu, target);
         }
     });
@@ -83,12 +83,12 @@ TEST_CASE("removing an event leaves the answers of the others alone (MA 7.1)") {
         std::vector<std::uint64_t> drawn;
         if (with_other)
             b.on(
-                0, [](Cpu& cpu) { (void)cpu.draw(kSite, 1000); }, 1);
+                0, [](Cpu& cpu) { (void)cpu.draw(kRulesSite, 1000); }, 1);
         b.on(
             0,
             [&](Cpu& cpu) {
                 for (int i = 0; i < 5; ++i)
-                    drawn.push_back(cpu.draw(kSite, 1u << 30));
+                    drawn.push_back(cpu.draw(kRulesSite, 1u << 30));
             },
             2);
         b.run();
@@ -103,9 +103,9 @@ TEST_CASE("no two draws have one key: repeated interrupts and wake-ups of one ro
     std::vector<std::uint64_t> drawn;
     b.kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t vector) {
         if (vector == 0x40)
-            drawn.push_back(cpu.draw(kSite, std::uint64_t{1} << 62));
+            drawn.push_back(cpu.draw(kRulesSite, std::uint64_t{1} << 62));
         if (vector == 0x42 && drawn.size() < 200)
-            drawn.push_back(cpu.draw(kSite, std::uint64_t{1} << 62));
+            drawn.push_back(cpu.draw(kRulesSite, std::uint64_t{1} << 62));
     };
     b.on(
         0,
@@ -127,7 +127,7 @@ TEST_CASE("no two draws have one key: repeated interrupts and wake-ups of one ro
     CHECK(std::adjacent_find(drawn.begin(), drawn.end()) == drawn.end());
 }
 
-TEST_CASE("a strategy answers in place of the seed, and only answers that are not 0 are decisions (MA 7.2)") {
+TEST_CASE("a strategy answers in place of the seed (MA 7.2)") {
     struct Third : Strategy {
         std::uint64_t asked = 0;
         std::uint64_t answer(const Site&, std::uint64_t, std::uint64_t bound, std::uint64_t) override {
@@ -136,15 +136,11 @@ TEST_CASE("a strategy answers in place of the seed, and only answers that are no
     } strategy;
     Choices choices(1);
     choices.set_strategy(&strategy);
-    choices.record_decisions(true);
     ChoiceContext context(3);
     context.begin(4);
     for (int i = 0; i < 5; ++i)
-        CHECK(choices.draw(kSite, context, 10) == (i == 2 ? 9 : 0));
-    CHECK(!choices.one_in(kSite, context, 2));
-    REQUIRE(choices.decisions().size() == 1);
-    CHECK(choices.decisions()[0].answer == 9);
-    CHECK(choices.decisions()[0].site == "test.site");
+        CHECK(choices.draw(kRulesSite, context, 10) == (i == 2 ? 9 : 0));
+    CHECK(!choices.one_in(kRulesSite, context, 2));
 }
 
 TEST_CASE("the integer logarithm and the exponential are exact to their last bits (MA 7.4)") {
@@ -162,7 +158,7 @@ TEST_CASE("the integer logarithm and the exponential are exact to their last bit
     UInt128 sum = 0;
     std::uint64_t above_mean = 0;
     for (int i = 0; i < 100'000; ++i) {
-        const std::uint64_t x = choices.exponential(kSite, context, 1'000'000);
+        const std::uint64_t x = choices.exponential(kRulesSite, context, 1'000'000);
         CHECK(x <= 44'000'000);
         sum += x;
         above_mean += x > 1'000'000;
@@ -178,7 +174,7 @@ TEST_CASE("a trigger sees the nth passage of a CPU, holds it, and another lets i
         Machine* machine = nullptr;
         int passed = 0;
         Time reached(Cpu& cpu, const Site& site) override {
-            if (site.name() != kSite.name())
+            if (site.name() != kRulesSite.name())
                 return kBoot;
             if (cpu.id() == 1) {
                 machine->release(0);
@@ -195,14 +191,14 @@ TEST_CASE("a trigger sees the nth passage of a CPU, holds it, and another lets i
     b.on(0, [&](Cpu& cpu) {
         for (int i = 0; i < 3; ++i) {
             cpu.spend(Cycles{1000});
-            cpu.at(kSite);
+            cpu.at(kRulesSite);
             times.push_back(cpu.local_time());
         }
     });
     b.on(1, [&](Cpu& cpu) {
         cpu.spend(Cycles{500'000});
         let_go = cpu.local_time();
-        cpu.at(kSite);
+        cpu.at(kRulesSite);
     });
     CHECK(b.run() == nullptr);
     REQUIRE(times.size() == 3);

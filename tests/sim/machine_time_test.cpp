@@ -9,11 +9,11 @@ using namespace ticklab::sim::testing;
 
 namespace {
 
-constexpr std::uint8_t kVector = 0x40;
+constexpr std::uint8_t kTimeVector = 0x40;
 
 /// A machine whose CPU 0 runs `body` at thread level at 10 us, all alone unless `cpus` says otherwise.
-struct Bench {
-    explicit Bench(const MachineConfig& config = round_config(1)) : machine(config, kernel) {
+struct TimeBench {
+    explicit TimeBench(const MachineConfig& config = round_config(1)) : machine(config, kernel) {
         machine.records().add_consumer(log);
         machine.run(kBoot + 10us, kAllSteps);
     }
@@ -28,7 +28,7 @@ struct Bench {
 
 void arm_timer(Cpu& cpu, std::uint32_t ticks) {
     cpu.apic_write(apic::kDivideConfiguration, 0xb);
-    cpu.apic_write(apic::kLvtTimer, kVector);
+    cpu.apic_write(apic::kLvtTimer, kTimeVector);
     cpu.apic_write(apic::kInitialCount, ticks);
 }
 
@@ -38,7 +38,7 @@ TEST_CASE("cycles that are no whole picoseconds never drift (MA 2.1)") {
     for (const std::uint64_t hz : {2'400'000'000ull, 3'333'333'333ull, 999'999'937ull, 1'000'000'000ull}) {
         MachineConfig config = round_config(1);
         config.nominal_hz = hz;
-        Bench b(config);
+        TimeBench b(config);
         Duration took{};
         b.run([&](Cpu& cpu) {
             const Time began = cpu.local_time();
@@ -57,7 +57,7 @@ TEST_CASE("the rest of a spend is paid after the interrupts that came in between
         MachineConfig config = round_config(1);
         config.nominal_hz = hz;
         config.apic_bus_hz = 123'456'789;
-        Bench b(config);
+        TimeBench b(config);
         Duration took{};
         Duration in_handlers{};
         std::uint64_t handled = 0;
@@ -91,7 +91,7 @@ TEST_CASE("the rest of a spend is paid after the interrupts that came in between
 TEST_CASE("an interrupt with interrupts on is taken when it arrives, else when they are enabled (MA 2.2, 2.3)") {
     for (const bool disabled : {false, true}) {
         CAPTURE(disabled);
-        Bench b;
+        TimeBench b;
         Time taken = kNever;
         Time armed = kNever;
         Time enabled = kNever;
@@ -118,7 +118,7 @@ TEST_CASE("an interrupt with interrupts on is taken when it arrives, else when t
 
 TEST_CASE("of two interrupts that arrive during one access the higher is taken first (MA 2.3)") {
     // Both arrive while the CPU pays for something that is not interruptible; it had to look again before it took one.
-    Bench b(round_config(2));
+    TimeBench b(round_config(2));
     std::vector<std::uint8_t> order;
     b.kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t vector) {
         if (cpu.id() == 0)
@@ -149,7 +149,7 @@ TEST_CASE("an interrupt is not taken before what the CPU has paid for already is
     RC_ASSERT(rc::check([] {
         const auto ahead = *rc::gen::inRange<std::uint64_t>(1, 3000);
         const auto ticks = *rc::gen::inRange<std::uint32_t>(1, 200);
-        Bench b(round_config(2));
+        TimeBench b(round_config(2));
         Time previous = kBoot;
         bool backwards = false;
         b.kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t) {
@@ -176,7 +176,7 @@ TEST_CASE("own per-CPU data is an interrupt window, another CPU's a verdict (MA 
         int value = 0;
         int shared = 0;
     };
-    Bench b(round_config(2));
+    TimeBench b(round_config(2));
     PerCpu<Data> data(b.machine);
     const std::uint64_t points = b.machine.cpu(0).counters().points;
     std::uint64_t handled_at = 0;
@@ -201,7 +201,7 @@ TEST_CASE("own per-CPU data is an interrupt window, another CPU's a verdict (MA 
 }
 
 TEST_CASE("a CPU alone in the machine comes to the end of a run, and to its budget") {
-    Bench b;
+    TimeBench b;
     CHECK(b.run(
               [](Cpu& cpu) {
                   for (;;)
@@ -216,7 +216,7 @@ TEST_CASE("a CPU alone in the machine comes to the end of a run, and to its budg
 }
 
 TEST_CASE("user mode lasts until its end, an interrupt or a change of the load, whichever is first (MA 1.2)") {
-    Bench b;
+    TimeBench b;
     b.machine.set_busy(0, kBoot + 50us);
     b.machine.run(kBoot + 100us, kAllSteps);
     const CpuCounters& c = b.machine.cpu(0).counters();
@@ -237,7 +237,7 @@ TEST_CASE("user mode lasts until its end, an interrupt or a change of the load, 
 }
 
 TEST_CASE("a load that ends while the CPU is on its way to user mode does not keep it there for ever") {
-    Bench b(round_config(2));
+    TimeBench b(round_config(2));
     b.machine.run_on_thread(1, {}, [](Cpu& cpu) { cpu.spend(Cycles{1'000'000}); });
     b.kernel.on_exit_to_user = [&](Cpu& cpu) {
         if (cpu.id() != 0)
@@ -252,14 +252,14 @@ TEST_CASE("a load that ends while the CPU is on its way to user mode does not ke
 
 TEST_CASE("interrupts without end are a storm, many with progress between them are none") {
     SUBCASE("storm") {
-        Bench b;
+        TimeBench b;
         b.kernel.on_interrupt = [](Cpu& cpu, std::uint8_t) {
-            cpu.send_ipi(0, kVector);
+            cpu.send_ipi(0, kTimeVector);
             cpu.spend(Cycles{1000});
         };
         b.run(
             [](Cpu& cpu) {
-                cpu.send_ipi(0, kVector);
+                cpu.send_ipi(0, kTimeVector);
                 cpu.spend(Cycles{10'000});
             },
             kBoot + 1s);
@@ -267,7 +267,7 @@ TEST_CASE("interrupts without end are a storm, many with progress between them a
         CHECK(b.machine.verdict()->check == &checks::kIrqStorm);
     }
     SUBCASE("progress") {
-        Bench b;
+        TimeBench b;
         std::uint64_t handled = 0;
         b.kernel.on_interrupt = [&](Cpu& cpu, std::uint8_t) {
             ++handled;
@@ -292,7 +292,7 @@ TEST_CASE("a machine that stops and goes on commits the same records as one that
             machine.run_on_thread(c, {}, [c](Cpu& cpu) {
                 for (int i = 0; i < 50; ++i) {
                     cpu.spend(Cycles{100 * c + 77});
-                    cpu.send_ipi((c + 1) % 4, kVector);
+                    cpu.send_ipi((c + 1) % 4, kTimeVector);
                 }
             });
         if (stops)

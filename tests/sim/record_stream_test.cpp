@@ -163,3 +163,9 @@ TEST_CASE("each full chunk has a digest of its own in the chain, and a differenc
     for (std::size_t i = 0; i < 5; ++i)
         CHECK((a[i] == b[i]) == (i < 2500 / RecordStream::kChunkRecords));
 }
+
+TEST_CASE("the first name of a machine is none of an object, so 0 can say that there is none (kNoObject)") {
+    BootedMachine b;
+    CHECK(b.machine.records().name(kNoObject) == "fixed");
+    CHECK(b.machine.cpu(0).current().object() != kNoObject);
+}

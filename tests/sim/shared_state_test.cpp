@@ -10,7 +10,7 @@ using namespace ticklab::sim::testing;
 
 namespace {
 
-inline constexpr Site kSite{"test.site", "a place of this test"};
+inline constexpr Site kStateSite{"test.site", "a place of this test"};
 
 }  // namespace
 
@@ -185,7 +185,9 @@ TEST_CASE("model memory: zeroed, poisoned, freed once, and it can fail (MA 1.4)"
         Atomic<int> atomic;
         Plain<int> plain;
     };
-    const auto make = [](Machine& m, Cpu& cpu) { return new (m.arena().allocate(cpu, sizeof(Object), kSite)) Object; };
+    const auto make = [](Machine& m, Cpu& cpu) {
+        return new (m.arena().allocate(cpu, sizeof(Object), kStateSite)) Object;
+    };
     const auto verdict_of = [](const std::function<void(BootedMachine&, Cpu&)>& body) {
         BootedMachine b;
         b.on(0, [&](Cpu& cpu) { body(b, cpu); });
@@ -211,7 +213,7 @@ TEST_CASE("model memory: zeroed, poisoned, freed once, and it can fail (MA 1.4)"
               (void)o->plain.read(cpu);
           }) == &checks::kUseAfterFree);
     CHECK(verdict_of([&](BootedMachine& b, Cpu& cpu) {
-              void* p = b.machine.arena().allocate(cpu, 64, kSite);
+              void* p = b.machine.arena().allocate(cpu, 64, kStateSite);
               b.machine.arena().free(cpu, p);
               b.machine.arena().free(cpu, p);
           }) == &checks::kDoubleFree);
@@ -221,18 +223,18 @@ TEST_CASE("model memory: zeroed, poisoned, freed once, and it can fail (MA 1.4)"
           }) == &checks::kDoubleFree);
     CHECK(verdict_of([&](BootedMachine& b, Cpu& cpu) {
               cpu.irq_disable();
-              (void)b.machine.arena().allocate(cpu, 64, kSite);
+              (void)b.machine.arena().allocate(cpu, 64, kStateSite);
           }) == &checks::kIrqContext);
     CHECK(verdict_of([&](BootedMachine& b, Cpu& cpu) {
               Arena& arena = b.machine.arena();
               arena.fail_next(2);
-              CHECK(!arena.allocate(cpu, 8, kSite));
-              CHECK(!arena.allocate(cpu, 8, kSite, true));
-              CHECK(arena.allocate(cpu, 8, kSite));
+              CHECK(!arena.allocate(cpu, 8, kStateSite));
+              CHECK(!arena.allocate(cpu, 8, kStateSite, true));
+              CHECK(arena.allocate(cpu, 8, kStateSite));
               arena.fail_one_in(4);
               std::uint64_t failed = 0;
               for (int i = 0; i < 400; ++i)
-                  failed += !arena.allocate(cpu, 8, kSite);
+                  failed += !arena.allocate(cpu, 8, kStateSite);
               CHECK(failed > 60);
               CHECK(failed < 140);
               CHECK(arena.failures() == failed + 2);

@@ -38,14 +38,14 @@ struct KindCounter : RecordConsumer {
 };
 
 // One CPU's TSC with what it needs around it.
-struct Bench {
+struct TscBench {
     RecordStream records;
     KindCounter kinds;
     Emitter emitter{rank_of_cpu(), 0, 0};
     Tsc tsc;
     CountingListener listener;
 
-    explicit Bench(TscClass tsc_class = TscClass::kInvariant) : tsc(records, emitter, kHz, tsc_class) {
+    explicit TscBench(TscClass tsc_class = TscClass::kInvariant) : tsc(records, emitter, kHz, tsc_class) {
         records.add_consumer(kinds);
         tsc.add_listener(listener);
     }
@@ -59,7 +59,7 @@ struct Bench {
 }  // namespace
 
 TEST_CASE("TC 3.1: writing the TSC moves TSC_ADJUST by the difference, and TSC_ADJUST 0 undoes all writes") {
-    Bench b;
+    TscBench b;
     b.tsc.write(at_ns(1'000), 100'000, {});
     CHECK(b.tsc.read(at_ns(1'000)) == 100'000);
     CHECK(b.tsc.read_adjust() == 100'000 - 2'400);
@@ -74,7 +74,7 @@ TEST_CASE("TC 3.1: writing the TSC moves TSC_ADJUST by the difference, and TSC_A
 
 TEST_CASE("TC 3.1: after any writes, TSC minus TSC_ADJUST is the untouched TSC") {
     CHECK(rc::check([] {
-        Bench b;
+        TscBench b;
         std::int64_t now_ns = 0;
         const int steps = *rc::gen::inRange(1, 12);
         for (int i = 0; i < steps; ++i) {
@@ -85,14 +85,14 @@ TEST_CASE("TC 3.1: after any writes, TSC minus TSC_ADJUST is the untouched TSC")
             else
                 b.tsc.write_adjust(at_ns(now_ns), value, {});
         }
-        RC_ASSERT(b.tsc.read(at_ns(now_ns)) - b.tsc.read_adjust() == Bench{}.tsc.read(at_ns(now_ns)));
+        RC_ASSERT(b.tsc.read(at_ns(now_ns)) - b.tsc.read_adjust() == TscBench{}.tsc.read(at_ns(now_ns)));
         b.tsc.write_adjust(at_ns(now_ns), 0, {});
-        RC_ASSERT(b.tsc.read(at_ns(now_ns)) == Bench{}.tsc.read(at_ns(now_ns)));
+        RC_ASSERT(b.tsc.read(at_ns(now_ns)) == TscBench{}.tsc.read(at_ns(now_ns)));
     }));
 }
 
 TEST_CASE("TC 3.1: reset zeroes TSC and TSC_ADJUST, hot-add comes in step but for its skew") {
-    Bench b;
+    TscBench b;
     b.tsc.write(at_ns(10), 999, {});
     b.tsc.reset(at_ns(20), {});
     CHECK(b.tsc.read(at_ns(20)) == 0);
@@ -114,7 +114,7 @@ TEST_CASE("TC 3.2, TC 3.3: what P-states and deep C-states do to each class") {
     for (const Row& row : {Row{TscClass::kVariable, 3'600, 3'600}, Row{TscClass::kConstant, 4'800, 4'800},
                            Row{TscClass::kInvariant, 4'800, 7'200}}) {
         CAPTURE(static_cast<int>(row.tsc_class));
-        Bench b(row.tsc_class);
+        TscBench b(row.tsc_class);
         b.tsc.set_p_state(at_ns(1'000), kHz / 2, {});
         CHECK(b.tsc.read(at_ns(2'000)) == row.after_p_state);
         b.tsc.enter_deep_idle(at_ns(2'000), {});
@@ -129,7 +129,7 @@ TEST_CASE("TC 3.2, TC 3.3: what P-states and deep C-states do to each class") {
 }
 
 TEST_CASE("TC 3.3: a sleep in a deep C-state keeps the phase (TC-I3)") {
-    Bench b(TscClass::kConstant);
+    TscBench b(TscClass::kConstant);
     // 1 ps past a tick; 5 ticks of 1250/3 ps later the TSC must have made exactly 5 more.
     const Time tick = b.tsc.first_at(1'000);
     b.tsc.enter_deep_idle(tick + Duration{1}, {});
@@ -138,7 +138,7 @@ TEST_CASE("TC 3.3: a sleep in a deep C-state keeps the phase (TC-I3)") {
 }
 
 TEST_CASE("TC-P4: the deadline instant is the first one with the visible TSC at or above it") {
-    Bench b;
+    TscBench b;
     CHECK(b.tsc.first_at(2'400) == at_ns(1'000));
     CHECK(b.tsc.first_at(2'401) == at_ns(1'000) + Duration{417});
     b.tsc.write(at_ns(1'000), 5'000, {});
@@ -149,7 +149,7 @@ TEST_CASE("TC-P4: the deadline instant is the first one with the visible TSC at 
 }
 
 TEST_CASE("TC-P4: a deadline behind a stopped TSC is never, and comes back with it") {
-    Bench b(TscClass::kConstant);
+    TscBench b(TscClass::kConstant);
     b.tsc.enter_deep_idle(at_ns(1'000), {});
     CHECK(b.tsc.first_at(2'400) == at_ns(1'000));
     CHECK(b.tsc.first_at(2'401) == kNever);
@@ -162,7 +162,7 @@ TEST_CASE("TC-P4: a deadline behind a stopped TSC is never, and comes back with 
 }
 
 TEST_CASE("TC-F1: skew moves the TSC, setting it again replaces it, 0 takes it back") {
-    Bench b;
+    TscBench b;
     b.tsc.set_fault(kBoot, TscFault::kSkew, 500, {});
     CHECK(b.tsc.read(at_ns(1'000)) == 2'900);
     CHECK(b.tsc.read_adjust() == 0);
@@ -175,7 +175,7 @@ TEST_CASE("TC-F1: skew moves the TSC, setting it again replaces it, 0 takes it b
 }
 
 TEST_CASE("TC-F2: drift changes the slope and nothing else") {
-    Bench b;
+    TscBench b;
     b.tsc.set_fault(at_ns(1'000'000), TscFault::kDrift, 200, {});
     CHECK(b.tsc.read(at_ns(1'000'000)) == 2'400'000);
     CHECK(b.tsc.read(at_ns(2'000'000)) == 4'800'480);
@@ -185,7 +185,7 @@ TEST_CASE("TC-F2: drift changes the slope and nothing else") {
 }
 
 TEST_CASE("TC-F3: an invariant TSC that stops in deep sleep all the same is behind by the sleep") {
-    Bench b;
+    TscBench b;
     b.tsc.set_fault(kBoot, TscFault::kStopsInDeepIdle, 1, {});
     b.tsc.enter_deep_idle(at_ns(1'000), {});
     b.tsc.exit_deep_idle(at_ns(4'000), {});
@@ -193,7 +193,7 @@ TEST_CASE("TC-F3: an invariant TSC that stops in deep sleep all the same is behi
 }
 
 TEST_CASE("TC-F4: a constant TSC that follows the P-state all the same") {
-    Bench b;
+    TscBench b;
     b.tsc.set_p_state(at_ns(1'000), kHz / 2, {});
     CHECK(b.listener.told == 0);
     b.tsc.set_fault(at_ns(1'000), TscFault::kFollowsPState, 1, {});
@@ -204,7 +204,7 @@ TEST_CASE("TC-F4: a constant TSC that follows the P-state all the same") {
 }
 
 TEST_CASE("TC-F5: a firmware write is a jump that TSC_ADJUST reveals, once") {
-    Bench b;
+    TscBench b;
     b.tsc.set_fault(at_ns(1'000), TscFault::kFirmwareWrite, -1'000, {});
     CHECK(b.tsc.read(at_ns(1'000)) == 1'400);
     CHECK(b.tsc.read_adjust() == static_cast<std::uint64_t>(-1'000));
@@ -214,7 +214,7 @@ TEST_CASE("TC-F5: a firmware write is a jump that TSC_ADJUST reveals, once") {
 }
 
 TEST_CASE("TC-F6: a plain read may step back by the slack, but not across a change") {
-    Bench b;
+    TscBench b;
     std::uint64_t bound = 0;
     std::uint64_t answer = 0;
     const Tsc::SlackDraw draw = [&](std::uint64_t b_) {
@@ -241,13 +241,13 @@ TEST_CASE("TC 9: faults have names, numbers and ranges") {
         CHECK_FALSE(info.help.empty());
     }
     CHECK_FALSE(find_tsc_fault("tsc.nothing"));
-    Bench b;
+    TscBench b;
     CHECK_THROWS_WITH_AS(b.tsc.set_fault(kBoot, TscFault::kDrift, 900'001, {}),
                          "fault tsc.drift: found 900001, expected -900000 to 900000", std::invalid_argument);
 }
 
 TEST_CASE("MA 11: a change names its cause, and listeners get the record of the change") {
-    Bench b;
+    TscBench b;
     const Cause script{RecordId{77}, 5};
     b.tsc.write(at_ns(1'000), 1, script);
     CHECK(b.listener.cause.root == 5);

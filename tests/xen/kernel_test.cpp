@@ -11,7 +11,7 @@ using namespace ticklab::xen::testing;
 namespace {
 
 // CPU 1: timers 0 and 1 are the group on the list, 2 and 3 wait in the heap, 4 is inactive.
-void settle(Bench& b) {
+void settle_in_all_places(Bench& b) {
     b.on(1, kBoot + 10us, [&b](Cpu& cpu) {
         b.set(cpu, 0, 10'000'000);
         b.set(cpu, 1, 10'010'000);
@@ -29,13 +29,6 @@ sim::KernelDecl::Settings defaults() {
     sim::KernelDecl::Settings s;
     s.options.resize(xen_kernel_decl().options.size());
     return s;
-}
-
-std::size_t option(std::string_view name) {
-    const auto options = xen_kernel_decl().options;
-    const auto it = std::find_if(options.begin(), options.end(), [&](const auto& o) { return o.name == name; });
-    REQUIRE(it != options.end());
-    return static_cast<std::size_t>(it - options.begin());
 }
 
 }  // namespace
@@ -61,7 +54,7 @@ TEST_CASE("each invariant has a check that fails when it is broken (XT 14)") {
     for (std::size_t i = 0; i < rows.size(); ++i) {
         CAPTURE(i);
         Bench b;
-        settle(b);
+        settle_in_all_places(b);
         REQUIRE_FALSE(check_quiet(b.timers()));
         rows[i].damage(b);
         const std::optional<Broken> broken = check_base(b.timers(), b.base(1));
@@ -78,14 +71,14 @@ TEST_CASE("each invariant has a check that fails when it is broken (XT 14)") {
 
 TEST_CASE("timers that are nowhere or run nowhere are found when all is quiet (XT-I6, I8, I11)") {
     Bench b;
-    settle(b);
+    settle_in_all_places(b);
     CHECK(check_drained(b.base(1))->check->name == "xen.drain.left");
     CHECK_FALSE(check_drained(b.base(0)));
     b.base(1).inactive.clear();
     CHECK(check_quiet(b.timers())->check->name == "xen.structure.conservation");
 
     Bench running;
-    settle(running);
+    settle_in_all_places(running);
     running.on(0, kBoot + 60us, [&](Cpu& cpu) { running.base(1).running.write_once(cpu, &running.timer(4)); });
     CHECK_FALSE(running.run_to_verdict(kBoot + 70us).size());
     CHECK(check_base(running.timers(), running.base(1))->check->name == "xen.structure.running");
@@ -196,7 +189,7 @@ TEST_CASE("visit shows each timer once, where it is") {
         }
     } v;
     Bench b;
-    settle(b);
+    settle_in_all_places(b);
     b.kernel().visit(v);
     CHECK(v.seen.size() == 5);
     CHECK(v.seen[1] == std::pair<std::string, CpuId>{"list", 1});

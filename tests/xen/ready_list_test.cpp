@@ -8,7 +8,7 @@ using namespace ticklab::xen::testing;
 namespace {
 
 /// Timers 0 and 1 of CPU 1 wait on its ready list, 2 in its heap.
-void settle(Bench& b) {
+void settle_ready(Bench& b) {
     b.xen.timers.policy = &kVariantVR;
     b.on(1, kBoot + 10us, [&b](Cpu& cpu) {
         b.set(cpu, 0, 10'000'000);
@@ -25,7 +25,7 @@ void settle(Bench& b) {
 
 TEST_CASE("T15, T16: the group waits on the ready list, newest first, and goes back before anything runs") {
     Bench b;
-    settle(b);
+    settle_ready(b);
     CHECK(&b.base(1).ready.front() == &b.timer(1));
     b.on(1, kBoot + 100us, [&](Cpu& cpu) { b.set(cpu, 3, 5'000'000); });
     b.run(kBoot + 200us);
@@ -39,7 +39,7 @@ TEST_CASE("T15, T16: the group waits on the ready list, newest first, and goes b
 
 TEST_CASE("T17: what does not fit the heap again, because it cannot grow, goes on the overflow list") {
     Bench b;
-    settle(b);
+    settle_ready(b);
     REQUIRE(b.state("cpu1.timers.heap_limit") == 15);
     b.machine().arena().fail_next(2);
     // With these the heap holds 14 timers, and two wait on the ready list.
@@ -59,7 +59,7 @@ TEST_CASE("T17: what does not fit the heap again, because it cannot grow, goes o
 
 TEST_CASE("T18: stop, set, migrate and kill take a timer from the ready list") {
     Bench b(3);
-    settle(b);
+    settle_ready(b);
     const std::int64_t passes = b.state("cpu1.timers.passes");
     b.on(2, kBoot + 100us, [&](Cpu& cpu) { b.stop(cpu, 0); });
     b.run(kBoot + 200us);
@@ -83,7 +83,7 @@ TEST_CASE("T18: stop, set, migrate and kill take a timer from the ready list") {
 
 TEST_CASE("T19: a drain moves the ready list too, and leaves none behind (XT-I11, XT-I12)") {
     Bench b(3);
-    settle(b);
+    settle_ready(b);
     b.offline(1, kBoot + 100us, 2);
     b.run(kBoot + 30ms);
     CHECK(b.state("cpu1.timers.ready") == 0);
@@ -94,7 +94,7 @@ TEST_CASE("T19: a drain moves the ready list too, and leaves none behind (XT-I11
 
 TEST_CASE("a member of the ready list that cannot run in the published range is found (XT-I12)") {
     Bench b;
-    settle(b);
+    settle_ready(b);
     b.timer(1).expires_end = stime_at(10'049'999);
     CHECK(check_base(b.timers(), b.base(1))->check->name == "xen.deadline.group");
     b.timer(1).expires_end = stime_at(10'060'000);

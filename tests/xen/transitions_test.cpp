@@ -33,7 +33,7 @@ void check_is(Bench& b, sim::TimerIndex i, TimerStatus status, CpuId owner) {
 }
 
 // CPU 1 with a heap of 15 slots: timer 0 is the group of its deadline (on the list), timer 1 waits in the heap.
-void settle(Bench& b) {
+void settle_list_and_heap(Bench& b) {
     b.on(1, kBoot + 10us, [&b](Cpu& cpu) {
         b.set(cpu, 0, kFar);
         b.set(cpu, 1, kFarther);
@@ -46,7 +46,7 @@ void settle(Bench& b) {
 
 std::string verdict_of(const std::function<void(Bench&, Cpu&)>& act) {
     Bench b;
-    settle(b);
+    settle_list_and_heap(b);
     b.on(0, kBoot + 60us, [&](Cpu& cpu) { act(b, cpu); });
     return b.run_to_verdict(kBoot + 30ms);
 }
@@ -69,7 +69,7 @@ TEST_CASE("T1: init makes new memory, and a killed timer, inactive on the CPU it
 
 TEST_CASE("T2, T4, T5: set puts a timer in a heap that has room, stop makes it inactive from heap and list") {
     Bench b;
-    settle(b);
+    settle_list_and_heap(b);
     b.on(0, kBoot + 60us, [&](Cpu& cpu) {
         b.init(cpu, 2, 1);
         b.set(cpu, 2, kFarther + 1);
@@ -107,7 +107,7 @@ TEST_CASE("T3, T8, T10: a full heap sends a timer to the list, the pass grows th
 
 TEST_CASE("T6, T7: a timer expires from the heap and from the list, and is inactive while its callback runs") {
     Bench b;
-    settle(b);
+    settle_list_and_heap(b);
     b.on_fired = [&](Cpu& cpu, sim::TimerIndex i) {
         check_is(b, i, TimerStatus::kInactive, 1);
         CHECK(b.base(1).running.peek() == &b.timer(i));
@@ -146,7 +146,7 @@ TEST_CASE("T9: when the heap cannot grow, the list keeps what does not fit") {
 TEST_CASE("T11: kill unlinks a timer wherever it is") {
     for (const sim::TimerIndex victim : {0u, 1u, 2u}) {
         Bench b;
-        settle(b);
+        settle_list_and_heap(b);
         b.on(0, kBoot + 60us, [&](Cpu& cpu) {
             b.init(cpu, 2, 1);
             b.kill(cpu, victim);
@@ -160,7 +160,7 @@ TEST_CASE("T11: kill unlinks a timer wherever it is") {
 
 TEST_CASE("T12, T13: the drain moves queued timers without a visit to inactive, and inactive ones") {
     Bench b;
-    settle(b);
+    settle_list_and_heap(b);
     b.on(0, kBoot + 60us, [&](Cpu& cpu) { b.init(cpu, 2, 1); });
     b.offline(1, kBoot + 100us);
     b.run(kBoot + 5ms);
@@ -177,7 +177,7 @@ TEST_CASE("T12, T13: the drain moves queued timers without a visit to inactive, 
 
 TEST_CASE("T13: migrate moves an inactive timer, and a queued one stays queued with its time") {
     Bench b;
-    settle(b);
+    settle_list_and_heap(b);
     b.on(0, kBoot + 60us, [&](Cpu& cpu) {
         b.init(cpu, 2, 1);
         b.migrate(cpu, 2, 0);
@@ -196,7 +196,7 @@ TEST_CASE("T13: migrate moves an inactive timer, and a queued one stays queued w
 
 TEST_CASE("T14: set writes the time of a killed timer and stop does nothing to it") {
     Bench b;
-    settle(b);
+    settle_list_and_heap(b);
     b.on(0, kBoot + 60us, [&](Cpu& cpu) {
         b.kill(cpu, 0);
         b.set(cpu, 0, 70'000);

@@ -12,12 +12,6 @@ namespace {
 
 constexpr std::array kAll{&kVariantV0, &kVariantVR, &kVariantV1, &kVariantV2, &kVariantV3, &kVariantV4};
 
-std::size_t option(std::string_view name) {
-    const auto options = xen_kernel_decl().options;
-    return static_cast<std::size_t>(
-        std::find_if(options.begin(), options.end(), [&](const auto& o) { return o.name == name; }) - options.begin());
-}
-
 sim::KernelDecl::Settings release(std::string version) {
     sim::KernelDecl::Settings s;
     s.options.resize(xen_kernel_decl().options.size());

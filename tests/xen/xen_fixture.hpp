@@ -27,6 +27,14 @@ using sim::CpuId;
 using sim::kBoot;
 using sim::Time;
 
+/// The place of the option `name` among those of the kernel.
+inline std::size_t option(std::string_view name) {
+    const auto options = xen_kernel_decl().options;
+    const auto it = std::find_if(options.begin(), options.end(), [&](const auto& o) { return o.name == name; });
+    REQUIRE(it != options.end());
+    return static_cast<std::size_t>(it - options.begin());
+}
+
 /// Every price 10 cycles at 1 GHz, so 10 ns, but for those named; a bus of 100 MHz.
 inline sim::MachineConfig round_config(CpuId cpu_count) {
     sim::MachineConfig c;

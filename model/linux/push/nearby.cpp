@@ -7,25 +7,19 @@ using sim::CpuId;
 
 namespace {
 
-bool listed(const std::vector<bool>& cpus, CpuId cpu) { return cpu < cpus.size() && cpus[cpu]; }
+std::vector<bool> of_all(const sim::Machine& machine, std::vector<bool> cpus) {
+    cpus.resize(machine.cpu_count());
+    return cpus;
+}
 
 }  // namespace
 
 Nearby::Nearby(sim::Machine& machine, const Isolation& isolation, IdleTest& test)
     : machine_(machine),
-      isolated_([&] {
-          std::vector<bool> isolated(machine.cpu_count());
-          for (CpuId c = 0; c < machine.cpu_count(); ++c)
-              isolated[c] = listed(isolation.isolated, c);
-          return isolated;
-      }()),
-      housekeepers_([&] {
-          std::vector<bool> keepers(machine.cpu_count());
-          for (CpuId c = 0; c < machine.cpu_count(); ++c)
-              keepers[c] = !listed(isolation.isolated, c) && !listed(isolation.nohz_full, c);
-          return keepers;
-      }()),
       test_(test),
+      mutex_(machine, machine.lock_class("sched_domains_mutex"), "sched_domains_mutex"),
+      isolated_(of_all(machine, isolation.isolated)),
+      nohz_full_(of_all(machine, isolation.nohz_full)),
       active_([&] {
           std::vector<bool> active(machine.cpu_count());
           for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
@@ -37,35 +31,40 @@ Nearby::Nearby(sim::Machine& machine, const Isolation& isolation, IdleTest& test
       counters_(machine.cpu_count()) {}
 
 Nearby::Domains Nearby::build() const {
-    Domains domains(machine_.cpu_count());
+    Domains domains{std::vector<bool>(machine_.cpu_count()), std::vector<Span>(machine_.config().node_count), {}};
     for (CpuId c = 0; c < machine_.cpu_count(); ++c) {
         if (!active_[c] || isolated_[c])
             continue;
-        Span node;
-        Span all;
-        for (CpuId i = 0; i < machine_.cpu_count(); ++i) {
-            if (!active_[i] || isolated_[i])
-                continue;
-            all.push_back(i);
-            if (machine_.node_of(i) == machine_.node_of(c))
-                node.push_back(i);
-        }
-        if (node.size() > 1)
-            domains[c].push_back(node);
-        if (all.size() > node.size())
-            domains[c].push_back(all);
+        domains.members[c] = true;
+        domains.by_node[machine_.node_of(c)].push_back(c);
+        domains.all.push_back(c);
     }
     return domains;
 }
 
-void Nearby::set_active(Cpu& cpu, CpuId target, bool active) {
-    if (active_[target] == active)
-        return;
-    active_[target] = active;
+void Nearby::rebuild(Cpu& cpu) {
     built_.push_back(build());
     domains_.store(cpu, &built_.back(), sim::Order::kRelease);
     machine_.rcu().synchronize(cpu);
     built_.pop_front();
+}
+
+void Nearby::set_active(Cpu& cpu, CpuId target, bool active) {
+    mutex_.lock(cpu);
+    if (active_[target] != active) {
+        active_[target] = active;
+        rebuild(cpu);
+    }
+    mutex_.unlock(cpu);
+}
+
+void Nearby::set_isolated(Cpu& cpu, CpuId target, bool isolated) {
+    mutex_.lock(cpu);
+    if (isolated_[target] != isolated) {
+        isolated_[target] = isolated;
+        rebuild(cpu);
+    }
+    mutex_.unlock(cpu);
 }
 
 bool Nearby::idle(Cpu& cpu, CpuId asked) {
@@ -89,19 +88,23 @@ CpuId Nearby::choose(Cpu& cpu) {
     return keeps_house ? cpu.id() : any_housekeeper(cpu.id());
 }
 
+CpuId Nearby::first_busy(Cpu& cpu, const Span& span) {
+    for (const CpuId i : span)
+        if (i != cpu.id() && housekeeper(i) && !idle(cpu, i))
+            return i;
+    return sim::kNoCpu;
+}
+
 CpuId Nearby::search(Cpu& cpu) {
     machine_.rcu().read_lock(cpu);
     const Domains& domains = *domains_.load(cpu, sim::Order::kConsume);
     CpuId busy = sim::kNoCpu;
-    for (const Span& span : domains[cpu.id()]) {
-        // CPUs of a smaller domain are asked again (LPP 3.3).
-        for (const CpuId i : span)
-            if (i != cpu.id() && housekeeper(i) && !idle(cpu, i)) {
-                busy = i;
-                break;
-            }
-        if (busy != sim::kNoCpu)
-            break;
+    if (domains.members[cpu.id()]) {
+        const Span& node = domains.by_node[machine_.node_of(cpu.id())];
+        busy = first_busy(cpu, node);
+        // CPUs of the smaller domain are asked again (LPP 3.3).
+        if (busy == sim::kNoCpu && domains.all.size() > node.size())
+            busy = first_busy(cpu, domains.all);
     }
     machine_.rcu().read_unlock(cpu);
     return busy;

@@ -25,6 +25,8 @@ public:
     /// Whether `asked` runs its idle task, or an interrupt of it, with nothing else to run and no wake-up on its way;
     /// lockless. Any context. (LPP 3.2) [point]
     virtual bool is_idle(sim::Cpu& cpu, sim::CpuId asked) = 0;
+    /// Whether this CPU's idle task has to give way. [point]
+    virtual bool need_resched(sim::Cpu& cpu) = 0;
 };
 
 }  // namespace ticklab::linux_
@@ -55,27 +57,37 @@ public:
 
     /// Where a timer goes that this CPU arms: interrupts off. (LPP 3.1) [point]
     sim::CpuId choose(sim::Cpu& cpu);
-    /// The CPU becomes active, or is so no longer: in a thread that may sleep; hotplug is serialised. [point]
+    /// The CPU becomes active, or is so no longer: in a thread that may sleep. [point]
     void set_active(sim::Cpu& cpu, sim::CpuId target, bool active);
+    /// The CPU is isolated from here on, or no longer: in a thread that may sleep. [point]
+    void set_isolated(sim::Cpu& cpu, sim::CpuId target, bool isolated);
+    /// Whether it may be chosen.
+    bool housekeeper(sim::CpuId cpu) const { return !isolated_[cpu] && !nohz_full_[cpu]; }
 
     const ChoiceCounters& counters(sim::CpuId cpu) const { return counters_[cpu]; }
 
 private:
     using Span = std::vector<sim::CpuId>;
-    /// By CPU, the smallest span first.
-    using Domains = std::vector<std::vector<Span>>;
+    /// All but CPUs that are not active, and isolated ones. They have no domains themselves.
+    struct Domains {
+        std::vector<bool> members;
+        std::vector<Span> by_node;
+        Span all;
+    };
 
     Domains build() const;
-    bool housekeeper(sim::CpuId cpu) const { return housekeepers_[cpu]; }
+    void rebuild(sim::Cpu& cpu);
     bool idle(sim::Cpu& cpu, sim::CpuId asked);
     sim::CpuId search(sim::Cpu& cpu);
+    sim::CpuId first_busy(sim::Cpu& cpu, const Span& span);
     sim::CpuId any_housekeeper(sim::CpuId near) const;
 
     sim::Machine& machine_;
-    const std::vector<bool> isolated_;
-    const std::vector<bool> housekeepers_;
     IdleTest& test_;
-    /// Under hotplug's lock.
+    /// Around each change.
+    sim::Mutex mutex_;
+    std::vector<bool> isolated_;
+    const std::vector<bool> nohz_full_;
     std::vector<bool> active_;
     /// The newest last; older ones until nobody reads them.
     std::list<Domains> built_;

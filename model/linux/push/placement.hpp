@@ -18,41 +18,31 @@
 #pragma once
 
 #include "ticklab/model/linux/placement_local.hpp"
-#include "ticklab/model/linux/push/migration_switch.hpp"
-#include "ticklab/model/linux/push/nearby.hpp"
+#include "ticklab/model/linux/push/choice.hpp"
 
 namespace ticklab::linux_::push {
-
-struct PushParameters {
-    Isolation isolation;
-    /// The sysctl timer_migration at boot.
-    bool timer_migration = true;
-};
 
 class PushPlacement final : public LocalPlacement {
 public:
     PushPlacement(sim::Machine& machine, const PushParameters& parameters, IdleTest& test)
-        : nearby_(machine, parameters.isolation, test),
-          switch_(machine, parameters.timer_migration, [this](sim::Cpu&) { start_kicks_(); }) {}
+        : choice_(machine, parameters, test, [this](sim::Cpu&) { start_kicks_(); }) {}
 
     WheelForm wheel_form() const override { return {.one_base = true, .query_marks_idle = true}; }
-    sim::CpuId timer_target(sim::Cpu& cpu) override { return switch_.on(cpu) ? nearby_.choose(cpu) : cpu.id(); }
-    sim::CpuId hrtimer_target(sim::Cpu& cpu) override { return timer_target(cpu); }
-    void activate_nohz(sim::Cpu& cpu) override { switch_.activate_nohz(cpu); }
-    void set_timer_migration(sim::Cpu& cpu, bool on) override { switch_.set_sysctl(cpu, on); }
+    sim::CpuId timer_target(sim::Cpu& cpu) override { return choice_.choose(cpu); }
+    sim::CpuId hrtimer_target(sim::Cpu& cpu) override { return choice_.choose(cpu); }
+    void activate_nohz(sim::Cpu& cpu) override { choice_.migration_switch().activate_nohz(cpu); }
+    void set_timer_migration(sim::Cpu& cpu, bool on) override { choice_.migration_switch().set_sysctl(cpu, on); }
 
     bool set_available(sim::Cpu& cpu) override {
-        nearby_.set_active(cpu, cpu.id(), true);
+        choice_.nearby().set_active(cpu, cpu.id(), true);
         return true;
     }
-    void clear_available(sim::Cpu& cpu) override { nearby_.set_active(cpu, cpu.id(), false); }
+    void clear_available(sim::Cpu& cpu) override { choice_.nearby().set_active(cpu, cpu.id(), false); }
 
-    const Nearby& nearby() const { return nearby_; }
-    const MigrationSwitch& migration_switch() const { return switch_; }
+    const Choice* choice() const override { return &choice_; }
 
 private:
-    Nearby nearby_;
-    MigrationSwitch switch_;
+    Choice choice_;
 };
 
 }  // namespace ticklab::linux_::push

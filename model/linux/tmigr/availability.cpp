@@ -25,8 +25,12 @@ bool TmigrPlacement::set_available(Cpu& cpu) {
         return false;
     if (!leaf_of(cpu, tmc))
         return false;
+    set_active(cpu, true);
+    available_mutex_.lock(cpu);
+    joined_[cpu.id()] = true;
     if (!excluded(cpu.id()))
         become_available(cpu);
+    available_mutex_.unlock(cpu);
     return true;
 }
 
@@ -40,28 +44,31 @@ void TmigrPlacement::record_availability(Cpu& cpu, const TmigrCpu& tmc, bool ava
 void TmigrPlacement::become_available(Cpu& cpu) {
     TmigrCpu& tmc = cpus_[cpu.id()];
     const Operation operation(*this);
-    available_mutex_.lock(cpu);
     available_cpus_[cpu.id()] = true;
-    {
-        const sim::SpinLockIrqGuard guard(cpu, tmc.lock);
-        if (!tmc.available.read_once(cpu)) {
-            record_availability(cpu, tmc, true);
-            const bool idle = bases_.local_base_idle(cpu);
-            tmc.idle.write_once(cpu, idle);
-            if (!idle)
-                start_activation(cpu, tmc);
-            tmc.available.write_once(cpu, true);
-        }
-    }
-    available_mutex_.unlock(cpu);
+    const sim::SpinLockIrqGuard guard(cpu, tmc.lock);
+    if (tmc.available.read_once(cpu))
+        return;
+    record_availability(cpu, tmc, true);
+    const bool idle = bases_.local_base_idle(cpu);
+    tmc.idle.write_once(cpu, idle);
+    if (!idle)
+        start_activation(cpu, tmc);
+    tmc.available.write_once(cpu, true);
 }
 
 void TmigrPlacement::clear_available(Cpu& cpu) {
-    TmigrCpu& tmc = cpus_[cpu.id()];
-    if (!leaf_of(cpu, tmc))
+    set_active(cpu, false);
+    if (!leaf_of(cpu, cpus_[cpu.id()]))
         return;
-    const Operation operation(*this);
     available_mutex_.lock(cpu);
+    joined_[cpu.id()] = false;
+    become_unavailable(cpu);
+    available_mutex_.unlock(cpu);
+}
+
+void TmigrPlacement::become_unavailable(Cpu& cpu) {
+    TmigrCpu& tmc = cpus_[cpu.id()];
+    const Operation operation(*this);
     available_cpus_[cpu.id()] = false;
     Ktime first = kKtimeMax;
     {
@@ -76,7 +83,6 @@ void TmigrPlacement::clear_available(Cpu& cpu) {
     cpu.at(sites::kUnavailableAfterWalk);
     if (first != kKtimeMax)
         hand_over(cpu);
-    available_mutex_.unlock(cpu);
 }
 
 void TmigrPlacement::hand_over(Cpu& cpu) {
@@ -104,26 +110,45 @@ CpuId TmigrPlacement::successor_of_any_hierarchy(CpuId) const {
 }
 
 void TmigrPlacement::enable_isolation(Cpu& cpu) {
+    available_mutex_.lock(cpu);
     exclude_isolated_ = true;
     apply_isolation(cpu);
+    available_mutex_.unlock(cpu);
 }
 
-void TmigrPlacement::set_isolated(Cpu& cpu, std::vector<bool> isolated) {
-    isolated_ = std::move(isolated);
-    apply_isolation(cpu);
+bool TmigrPlacement::set_isolated(Cpu& cpu, CpuId target, bool isolated) {
+    available_mutex_.lock(cpu);
+    const bool done = !isolated || anyone_left_without(target);
+    if (done) {
+        exclude_isolated_ = true;
+        isolated_[target] = isolated;
+        if (choice_)
+            choice_->nearby().set_isolated(cpu, target, isolated);
+        apply_isolation(cpu);
+    }
+    available_mutex_.unlock(cpu);
+    return done;
+}
+
+bool TmigrPlacement::anyone_left_without(CpuId target) const {
+    for (CpuId c = 0; c < cpu_count(); ++c)
+        if (c != target && joined_[c] && !isolated_[c])
+            return true;
+    return false;
 }
 
 void TmigrPlacement::apply_isolation(Cpu& cpu) {
-    // Those who come first, so that there is a migrator at any time.
+    // Those who come first, so that there is a migrator at any time. Nobody who has joined can go off-line meanwhile:
+    // on the way out it wants the mutex.
     for (CpuId c = 0; c < cpu_count(); ++c)
-        if (!excluded(c) && !cpus_[c].available.peek() && machine_.cpu(c).online() && cpus_[c].group.peek())
+        if (joined_[c] && !excluded(c) && !available_cpus_[c])
             work_.run_on(cpu, c, [this](Cpu& on) { become_available(on); });
     bool pins_tick = false;
     for (CpuId c = 0; c < cpu_count(); ++c)
         pins_tick = pins_tick || parameters_.nohz_full[c];
     for (CpuId c = 0; c < cpu_count(); ++c)
-        if (excluded(c) && cpus_[c].available.peek() && !(pins_tick && c == parameters_.tick_cpu))
-            work_.run_on(cpu, c, [this](Cpu& on) { clear_available(on); });
+        if (excluded(c) && available_cpus_[c] && !(pins_tick && c == parameters_.tick_cpu))
+            work_.run_on(cpu, c, [this](Cpu& on) { become_unavailable(on); });
 }
 
 }  // namespace ticklab::linux_::tmigr

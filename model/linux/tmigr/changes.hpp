@@ -3,9 +3,8 @@
 //
 // Rules
 //  (1) One flag a change, with one place of use; the old behaviour stands in a function of its own name there.
-//  (2) `since` is the first release that has the change. A guard that no release lacks has the first one: it can only
-//  be
-//      left out.
+//  (2) `since` is the first release that has the change. A guard that no release lacks has the first one: it can
+//      only be left out.
 //  (3) TMIGR-15 and TMIGR-16 show only together with TMM 2.6, which no release has on; TMIGR-07 is TMIGR-08 too. Of the
 //      table's rows only the pull model itself is missing: it is the placement, not a change of it.
 #pragma once
@@ -42,6 +41,7 @@ struct TmigrChanges {
     bool walk_after_expiry = true;
     bool ordered_deactivation = true;
     bool late_event_goes_up = false;
+    bool hrtimers_prefer_local = true;
 };
 
 inline constexpr std::array<std::string_view, 1> kRequiresMaskBeforeLink{"TMIGR-09"};
@@ -292,6 +292,16 @@ inline constexpr std::array kTmigrChanges{
                                "docs/spec/tmigr-mainline.md 7.7",
                                "the last CPU of a group to go idle overtakes another one, whose timer no parent shows"},
                               &TmigrChanges::late_event_goes_up},
+    sim::Change<TmigrChanges>{{"LHR 8.4 (prefer local)",
+                               "hrtimers-prefer-local",
+                               "hrtimer",
+                               sim::ChangeKind::kFeature,
+                               "7.1",
+                               {},
+                               {},
+                               "docs/spec/linux-hrtimers.md 8.4",
+                               "a high-resolution timer is pushed from a CPU whose tick still runs"},
+                              &TmigrChanges::hrtimers_prefer_local},
 };
 
 }  // namespace ticklab::linux_::tmigr

@@ -1,4 +1,6 @@
 // The queues of the groups: what a child's first timer is, and who shows it upwards (TMM 5.2, 5.3, 8).
+#include <iterator>
+
 #include "ticklab/model/linux/tmigr/checks.hpp"
 #include "ticklab/model/linux/tmigr/placement.hpp"
 #include "ticklab/model/linux/tmigr/records.hpp"
@@ -53,7 +55,19 @@ void TmigrPlacement::unlock(Cpu& cpu, Group& group) {
             cpu.fail(checks::kNextExpiry, std::string(group.lock.name()) + " has an event for " +
                                               std::to_string(ns(e.expires.peek())) + " ns and a next expiry of " +
                                               std::to_string(ns(group.next_expiry.peek())) + " ns");
+    tell_queue(cpu, group);
     group.lock.release(cpu);
+}
+
+void TmigrPlacement::tell_queue(Cpu& cpu, Group& group) {
+    const EventQueue& queue = group.events.peek();
+    QueueView now{group.next_expiry.peek(), static_cast<std::uint32_t>(std::distance(queue.begin(), queue.end()))};
+    if (now.events != 0)
+        now.first_cpu = queue.begin()->cpu.peek();
+    if (now == group.told)
+        return;
+    group.told = now;
+    cpu.record(kGroupQueueRecord, group.object, ns(now.next_expiry), now.events, now.first_cpu);
 }
 
 void TmigrPlacement::unlock_pair(Cpu& cpu, Group& group, Group* child) {
@@ -161,9 +175,9 @@ bool TmigrPlacement::update_events(Cpu& cpu, Group& group, Group* child, Walk& w
         }
     }
     if (!silent)
-        cpu.record(kUpdateEventsRecord, child ? child->object : 0, group.object, group.place.read(cpu).level,
-                   s.child.active, s.group.active, ns(nextexp), ns(group.next_expiry.peek()),
-                   child ? ns(evt->expires.peek()) : 0, child ? evt->cpu.peek() : 0);
+        cpu.record(kUpdateEventsRecord, child ? child->object : sim::kNoObject, group.object,
+                   group.place.read(cpu).level, s.child.active, s.group.active, ns(nextexp),
+                   ns(group.next_expiry.peek()), child ? ns(evt->expires.peek()) : 0, child ? evt->cpu.peek() : 0);
     if (enqueued)
         evt->queued_by = cpu.last_record();
     unlock_pair(cpu, group, child);

@@ -36,6 +36,14 @@ struct GroupPlace {
     std::int64_t node_number() const { return static_cast<std::int32_t>(node); }
 };
 
+/// What a group has queued, in short.
+struct QueueView {
+    Ktime next_expiry = kKtimeMax;
+    std::uint32_t events = 0;
+    sim::CpuId first_cpu = sim::kNoCpu;
+    friend bool operator==(const QueueView&, const QueueView&) = default;
+};
+
 /// Memory of a group comes zeroed; init() of the set-up writes it like any other memory (TMM 15 O1).
 struct Group {
     Group(sim::Machine& machine, sim::LockClass& lock_class, const std::string& name, std::uint64_t object_)
@@ -51,6 +59,8 @@ struct Group {
     sim::Plain<GroupPlace> place;
     Event groupevt;
     sim::Guarded<EventQueue> events;
+    /// As the last record told it. Under `lock`.
+    QueueView told;
 
     /// Under the set-up mutex.
     unsigned num_children = 0;

@@ -35,4 +35,22 @@ static_assert(GroupState::unpack(GroupState{0x12, 0x10, 0xfffe}.pack()) == Group
 
 constexpr ChildMask lowest_bit(ChildMask mask) { return static_cast<ChildMask>(mask & -mask); }
 
+/// What the exchange of an activation makes of a state; `seq` as it was (TMM 6.2).
+constexpr GroupState activated(GroupState state, ChildMask child) {
+    if (state.migrator == kNoMigrator)
+        state.migrator = child;
+    state.active |= child;
+    return state;
+}
+
+/// What the exchange of a deactivation makes of it, if the child is found active or not; `seq` as it was (TMM 7.2).
+constexpr GroupState deactivated(GroupState state, ChildMask child, bool child_active) {
+    if (child_active)
+        return state;
+    state.active &= static_cast<ChildMask>(~child);
+    if (state.migrator == child)
+        state.migrator = state.active != 0 ? lowest_bit(state.active) : kNoMigrator;
+    return state;
+}
+
 }  // namespace ticklab::linux_::tmigr

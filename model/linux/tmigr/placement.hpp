@@ -4,8 +4,7 @@
 // Rules
 //  (1) Times are tick edges. "Now" is the time of the last update of the jiffies, never the clock (TMM 1.3).
 //  (2) A CPU takes part between set_available() and clear_available(). Before and after, every operation gives back
-//  what
-//      it was given: the CPU serves its own global timers (TMM 12.3).
+//      what it was given: the CPU serves its own global timers (TMM 12.3).
 //  (3) Every walk that starts from a CPU holds that CPU's record, except requires_remote() and the walk of
 //      handle_remote(), which must not (TMM 3.2).
 //  (4) Activation takes no group lock: events of who is awake are marked as ignored and removed later (TMM 6.3).
@@ -87,6 +86,7 @@
 #include <vector>
 
 #include "ticklab/model/linux/cpu_work.hpp"
+#include "ticklab/model/linux/push/choice.hpp"
 #include "ticklab/model/linux/timer_migration.hpp"
 #include "ticklab/model/linux/tmigr/changes.hpp"
 #include "ticklab/model/linux/tmigr/geometry.hpp"
@@ -95,6 +95,9 @@
 #include "ticklab/sim/function_ref.hpp"
 
 namespace ticklab::linux_::tmigr {
+
+/// Of a CPU that nothing else is said of.
+inline constexpr std::uint32_t kCommonCapacity = 1024;
 
 struct TmigrParameters {
     TmigrChanges changes;
@@ -114,7 +117,13 @@ struct TmigrParameters {
 class TmigrPlacement final : public TimerMigration {
 public:
     TmigrPlacement(sim::Machine& machine, const TmigrParameters& parameters, RemoteBases& bases);
+    /// High-resolution timers are pushed, by the rules of LHR 8 (LPP 1.2). Before the first use.
+    void push_hrtimers(const push::PushParameters& parameters, IdleTest& test);
 
+    sim::CpuId hrtimer_target(sim::Cpu& cpu) override;
+    void activate_nohz(sim::Cpu& cpu) override;
+    void set_timer_migration(sim::Cpu& cpu, bool on) override;
+    const push::Choice* choice() const override { return choice_ ? &*choice_ : nullptr; }
     Ktime quick_check(sim::Cpu& cpu, Ktime next) override;
     Ktime deactivate(sim::Cpu& cpu, Ktime next) override;
     Ktime new_timer(sim::Cpu& cpu, Ktime next) override;
@@ -127,8 +136,9 @@ public:
 
     /// Late boot: what is isolated leaves, and stays outside (TMM 12.4). At thread level, may sleep.
     void enable_isolation(sim::Cpu& cpu);
-    /// Changes the set of isolated CPUs while the machine runs (TMM 12.4). At thread level, may sleep.
-    void set_isolated(sim::Cpu& cpu, std::vector<bool> isolated);
+    /// A CPU is isolated, or is so no longer, while the machine runs: it leaves, or joins (TMM 12.4). At thread level,
+    /// may sleep. False, and nothing is changed, if all CPUs that are there would be isolated.
+    bool set_isolated(sim::Cpu& cpu, sim::CpuId target, bool isolated);
 
     // For oracles and set-up: no price, no order.
     sim::Machine& machine() const { return machine_; }
@@ -195,6 +205,7 @@ private:
     void lock_pair(sim::Cpu& cpu, Group& group, Group* child);
     void unlock_pair(sim::Cpu& cpu, Group& group, Group* child);
     void unlock(sim::Cpu& cpu, Group& group);
+    static void tell_queue(sim::Cpu& cpu, Group& group);
     States sample(sim::Cpu& cpu, Group& group, Group* child);
     States lock_and_sample(sim::Cpu& cpu, Group& group, Group* child);
     States sample_and_lock(sim::Cpu& cpu, Group& group, Group* child);
@@ -217,6 +228,10 @@ private:
     void show_next(sim::Cpu& cpu, TmigrCpu& tmc, const JiffiesPair& now, Ktime global);
     void show_next_if_any(sim::Cpu& cpu, TmigrCpu& tmc, const JiffiesPair& now, Ktime global);
 
+    // hrtimers.cpp: LHR 8
+    sim::CpuId chosen_if_tickless(sim::Cpu& cpu);
+    void set_active(sim::Cpu& cpu, bool active);
+
     // idle.cpp: TMM 10, 11
     Ktime start_new_timer(sim::Cpu& cpu, TmigrCpu& tmc, Ktime next);
     Ktime forecast(sim::Cpu& cpu, TmigrCpu& tmc, Ktime next);
@@ -226,11 +241,15 @@ private:
     bool excluded(sim::CpuId cpu) const;
     static bool never_excluded();
     bool isolated_only(sim::CpuId cpu) const;
+    // On the CPU itself, under available_mutex_.
     void become_available(sim::Cpu& cpu);
+    void become_unavailable(sim::Cpu& cpu);
     void record_availability(sim::Cpu& cpu, const TmigrCpu& tmc, bool available);
     void hand_over(sim::Cpu& cpu);
     sim::CpuId successor(sim::CpuId leaver) const;
     sim::CpuId successor_of_any_hierarchy(sim::CpuId leaver) const;
+    // Under available_mutex_.
+    bool anyone_left_without(sim::CpuId target) const;
     void apply_isolation(sim::Cpu& cpu);
 
     // setup.cpp: TMM 13
@@ -279,6 +298,7 @@ private:
     sim::Machine& machine_;
     const TmigrParameters parameters_;
     RemoteBases& bases_;
+    std::optional<push::Choice> choice_;
     const Geometry geometry_;
     TmigrPrices prices_;
     CpuWork work_;
@@ -290,6 +310,8 @@ private:
     std::deque<std::unique_ptr<Group>> groups_;
     /// Under available_mutex_.
     std::vector<bool> available_cpus_;
+    /// Up, and not on its way down: it takes part unless it is isolated.
+    std::vector<bool> joined_;
     std::vector<bool> isolated_;
     bool exclude_isolated_ = false;
     unsigned operations_ = 0;

@@ -1,5 +1,5 @@
-// Records of the migration hierarchy, ids 640 to 656: the kernel's own trace events, with its names, fields and formats
-// (TMM 17).
+// Records of the migration hierarchy, ids 640 to 657: the kernel's own trace events, with its names, fields and formats
+// (TMM 17), and what a timeline needs beyond them.
 //
 // The newest format stands for all versions: those before 7.1 have no capacity. Where a field names no group its object
 // is 0. The chain that `why` walks: tmigr_update_events (an event was queued) -> tmigr_handle_remote_cpu.
@@ -11,20 +11,25 @@
 
 namespace ticklab::linux_::tmigr {
 
+using sim::DrawnAs;
 using sim::OperandType;
 using sim::RecordKind;
 using sim::TimelineShape;
 
-inline constexpr RecordKind kGroupSetRecord{
-    640,
-    "linux",
-    "tmigr_group_set",
-    "timer",
-    TimelineShape::kInstant,
-    {},
-    "a group was created",
-    {{"group", OperandType::kObject}, {"lvl", OperandType::kUnsigned}, {"numa_node", OperandType::kSigned}},
-    "group=%p lvl=%d numa=%d"};
+/// The process of a timeline that has the groups' tracks.
+inline constexpr std::string_view kHierarchy = "timer migration";
+
+inline constexpr RecordKind kGroupSetRecord{640,
+                                            "linux",
+                                            "tmigr_group_set",
+                                            "timer",
+                                            TimelineShape::kInstant,
+                                            {},
+                                            "a group was created",
+                                            {{"group", OperandType::kObject, kHierarchy, DrawnAs::kTrack},
+                                             {"lvl", OperandType::kUnsigned, "LVL", DrawnAs::kRank},
+                                             {"numa_node", OperandType::kSigned}},
+                                            "group=%p lvl=%d numa=%d"};
 inline constexpr RecordKind kConnectChildRecord{
     641,
     "linux",
@@ -33,7 +38,7 @@ inline constexpr RecordKind kConnectChildRecord{
     TimelineShape::kInstant,
     {},
     "a group was linked to its parent",
-    {{"child", OperandType::kObject},
+    {{"child", OperandType::kObject, kHierarchy, DrawnAs::kTrack},
      {"groupmask", OperandType::kHex},
      {"parent", OperandType::kObject},
      {"lvl", OperandType::kUnsigned},
@@ -65,11 +70,11 @@ inline constexpr RecordKind kGroupActiveRecord{
     TimelineShape::kInstant,
     {},
     "a child of a group became active",
-    {{"group", OperandType::kObject},
+    {{"group", OperandType::kObject, kHierarchy, DrawnAs::kTrack},
      {"lvl", OperandType::kUnsigned},
      {"numa_node", OperandType::kSigned},
-     {"active", OperandType::kHex},
-     {"migrator", OperandType::kHex},
+     {"active", OperandType::kHex, "active", DrawnAs::kRow},
+     {"migrator", OperandType::kHex, "migrator", DrawnAs::kRow},
      {"parent", OperandType::kObject},
      {"childmask", OperandType::kHex}},
     "group=%p lvl=%d numa=%d active=%0x migrator=%0x parent=%p childmask=%0x"};
@@ -81,11 +86,11 @@ inline constexpr RecordKind kGroupInactiveRecord{
     TimelineShape::kInstant,
     {},
     "a child of a group reported that it is inactive",
-    {{"group", OperandType::kObject},
+    {{"group", OperandType::kObject, kHierarchy, DrawnAs::kTrack},
      {"lvl", OperandType::kUnsigned},
      {"numa_node", OperandType::kSigned},
-     {"active", OperandType::kHex},
-     {"migrator", OperandType::kHex},
+     {"active", OperandType::kHex, "active", DrawnAs::kRow},
+     {"migrator", OperandType::kHex, "migrator", DrawnAs::kRow},
      {"parent", OperandType::kObject},
      {"childmask", OperandType::kHex}},
     "group=%p lvl=%d numa=%d active=%0x migrator=%0x parent=%p childmask=%0x"};
@@ -201,15 +206,16 @@ inline constexpr RecordKind kUpdateEventsRecord{654,
                                                  {"child_evtcpu", OperandType::kCpu}},
                                                 "child=%p group=%p group_lvl=%d child_active=%0x group_active=%0x "
                                                 "nextevt=%llu next_expiry=%llu child_evt_expiry=%llu child_evtcpu=%d"};
-inline constexpr RecordKind kHandleRemoteRecord{655,
-                                                "linux",
-                                                "tmigr_handle_remote",
-                                                "timer",
-                                                TimelineShape::kInstant,
-                                                {},
-                                                "a migrator looks for expired events of a group",
-                                                {{"group", OperandType::kObject}, {"lvl", OperandType::kUnsigned}},
-                                                "group=%p lvl=%d"};
+inline constexpr RecordKind kHandleRemoteRecord{
+    655,
+    "linux",
+    "tmigr_handle_remote",
+    "timer",
+    TimelineShape::kInstant,
+    {},
+    "a migrator looks for expired events of a group",
+    {{"group", OperandType::kObject, kHierarchy, DrawnAs::kTrack}, {"lvl", OperandType::kUnsigned}},
+    "group=%p lvl=%d"};
 inline constexpr RecordKind kRemoteDoneRecord{
     656,
     "linux",
@@ -219,11 +225,26 @@ inline constexpr RecordKind kRemoteDoneRecord{
     {},
     "a CPU's global timers were expired for it, and its path shows the next one",
     {{"cpu", OperandType::kCpu}, {"nextevt", OperandType::kTimeNs}}};
+/// Whenever the lock of a group is released and the queue is another than it was said to be.
+inline constexpr RecordKind kGroupQueueRecord{
+    657,
+    "linux",
+    "tmigr_group_queue",
+    "timer",
+    TimelineShape::kHidden,
+    {},
+    "what a group has queued: its next expiry, how many events, ignored ones too, and whose is the first",
+    {{"group", OperandType::kObject, kHierarchy, DrawnAs::kTrack},
+     {"next_expiry", OperandType::kTimeNs, "next expiry"},
+     {"events", OperandType::kUnsigned, "queued events"},
+     {"first_cpu", OperandType::kCpu}},
+    {},
+    sim::DigestClass::kObserver};
 
 inline constexpr std::array kTmigrRecordKinds{
     kGroupSetRecord,     kConnectChildRecord, kConnectCpuRecord,      kGroupActiveRecord,     kGroupInactiveRecord,
     kCpuActiveRecord,    kCpuNewTimerRecord,  kHandleRemoteCpuRecord, kCpuAvailableRecord,    kCpuUnavailableRecord,
     kCpuOnlineRecord,    kCpuOfflineRecord,   kCpuIdleRecord,         kCpuNewTimerIdleRecord, kUpdateEventsRecord,
-    kHandleRemoteRecord, kRemoteDoneRecord};
+    kHandleRemoteRecord, kRemoteDoneRecord,   kGroupQueueRecord};
 
 }  // namespace ticklab::linux_::tmigr

@@ -7,12 +7,6 @@
 #include "ticklab/model/linux/tmigr/sites.hpp"
 
 namespace ticklab::linux_::tmigr {
-namespace {
-
-constexpr std::uint32_t kCommonCapacity = 1024;
-
-}  // namespace
-
 using sim::Cpu;
 using sim::CpuId;
 using sim::Order;
@@ -34,6 +28,7 @@ TmigrPlacement::TmigrPlacement(sim::Machine& machine, const TmigrParameters& par
       available_mutex_(machine, machine.lock_class("tmigr available"), "tmigr available"),
       group_lock_class_(machine.lock_class("tmigr group")),
       available_cpus_(machine.cpu_count()),
+      joined_(machine.cpu_count()),
       isolated_(parameters_.isolated) {
     sim::LockClass& cpu_lock_class = machine.lock_class("tmigr cpu");
     for (CpuId c = 0; c < machine.cpu_count(); ++c)

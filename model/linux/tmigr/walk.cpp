@@ -101,17 +101,14 @@ bool TmigrPlacement::active_step(Cpu& cpu, Group& group, const Walk& w) {
     bool last;
     do {
         cpu.at(sites::kActiveBeforeCas);
-        next = old;
-        last = next.migrator != kNoMigrator;
-        if (!last)
-            next.migrator = w.mask;
-        next.active |= w.mask;
+        next = activated(old, w.mask);
+        last = old.migrator != kNoMigrator;
         count_change(next);
     } while (!swap_state(cpu, group, old, next));
     const GroupPlace& place = group.place.read(cpu);
     Group* const parent = group.parent.peek();
     cpu.record(kGroupActiveRecord, group.object, place.level, place.node_number(), next.active, next.migrator,
-               parent ? parent->object : 0, w.mask);
+               parent ? parent->object : sim::kNoObject, w.mask);
     cpu.at(sites::kActiveAfterCas);
     group.groupevt.ignore.write_once(cpu, true);
     return last;
@@ -152,15 +149,8 @@ bool TmigrPlacement::inactive_step(Cpu& cpu, Group& group, Group* child, Walk& w
     for (;;) {
         const GroupState below = child ? load_state(cpu, *child) : GroupState{};
         cpu.at(sites::kInactiveBeforeCas);
-        next = old;
-        last = true;
-        if (below.active == 0) {
-            next.active &= static_cast<ChildMask>(~w.mask);
-            if (next.migrator == w.mask) {
-                last = next.active != 0;
-                next.migrator = last ? lowest_bit(next.active) : kNoMigrator;
-            }
-        }
+        next = deactivated(old, w.mask, below.active != 0);
+        last = next.migrator != kNoMigrator || old.migrator != w.mask;
         count_change(next);
         if (swap_state(cpu, group, old, next))
             break;
@@ -170,7 +160,7 @@ bool TmigrPlacement::inactive_step(Cpu& cpu, Group& group, Group* child, Walk& w
     const GroupPlace& place = group.place.read(cpu);
     Group* const parent = group.parent.peek();
     cpu.record(kGroupInactiveRecord, group.object, place.level, place.node_number(), next.active, next.migrator,
-               parent ? parent->object : 0, w.mask);
+               parent ? parent->object : sim::kNoObject, w.mask);
     cpu.at(sites::kInactiveAfterCas);
     w.remote = false;
     update_events(cpu, group, child, w);

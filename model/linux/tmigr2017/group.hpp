@@ -43,6 +43,14 @@ using EventQueue =
     boost::intrusive::multiset<Event, boost::intrusive::member_hook<Event, EventHook, &Event::hook>,
                                boost::intrusive::compare<EarlierEvent>, boost::intrusive::constant_time_size<false>>;
 
+/// What a group has queued, in short.
+struct QueueView {
+    Ktime next_expiry = kKtimeMax;
+    std::uint32_t events = 0;
+    sim::CpuId first_cpu = sim::kNoCpu;
+    friend bool operator==(const QueueView&, const QueueView&) = default;
+};
+
 struct Group {
     Group(sim::Machine& machine, sim::LockClass& lock_class, const std::string& name, std::uint64_t object_,
           unsigned level_, std::int64_t node_)
@@ -61,6 +69,8 @@ struct Group {
     sim::Shared<sim::CpuId> migrator{sim::kNoCpu};
     EventQueue events;
     Event groupevt;
+    /// As the last record told it.
+    QueueView told;
     Group* parent = nullptr;
     /// Numbers of the CPUs that are active here.
     std::set<sim::CpuId> cpus;

@@ -27,6 +27,17 @@
 //  Play 4, "two runners" (TM17 11.10): cpu0 runs a long callback of cpu1's base.
 //    1. cpu1 wakes, and another timer of it is due: it runs the same base.
 //    Wrong: the base remembers one of the two, and who waits for the other does not wait.
+//
+//  Play 5, "an earlier one below" (TM17 11.5): K idle below R; cpu0 has taken K's event out of R and run cpu9's timer.
+//    1. cpu10 of K wakes and sleeps again with a timer for T3: K's event is queued in R anew, for T3.
+//    2. cpu0 shows cpu9's next timer, for T2 < T3, in K: K's event would be for T2, and lies in R for T3.
+//
+//  Play 6, "the gap" (TM17 11.11): cpu0 runs a callback of cpu1's base; an interrupt has woken cpu1.
+//    1. cpu1 goes idle again: it looks at its timers, the first is for T9.
+//    2. The callback arms its timer for T5, on cpu1's base, where it runs.
+//    3. cpu0 finds cpu1 awake, so it shows nothing.
+//    4. cpu1 tells the hierarchy T9.
+//    Wrong: nobody wakes for T5.
 #pragma once
 
 #include <deque>
@@ -34,7 +45,7 @@
 #include <memory>
 #include <vector>
 
-#include "ticklab/model/linux/push/placement.hpp"
+#include "ticklab/model/linux/push/choice.hpp"
 #include "ticklab/model/linux/timer_wheel.hpp"
 #include "ticklab/model/linux/tmigr/geometry.hpp"
 #include "ticklab/model/linux/tmigr2017/changes.hpp"
@@ -54,9 +65,9 @@ public:
                        TimerWheel& wheel, IdleTest& test, IdleWaker& waker);
 
     WheelForm wheel_form() const override;
-    sim::CpuId hrtimer_target(sim::Cpu& cpu) override { return switch_.on(cpu) ? nearby_.choose(cpu) : cpu.id(); }
-    void activate_nohz(sim::Cpu& cpu) override { switch_.activate_nohz(cpu); }
-    void set_timer_migration(sim::Cpu& cpu, bool on) override { switch_.set_sysctl(cpu, on); }
+    sim::CpuId hrtimer_target(sim::Cpu& cpu) override { return choice_.choose(cpu); }
+    void activate_nohz(sim::Cpu& cpu) override { choice_.migration_switch().activate_nohz(cpu); }
+    void set_timer_migration(sim::Cpu& cpu, bool on) override { choice_.migration_switch().set_sysctl(cpu, on); }
 
     // Never asked: the query marks idle.
     Ktime quick_check(sim::Cpu&, Ktime next) override { return next; }
@@ -74,6 +85,7 @@ public:
     void end_bring_up(sim::Cpu& cpu) override;
 
     // For oracles and tests: no price, no order.
+    const push::Choice* choice() const override { return &choice_; }
     const TmigrCpu& cpu(sim::CpuId id) const { return cpus_[id]; }
     const std::deque<Group>& groups() const { return groups_; }
     std::size_t level_count() const { return levels_.size(); }
@@ -82,12 +94,16 @@ private:
     // transitions.cpp: TM17 4, 5
     static void acquire(sim::Cpu& cpu, Group& group) { group.lock.acquire_nested(cpu, group.level); }
     void release(sim::Cpu& cpu, Group& group);
+    static void tell_queue(sim::Cpu& cpu, Group& group);
     void require_not_queued(sim::Cpu& cpu, const Group& group);
     void add_event(sim::Cpu& cpu, Group& group, Event* e);
     void remove_event(sim::Cpu& cpu, Group& group, Event* e);
+    void with_event_out(sim::Cpu& cpu, Group& group, sim::FunctionRef<void()> change);
+    static void with_event_in(sim::FunctionRef<void()> change);
     Ktime inactive_up(sim::Cpu& cpu, Group& group, const Group* child, Event* e, sim::CpuId who);
     void active_up(sim::Cpu& cpu, Group& group, Event* e, sim::CpuId who);
     Ktime cpu_idle(sim::Cpu& cpu, Ktime next);
+    Ktime global_of(sim::Cpu& cpu);
     Ktime enter_as_intended(sim::Cpu& cpu, Ktime global, Ktime local);
     Ktime enter_as_posted(sim::Cpu& cpu, Ktime global, Ktime local);
     Ktime tell(sim::Cpu& cpu, Ktime global, Ktime local);
@@ -117,14 +133,23 @@ private:
     void boot_step(sim::Cpu& cpu, BootStep step);
     void evaluate_switch(sim::Cpu& cpu);
     static void leave_switch();
+    static void enable_at_the_end();
+
+    /// What is believed of a CPU's next timer (TM17 11.11).
+    struct Beliefs {
+        bool seen_before_lock;  ///< what it saw before its lock was taken still holds
+        bool queued_is_first;   ///< its event, if one is queued, is for its first timer
+    };
+    static constexpr Beliefs kAsPosted{true, true};
+    static constexpr Beliefs kNone{false, false};
 
     sim::Machine& machine_;
     const Tmigr2017Changes changes_;
+    const Beliefs beliefs_;
     const std::vector<std::uint32_t> nodes_;
     TimerWheel& wheel_;
     IdleWaker& waker_;
-    push::Nearby nearby_;
-    push::MigrationSwitch switch_;
+    push::Choice choice_;
     const tmigr::Geometry geometry_;
     sim::Price queue_price_;
     sim::Price walk_price_;

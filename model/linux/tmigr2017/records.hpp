@@ -1,4 +1,4 @@
-// Records of the proposal of 2017, ids 672 to 679. It was posted without trace events.
+// Records of the proposal of 2017, ids 672 to 680. It was posted without trace events.
 #pragma once
 
 #include <array>
@@ -7,27 +7,33 @@
 
 namespace ticklab::linux_::tmigr2017 {
 
+using sim::DrawnAs;
 using sim::OperandType;
 using sim::RecordKind;
 using sim::TimelineShape;
 
-inline constexpr RecordKind kGroupRecord{
-    672,
+/// The process of a timeline that has the groups' tracks.
+inline constexpr std::string_view kHierarchy = "timer migration (2017)";
+
+inline constexpr RecordKind kGroupRecord{672,
+                                         "linux",
+                                         "tmigr2017_group",
+                                         "timer",
+                                         TimelineShape::kInstant,
+                                         {},
+                                         "a group was created",
+                                         {{"group", OperandType::kObject, kHierarchy, DrawnAs::kTrack},
+                                          {"lvl", OperandType::kUnsigned, "LVL", DrawnAs::kRank},
+                                          {"numa_node", OperandType::kSigned}}};
+inline constexpr RecordKind kParentRecord{
+    673,
     "linux",
-    "tmigr2017_group",
+    "tmigr2017_parent",
     "timer",
     TimelineShape::kInstant,
     {},
-    "a group was created",
-    {{"group", OperandType::kObject}, {"lvl", OperandType::kUnsigned}, {"numa_node", OperandType::kSigned}}};
-inline constexpr RecordKind kParentRecord{673,
-                                          "linux",
-                                          "tmigr2017_parent",
-                                          "timer",
-                                          TimelineShape::kInstant,
-                                          {},
-                                          "a group got its parent",
-                                          {{"group", OperandType::kObject}, {"parent", OperandType::kObject}}};
+    "a group got its parent",
+    {{"group", OperandType::kObject, kHierarchy, DrawnAs::kTrack}, {"parent", OperandType::kObject}}};
 inline constexpr RecordKind kActiveRecord{674,
                                           "linux",
                                           "tmigr2017_active",
@@ -35,11 +41,11 @@ inline constexpr RecordKind kActiveRecord{674,
                                           TimelineShape::kInstant,
                                           {},
                                           "a child of a group became active",
-                                          {{"group", OperandType::kObject},
+                                          {{"group", OperandType::kObject, kHierarchy, DrawnAs::kTrack},
                                            {"lvl", OperandType::kUnsigned},
                                            {"cpu", OperandType::kCpu},
-                                           {"active", OperandType::kUnsigned},
-                                           {"migrator", OperandType::kCpu}}};
+                                           {"active", OperandType::kUnsigned, "active", DrawnAs::kRow},
+                                           {"migrator", OperandType::kCpu, "migrator", DrawnAs::kRow}}};
 inline constexpr RecordKind kInactiveRecord{675,
                                             "linux",
                                             "tmigr2017_inactive",
@@ -47,11 +53,11 @@ inline constexpr RecordKind kInactiveRecord{675,
                                             TimelineShape::kInstant,
                                             {},
                                             "a child of a group became inactive, or got another migrator",
-                                            {{"group", OperandType::kObject},
+                                            {{"group", OperandType::kObject, kHierarchy, DrawnAs::kTrack},
                                              {"lvl", OperandType::kUnsigned},
                                              {"cpu", OperandType::kCpu},
-                                             {"active", OperandType::kUnsigned},
-                                             {"migrator", OperandType::kCpu}}};
+                                             {"active", OperandType::kUnsigned, "active", DrawnAs::kRow},
+                                             {"migrator", OperandType::kCpu, "migrator", DrawnAs::kRow}}};
 inline constexpr RecordKind kQueueRecord{
     676,
     "linux",
@@ -87,8 +93,24 @@ inline constexpr RecordKind kRemoteRecord{679,
                                           {},
                                           "a CPU's global timers are expired for it",
                                           {{"cpu", OperandType::kCpu}}};
+/// Whenever the lock of a group is released and the queue is another than it was said to be.
+inline constexpr RecordKind kGroupQueueRecord{
+    680,
+    "linux",
+    "tmigr2017_group_queue",
+    "timer",
+    TimelineShape::kHidden,
+    {},
+    "what a group has queued: its first expiry, how many events, and whose is the first",
+    {{"group", OperandType::kObject, kHierarchy, DrawnAs::kTrack},
+     {"next_expiry", OperandType::kTimeNs, "next expiry"},
+     {"events", OperandType::kUnsigned, "queued events"},
+     {"first_cpu", OperandType::kCpu}},
+    {},
+    sim::DigestClass::kObserver};
 
-inline constexpr std::array kTmigr2017RecordKinds{kGroupRecord, kParentRecord,  kActiveRecord, kInactiveRecord,
-                                                  kQueueRecord, kDequeueRecord, kIdleRecord,   kRemoteRecord};
+inline constexpr std::array kTmigr2017RecordKinds{kGroupRecord,    kParentRecord, kActiveRecord,
+                                                  kInactiveRecord, kQueueRecord,  kDequeueRecord,
+                                                  kIdleRecord,     kRemoteRecord, kGroupQueueRecord};
 
 }  // namespace ticklab::linux_::tmigr2017

@@ -109,11 +109,19 @@ void Tmigr2017Placement::update_remote(Cpu& cpu, CpuId target, const JiffiesPair
     TmigrCpu& tmc = cpus_[target];
     const bool irqs = tmc.lock.acquire_irqsave(cpu);
     acquire(cpu, *tmc.leaf);
-    if (tmc.online.read_once(cpu) && !tmc.leaf->cpus.contains(target) && !tmc.cpuevt.queued()) {
+    if (tmc.online.read_once(cpu) && !tmc.leaf->cpus.contains(target) &&
+        !(beliefs_.queued_is_first && tmc.cpuevt.queued())) {
         const NextEvents events =
             changes_.events_of_target ? events_of(cpu, target, now) : events_of_this_cpu(cpu, now);
-        tmc.cpuevt.expires = events.global >= events.local ? kKtimeMax : events.global;
-        add_event(cpu, *tmc.leaf, &tmc.cpuevt);
+        const auto show = [&] {
+            remove_event(cpu, *tmc.leaf, &tmc.cpuevt);
+            tmc.cpuevt.expires = events.global >= events.local ? kKtimeMax : events.global;
+            add_event(cpu, *tmc.leaf, &tmc.cpuevt);
+        };
+        if (changes_.event_moved_up)
+            with_event_out(cpu, *tmc.leaf, show);
+        else
+            with_event_in(show);
         require_shown(cpu, tmc);
     }
     release(cpu, *tmc.leaf);

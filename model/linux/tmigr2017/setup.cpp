@@ -16,11 +16,11 @@ Tmigr2017Placement::Tmigr2017Placement(sim::Machine& machine, const Tmigr2017Par
                                        IdleWaker& waker)
     : machine_(machine),
       changes_(parameters.changes),
+      beliefs_(changes_.gap_closed ? kNone : kAsPosted),
       nodes_(parameters.nodes),
       wheel_(wheel),
       waker_(waker),
-      nearby_(machine, push.isolation, test),
-      switch_(machine, push.timer_migration,
+      choice_(machine, push, test,
               [this](Cpu& on) {
                   start_kicks_();
                   boot_step(on, BootStep::kNohzActive);
@@ -35,7 +35,7 @@ Tmigr2017Placement::Tmigr2017Placement(sim::Machine& machine, const Tmigr2017Par
     sim::LockClass& cpu_lock_class = machine.lock_class("tmigr-2017 cpu");
     for (CpuId c = 0; c < machine.cpu_count(); ++c)
         cpus_.emplace_back(machine, cpu_lock_class, c);
-    switch_.require([this] { return enabled_.peek(); });
+    choice_.migration_switch().require([this] { return enabled_.peek(); });
 }
 
 WheelForm Tmigr2017Placement::wheel_form() const {
@@ -119,9 +119,13 @@ bool Tmigr2017Placement::add_cpu(Cpu& cpu, TmigrCpu& tmc) {
 }
 
 bool Tmigr2017Placement::set_available(Cpu& cpu) {
-    nearby_.set_active(cpu, cpu.id(), true);
+    choice_.nearby().set_active(cpu, cpu.id(), true);
     if (!geometry_.enabled())
         return true;
+    if (changes_.enabled_first)
+        boot_step(cpu, BootStep::kBroughtUp);
+    else
+        enable_at_the_end();
     TmigrCpu& tmc = cpus_[cpu.id()];
     cpu.at(sites::kOnlineBeforeLeaf);
     if (!tmc.leaf && !add_cpu(cpu, tmc))
@@ -163,13 +167,16 @@ void Tmigr2017Placement::clear_available(Cpu& cpu) {
             forget(cpu, first);
         cpu.irq_restore(irqs);
     }
-    nearby_.set_active(cpu, cpu.id(), false);
+    choice_.nearby().set_active(cpu, cpu.id(), false);
 }
 
-void Tmigr2017Placement::evaluate_switch(Cpu& cpu) { switch_.compute(cpu); }
+void Tmigr2017Placement::evaluate_switch(Cpu& cpu) { choice_.migration_switch().compute(cpu); }
 
 // It was evaluated when NOHZ became active, before this (TM17 11.17).
 void Tmigr2017Placement::leave_switch() {}
+
+// With the last step of the late initcall, when all CPUs have joined (TM17 11.13).
+void Tmigr2017Placement::enable_at_the_end() {}
 
 void Tmigr2017Placement::end_bring_up(Cpu& cpu) {
     if (geometry_.enabled())

@@ -26,7 +26,17 @@ void Tmigr2017Placement::release(Cpu& cpu, Group& group) {
     if (group.groupevt.expires != head)
         cpu.fail(checks::kHead, fmt::format("{} says {} ns, its head is for {} ns", group.lock.name(),
                                             ns(group.groupevt.expires), ns(head)));
+    tell_queue(cpu, group);
     group.lock.release(cpu);
+}
+
+void Tmigr2017Placement::tell_queue(Cpu& cpu, Group& group) {
+    const QueueView now{group.groupevt.expires, static_cast<std::uint32_t>(group.events.size()),
+                        group.events.empty() ? sim::kNoCpu : group.events.begin()->cpu};
+    if (now == group.told)
+        return;
+    group.told = now;
+    cpu.record(kGroupQueueRecord, group.object, ns(now.next_expiry), now.events, now.first_cpu);
 }
 
 void Tmigr2017Placement::require_not_queued(Cpu& cpu, const Group& group) {
@@ -61,6 +71,22 @@ void Tmigr2017Placement::remove_event(Cpu& cpu, Group& group, Event* e) {
     group.groupevt.cpu = head ? head->cpu : sim::kNoCpu;
     cpu.record(kDequeueRecord, group.object, e->cpu, ns(e->expires));
 }
+
+void Tmigr2017Placement::with_event_out(Cpu& cpu, Group& group, sim::FunctionRef<void()> change) {
+    if (!group.groupevt.queued())
+        return change();
+    Group& parent = *group.parent;
+    acquire(cpu, parent);
+    with_event_out(cpu, parent, [&] {
+        remove_event(cpu, parent, &group.groupevt);
+        change();
+        add_event(cpu, parent, &group.groupevt);
+    });
+    release(cpu, parent);
+}
+
+// Who shows an event in a group whose own is queued anew (play 5).
+void Tmigr2017Placement::with_event_in(sim::FunctionRef<void()> change) { change(); }
 
 // Transitions
 
@@ -123,11 +149,16 @@ Ktime Tmigr2017Placement::cpu_idle(Cpu& cpu, Ktime next) {
     if (!tmc.online.read_once(cpu))
         return next;
     tmc.lock.acquire(cpu);
-    tmc.cpuevt.expires = next;
+    tmc.cpuevt.expires = beliefs_.seen_before_lock ? next : global_of(cpu);
     const Ktime wakeup = inactive_up(cpu, *tmc.leaf, nullptr, &tmc.cpuevt, cpu.id());
-    cpu.record(kIdleRecord, cpu.id(), ns(next), ns(wakeup));
+    cpu.record(kIdleRecord, cpu.id(), ns(tmc.cpuevt.expires), ns(wakeup));
     tmc.lock.release(cpu);
     return wakeup;
+}
+
+Ktime Tmigr2017Placement::global_of(Cpu& cpu) {
+    const NextEvents events = wheel_.query(cpu, cpu.id(), wheel_.jiffies(cpu));
+    return events.global >= events.local ? kKtimeMax : events.global;
 }
 
 Ktime Tmigr2017Placement::tell(Cpu& cpu, Ktime global, Ktime local) {
