@@ -110,9 +110,9 @@ public:
     virtual bool caches() const { return true; }
 
 protected:
-    /// Sum over the list, then the dead (LC 2.3). No lock of its own. [point]
     /// What a thread that is about to leave has used to this moment, the step that ends here on the ledger.
     Times final_times(sim::Cpu& cpu, Task& task);
+    /// Sum over the list, then the dead (LC 2.3). No lock of its own. [point]
     Times sum(sim::Cpu& cpu, Process& process, Running running = Running::kNobody);
     /// The same, never with a thread that is folded and listed at once (LC-D4), unless the version lacks that. With
     /// somebody running, sighand is free. [point]

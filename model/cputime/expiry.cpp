@@ -188,11 +188,12 @@ CpuTime CpuTimers::set_itimer(Cpu& cpu, Process& process, ClockId clock, CpuTime
     timer.interval = interval;
     // One tick more: the value may have been sampled just before a tick (LC 7.1).
     timer.expires = value == CpuTime::zero() ? value : now + value + tick;
-    timer.armed_at = ++process.arms;
+    timer.armed_at = kArming;
     if (timer.expires != CpuTime::zero())
         core_.accounting->note_expiry(cpu, process, clock, timer.expires);
     else
         disarmed(cpu, process);
+    timer.armed_at = ++process.arms;
     oracle_.armed_well(cpu, process, false);
     process.old_itimer = old.count();
     return old;
@@ -243,7 +244,9 @@ void CpuTimers::inherit(Cpu& cpu, Process& parent, Process& child) {
     }
     const sim::SpinLockIrqGuard guard(cpu, child.sighand);
     child.cpu_limit = cpu_limit;
-    if (cpu_limit.soft == CpuTime::zero() || !core_.config.changes.inherited_limit_primed)
+    // LC-F6: the group's cache did not get it; walk has shares instead (LC 3).
+    const bool primed = core_.config.changes.inherited_limit_primed || !core_.accounting->caches();
+    if (cpu_limit.soft == CpuTime::zero() || !primed)
         return;
     (void)core_.accounting->timer_clock(cpu, child, Start::kYes);
     core_.accounting->note_expiry(cpu, child, ClockId::kProf, cpu_limit.soft);

@@ -116,6 +116,8 @@ void Life::exit(Cpu& cpu, Task& task) {
     if (last)
         core_.cpu_timers.delete_all(cpu, process);
     process.sighand.acquire(cpu);
+    // The group's clocks get its last stretch too (LC-D6).
+    core_.scheduler.account_current(cpu);
     const Times own = task.run.peek().times;
     cpu.record(kTaskExitRecord, task.object, own.utime.count(), own.stime.count(), own.sum_exec.count());
     if (&task != process.leader)

@@ -12,6 +12,9 @@ using sim::Cpu;
 void Oracle::conserved(Cpu& cpu, Process& process, bool always) const {
     if (!core_.config.check || (!always && ++process.ledger.looks % (process.count + 1) != 0))
         return;
+    // A thread is on its way from the living to the dead.
+    if (!always && process.stats_sequence.peek() % 2 != 0)
+        return;
     const std::optional<Times> totals = core_.accounting->totals(process);
     // Totals follow their thread's own addition.
     if (totals && process.ledger.hooks_in_flight != 0)

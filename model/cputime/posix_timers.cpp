@@ -84,14 +84,13 @@ void CpuTimers::arm(Cpu& cpu, PosixTimer& timer) {
     const bool first = place == list.begin();
     list.insert(place, &timer);
     timer.linked = true;
-    timer.armed_at = ++timer.process->arms;
+    timer.armed_at = kArming;
     cpu.record(kArmRecord, timer.object, timer.expires.count());
-    if (!first)
-        return;
-    if (timer.thread)
+    if (first && timer.thread)
         timer.thread->cache.update(cpu, [&](Expiries& cache) { cache.lower(timer.clock, timer.expires); });
-    else
+    else if (first)
         core_.accounting->note_expiry(cpu, *timer.process, timer.clock, timer.expires);
+    timer.armed_at = ++timer.process->arms;
 }
 
 bool CpuTimers::unlink(Cpu& cpu, PosixTimer& timer) {

@@ -95,6 +95,13 @@ void Scheduler::update_current(Cpu& cpu, RunQueue& queue) {
     account(cpu, *task, &Times::sum_exec, delta);
 }
 
+void Scheduler::account_current(Cpu& cpu) {
+    RunQueue& queue = queues_[cpu.id()];
+    queue.lock.acquire(cpu);
+    update_current(cpu, queue);
+    queue.lock.release(cpu);
+}
+
 Times Scheduler::up_to_now(Cpu& cpu, Task& task) {
     if (!at_once_) {
         Times times = task.run.read(cpu).times;

@@ -40,6 +40,8 @@ public:
     void kick(sim::Cpu& from, const Task& task);
     /// The current thread of this CPU gives it up in `state`; returns on the way out of the kernel. Interrupts off.
     void leave(sim::Cpu& cpu, TaskState state);
+    /// Brings the run time of the current thread up to date. Interrupts off, sighand may be held. [point]
+    void account_current(sim::Cpu& cpu);
     Task* current(const sim::Cpu& cpu) const { return queues_[cpu.id()].current; }
 
     CpuTime now(sim::Cpu& cpu) const;

@@ -32,6 +32,9 @@ enum class Notify : std::uint8_t { kSignal, kNone };
 /// What a timer is between its collection and its firing (LC 1.3).
 enum class Firing : std::int8_t { kNo = 0, kYes = 1, kReported = -1 };
 
+/// Process::arms of an arming that is not complete: fast paths need not know of it yet (LC-P3).
+inline constexpr std::uint64_t kArming = ~std::uint64_t{0};
+
 /// A POSIX CPU timer. Guarded by its own lock; list membership, expiry and `firing` by sighand too.
 struct PosixTimer {
     PosixTimer(sim::Machine& machine, std::uint32_t number);
