@@ -51,6 +51,7 @@ Times Accounting::final_times(Cpu& cpu, Task& task) {
 void Accounting::fold(Cpu& cpu, Task& task) {
     if (!changes_.exiting_folded)
         return;
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const Times own = final_times(cpu, task);
     task.process.dead.update(cpu, [&own](Times& dead) { dead += own; });
 }

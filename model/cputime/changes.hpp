@@ -32,6 +32,9 @@ struct CpuTimeChanges {
     bool sum_under_sequence_lock = true;
     bool expiry_recomputed = true;
     bool clock_generation = true;
+    bool generation_checked = true;
+    bool start_takes_no_run_queue = true;
+    bool rearm_sampled_under_lock = true;
     bool ideal_bump = true;
 };
 
@@ -147,6 +150,27 @@ inline constexpr std::array kCpuTimeChanges{
                                  "docs/spec/linux-process-cpu-timers.md 9.1",
                                  "a sum counts an ending thread twice"},
                                 &CpuTimeChanges::sum_under_sequence_lock},
+    sim::Change<CpuTimeChanges>{{"PCT-11",
+                                 "start-takes-no-run-queue",
+                                 "cpu-timers",
+                                 sim::ChangeKind::kFix,
+                                 "2.6.24",
+                                 {},
+                                 {},
+                                 "docs/spec/linux-process-cpu-timers.md 12",
+                                 "design split: a start takes run queue locks under that of the timer clock, hooks "
+                                 "the other way round (LC-F4)"},
+                                &CpuTimeChanges::start_takes_no_run_queue},
+    sim::Change<CpuTimeChanges>{{"PCT-13",
+                                 "rearm-sampled-under-lock",
+                                 "cpu-timers",
+                                 sim::ChangeKind::kFix,
+                                 "2.6.24",
+                                 {},
+                                 {},
+                                 "docs/spec/linux-process-cpu-timers.md 10",
+                                 "a tick stops the timer clock between the sample of a re-arm and its arming (LC-I6)"},
+                                &CpuTimeChanges::rearm_sampled_under_lock},
     sim::Change<CpuTimeChanges>{{"PCT-14",
                                  "expiry-recomputed-on-disarm",
                                  "cpu-timers",
@@ -168,6 +192,17 @@ inline constexpr std::array kCpuTimeChanges{
          "docs/spec/linux-process-cpu-timers.md 17",
          "design split: a step is counted twice when the timer clock starts, and timers are early"},
         &CpuTimeChanges::clock_generation},
+    sim::Change<CpuTimeChanges>{
+        {"LC-F7 (F7c)",
+         "generation-checked",
+         "cpu-timers",
+         sim::ChangeKind::kFix,
+         "lc",
+         {},
+         {},
+         "docs/spec/linux-process-cpu-timers.md 17",
+         "design split: a step is counted twice when the timer clock stops and starts between flag and addition"},
+        &CpuTimeChanges::generation_checked},
     sim::Change<CpuTimeChanges>{{"LC-D5",
                                  "ideal-bump",
                                  "cpu-timers",

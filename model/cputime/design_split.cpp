@@ -40,7 +40,7 @@ public:
         if (seen == kStopped)
             return;
         const sim::SpinLockIrqGuard guard(cpu, group.lock);
-        if (by_generation_ && group.generation.load(cpu) != seen)
+        if (by_generation_ && checks_generation_ && group.generation.load(cpu) != seen)
             return;
         cpu.spend(prices_.add);
         group.clock.update(cpu, [&](Times& clock) { clock.*field += delta; });
@@ -99,7 +99,8 @@ private:
         if (!by_generation_)
             group.generation.store(cpu, fresh);
         cpu.at(sites::kStartBeforeSum);
-        const Times sum = consistent_sum(cpu, process);
+        const Times sum =
+            changes_.start_takes_no_run_queue ? consistent_sum(cpu, process) : this->sum(cpu, process, Running::kAll);
         const Times before = group.clock.peek();
         if (changes_.start_synchronised)
             group.clock.update(cpu, [&sum](Times& clock) { clock = max_of(clock, sum); });
@@ -144,6 +145,7 @@ private:
     }
 
     const bool by_generation_;
+    const bool checks_generation_ = changes_.generation_checked;
     const bool posix_timers_sample_timer_clock_ = changes_.timers_sample_timer_clock;
     std::uint64_t starts_ = 0;
     std::deque<Group> groups_;

@@ -25,6 +25,7 @@ bool CpuTimers::due(Cpu& cpu, Task& task) {
 }
 
 void CpuTimers::check(Cpu& cpu, Task& task) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     if (task.exiting.read_once(cpu) || task.work_scheduled)
         return;
     Process& process = task.process;
@@ -42,6 +43,7 @@ void CpuTimers::check(Cpu& cpu, Task& task) {
 }
 
 void CpuTimers::handle(Cpu& cpu, Task& task) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     Process& process = task.process;
     PerCpuState& mine = cpus_[cpu.id()];
     const bool irqs = process.sighand.acquire_irqsave(cpu);
@@ -174,6 +176,7 @@ void CpuTimers::check_rt_limit(Cpu& cpu, Task& task) {
 }
 
 CpuTime CpuTimers::set_itimer(Cpu& cpu, Process& process, ClockId clock, CpuTime value, CpuTime interval) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.spend(core_.prices.system_call);
     const CpuTime tick = core_.config.tick();
     const sim::SpinLockIrqGuard guard(cpu, process.sighand);
@@ -200,6 +203,7 @@ CpuTime CpuTimers::set_itimer(Cpu& cpu, Process& process, ClockId clock, CpuTime
 }
 
 CpuTime CpuTimers::get_itimer(Cpu& cpu, Process& process, ClockId clock) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.spend(core_.prices.system_call);
     const sim::SpinLockIrqGuard guard(cpu, process.sighand);
     const IntervalTimer& timer = process.itimers[index_of(clock)];
@@ -213,6 +217,7 @@ CpuTime CpuTimers::get_itimer(Cpu& cpu, Process& process, ClockId clock) {
 }
 
 void CpuTimers::set_cpu_limit(Cpu& cpu, Process& process, const Limit& limit) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.spend(core_.prices.system_call);
     const sim::SpinLockIrqGuard guard(cpu, process.sighand);
     if (process.gone)
@@ -230,12 +235,14 @@ void CpuTimers::set_cpu_limit(Cpu& cpu, Process& process, const Limit& limit) {
 }
 
 void CpuTimers::set_rt_limit(Cpu& cpu, Process& process, const Limit& limit) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.spend(core_.prices.system_call);
     const sim::SpinLockIrqGuard guard(cpu, process.sighand);
     process.rt_limit = limit;
 }
 
 void CpuTimers::inherit(Cpu& cpu, Process& parent, Process& child) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     Limit cpu_limit;
     {
         const sim::SpinLockIrqGuard guard(cpu, parent.sighand);
@@ -253,6 +260,7 @@ void CpuTimers::inherit(Cpu& cpu, Process& parent, Process& child) {
 }
 
 CpuTime CpuTimers::read(Cpu& cpu, Process& process, Task* thread, ClockId clock) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.spend(core_.prices.system_call);
     if (process.gone)
         return CpuTime::zero();

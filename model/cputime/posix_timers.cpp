@@ -6,6 +6,7 @@
 #include "ticklab/model/cputime/checks.hpp"
 #include "ticklab/model/cputime/core.hpp"
 #include "ticklab/model/cputime/records.hpp"
+#include "ticklab/model/cputime/sites.hpp"
 
 namespace ticklab::cputime {
 
@@ -127,6 +128,7 @@ CpuTime CpuTimers::left(PosixTimer& timer, CpuTime now) {
 }
 
 void CpuTimers::set(Cpu& cpu, PosixTimer& timer, const Setting& setting) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.spend(core_.prices.system_call);
     bool told = false;
     for (;;) {
@@ -175,6 +177,7 @@ void CpuTimers::set(Cpu& cpu, PosixTimer& timer, const Setting& setting) {
 }
 
 CpuTime CpuTimers::get(Cpu& cpu, PosixTimer& timer) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     cpu.spend(core_.prices.system_call);
     const bool enabled = timer.lock.acquire_irqsave(cpu);
     CpuTime remaining{};
@@ -200,6 +203,7 @@ CpuTime CpuTimers::get(Cpu& cpu, PosixTimer& timer) {
 }
 
 void CpuTimers::remove(Cpu& cpu, PosixTimer& timer) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     for (;;) {
         const bool enabled = timer.lock.acquire_irqsave(cpu);
         if (!timer.process)
@@ -241,15 +245,21 @@ void CpuTimers::fire(Cpu& cpu, PosixTimer& timer, bool at_set) {
 }
 
 void CpuTimers::delivered(Cpu& cpu, PosixTimer& timer) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const bool enabled = timer.lock.acquire_irqsave(cpu);
     ++timer.signals;
     if (timer.process && timer.interval != CpuTime::zero() && timer.queued_sequence == timer.sequence &&
         timer.expires != CpuTime::zero()) {
         Process& process = *timer.process;
+        const bool under_lock = core_.config.changes.rearm_sampled_under_lock || core_.accounting->sums_under_sighand();
+        Times now = under_lock ? Times{} : sample_to_set(cpu, timer);
+        cpu.at(sites::kRearm);
         const bool irqs = process.sighand.acquire_irqsave(cpu);
         const bool lives = !process.gone && !(timer.thread && timer.thread->folded);
         if (lives && !timer.linked && timer.firing == Firing::kNo) {
-            const std::int64_t periods = bump(timer, sample_to_set(cpu, timer).of(timer.clock));
+            if (under_lock)
+                now = sample_to_set(cpu, timer);
+            const std::int64_t periods = bump(timer, now.of(timer.clock));
             arm(cpu, timer);
             timer.periods += periods;
             if (timer.expires != timer.first_expiry + timer.periods * timer.interval)
@@ -267,6 +277,7 @@ void CpuTimers::delivered(Cpu& cpu, PosixTimer& timer) {
 }
 
 void CpuTimers::delete_all(Cpu& cpu, Process& process) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     const bool enabled = cpu.irq_save();
     for (PosixTimer& timer : core_.timers)
         if (timer.process == &process)
@@ -284,11 +295,13 @@ void CpuTimers::detach(Cpu& cpu, TimerLists& lists, const Times& now) {
 }
 
 void CpuTimers::detach_thread(Cpu& cpu, Task& task) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     detach(cpu, task.timers, task.run.peek().times);
     task.cache.update(cpu, [](Expiries& cache) { cache = {}; });
 }
 
 void CpuTimers::detach_process(Cpu& cpu, Process& process) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     if (process.timers != TimerLists{})
         detach(cpu, process.timers, core_.accounting->timer_clock(cpu, process, Start::kNo));
     for (IntervalTimer& timer : process.itimers)

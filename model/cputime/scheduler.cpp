@@ -63,6 +63,7 @@ void Scheduler::program_tick(Cpu& cpu, RunQueue& queue) {
 }
 
 void Scheduler::account(Cpu& cpu, Task& task, TimeField field, CpuTime delta) {
+    const sim::CodeScope code(cpu, sim::Code::kTimer);
     Process& process = task.process;
     Accounting& accounting = *core_.accounting;
     bool group = true;
@@ -269,7 +270,9 @@ void Scheduler::run_step(Cpu& cpu, RunQueue& queue, Task& task) {
         live(cpu, task, length);
     } else if (task.call_due) {
         task.call_due = false;
-        if (does.call == KernelCall::kReadClock)
+        if (does.call == KernelCall::kYield)
+            queue.need_resched.store(cpu, true);
+        else if (does.call == KernelCall::kReadClock)
             (void)core_.cpu_timers.read(cpu, task.process, nullptr, ClockId::kSched);
         else if (does.call == KernelCall::kChurnTimer) {
             (void)core_.cpu_timers.set_itimer(cpu, task.process, ClockId::kProf, CpuTime{kNsPerSecond}, {});

@@ -20,10 +20,12 @@ inline constexpr Site kFolded{"cputime.exit.folded",
 inline constexpr Site kUnlinked{"cputime.exit.unlinked", "an exiting thread is not listed any more and still runs"};
 inline constexpr Site kCollected{"cputime.check.collected",
                                  "expired timers are taken off their lists, none has fired yet (LC 5.4)"};
+inline constexpr Site kRearm{"cputime.rearm",
+                             "the signal of a periodic timer is delivered, it is not armed again yet (LC 6.5)"};
 inline constexpr Site kRunTimeRead{"cputime.clock.sum_read",
                                    "the run time of a thread was read, what it runs now is not added yet (LC 2.2)"};
 
 inline constexpr std::array kCpuTimeSites{&kHookThreadDone, &kStartBeforeSum, &kSumThreadsDone, &kFolded,
-                                          &kUnlinked,       &kCollected,      &kRunTimeRead};
+                                          &kUnlinked,       &kCollected,      &kRearm,          &kRunTimeRead};
 
 }  // namespace ticklab::cputime::sites

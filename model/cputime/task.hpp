@@ -91,7 +91,7 @@ struct RunTimes {
 enum class TaskState : std::uint8_t { kNew, kRunnable, kRunning, kSleeping, kZombie };
 
 /// What a thread does in the kernel after each stretch of user code.
-enum class KernelCall : std::uint8_t { kNone, kReadClock, kChurnTimer };
+enum class KernelCall : std::uint8_t { kNone, kReadClock, kChurnTimer, kYield };
 
 /// What a thread does all its life.
 struct Behaviour {

@@ -18,7 +18,7 @@ using sim::VerbContext;
 constexpr std::array<std::string_view, 3> kClockWords{"prof", "virtual", "sched"};
 constexpr std::array<std::string_view, 2> kItimerWords{"prof", "virtual"};
 constexpr std::array<std::string_view, 2> kNotifyWords{"signal", "none"};
-constexpr std::array<std::string_view, 3> kCallWords{"none", "read-clock", "churn-timer"};
+constexpr std::array<std::string_view, 4> kCallWords{"none", "read-clock", "churn-timer", "yield"};
 constexpr std::array<std::string_view, 2> kResourceWords{"cpu", "rttime"};
 
 template <class Enum, std::size_t N>
@@ -66,9 +66,10 @@ constexpr std::array kSpawnParameters{
                   kMaxProcesses - 1},
     ParameterDecl{"user", ValueType::kDuration, "user code between calls; 0s for ever", false, "0s"},
     ParameterDecl{"system", ValueType::kDuration, "time in the kernel after it", false, "0s"},
-    ParameterDecl{"call", ValueType::kWord,
-                  "what is then called: nothing, clock_gettime of the process's run time, or setitimer on and off",
-                  false, "none", 0, 0, kCallWords},
+    ParameterDecl{
+        "call", ValueType::kWord,
+        "what is then called: nothing, clock_gettime of the process's run time, setitimer on and off, or sched_yield",
+        false, "none", 0, 0, kCallWords},
     ParameterDecl{"sleep", ValueType::kDuration, "sleep after that, to the next tick", false, "0s"},
     ParameterDecl{"lifetime", ValueType::kDuration, "user and system time after which a thread ends; 0s for ever",
                   false, "0s"},

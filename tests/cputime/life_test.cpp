@@ -27,6 +27,20 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("times of several children add up (LC 9.3)") {
+    for (const Design design : kDesigns) {
+        CAPTURE(word(design));
+        Bench b(design, 3);
+        b.spawn_at(at_us(500), 1, 1);
+        b.fork_at(at_us(1'500), 1, 2, 1, 1);
+        b.fork_at(at_us(1'500), 1, 3, 1, 2);
+        b.exit_at(at_us(11'500), 2, 0, 0);
+        b.exit_at(at_us(31'500), 3, 0, 0);
+        b.run(at_ms(32));
+        CHECK(b.state("process1.child_prof") == 40'000'000);
+    }
+}
+
 TEST_CASE("times of children's children go up when their parent is waited for (LC 9.3)") {
     for (const Design design : kDesigns) {
         CAPTURE(word(design));

@@ -204,6 +204,34 @@ TEST_CASE("a stop and a start between flag and addition: the addition is dropped
     CHECK(shown == 50ms);
 }
 
+TEST_CASE(
+    "modern counts a step twice that is being accounted at a start, and its clock is never set back (LC-I3, LC 16.2)") {
+    Bench b(Design::kModern, 2);
+    b.spawn_at(at_us(500), 1, 1);
+    const auto set_itimer = [&b](Cpu& cpu, CpuTime value) {
+        (void)b.core().cpu_timers.set_itimer(cpu, b.process(1), ClockId::kProf, value, {});
+    };
+    const auto clock = [&b](Cpu& cpu) {
+        const sim::SpinLockIrqGuard guard(cpu, b.process(1).sighand);
+        return b.core().accounting->timer_clock(cpu, b.process(1), Start::kYes).utime;
+    };
+    b.script(at_us(9'900), [&] {
+        b.hold(sites::kHookThreadDone, 0, 200us, 1, [&] {
+            b.machine().run_on_thread(1, sim::Cause{{}, 7777}, [&](Cpu& cpu) { set_itimer(cpu, 100ms); });
+        });
+    });
+    CpuTime ahead{}, again{};
+    b.on(1, at_us(15'500), [&](Cpu& cpu) {
+        ahead = clock(cpu);
+        set_itimer(cpu, 0ms);
+        set_itimer(cpu, 100ms);
+        again = clock(cpu);
+    });
+    b.run(at_ms(20));
+    CHECK(ahead == 16ms);
+    CHECK(again == 16ms);
+}
+
 TEST_CASE("without LC-F10 the timer clock gets what a thread runs after its folding") {
     for (const bool on : {true, false}) {
         Bench b(Design::kSplit, 3);
