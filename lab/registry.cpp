@@ -10,6 +10,7 @@
 #include "ticklab/lab/load.hpp"
 #include "ticklab/lab/machine_verbs.hpp"
 #include "ticklab/lab/scenario_records.hpp"
+#include "ticklab/model/cputime/kernel.hpp"
 #include "ticklab/model/linux/declarations.hpp"
 #include "ticklab/model/xen/declarations.hpp"
 #include "ticklab/sim/change_set.hpp"
@@ -78,6 +79,7 @@ Registry& mutable_program_registry() {
         Registry with_kernels;
         with_kernels.register_kernel(xen::xen_kernel_decl());
         with_kernels.register_kernel(linux_::linux_kernel_decl());
+        with_kernels.register_kernel(cputime::cputime_kernel_decl());
         return with_kernels;
     }();
     return registry;

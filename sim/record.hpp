@@ -125,7 +125,7 @@ enum class RecordRole : std::uint8_t {
 
 /// Declaration of one kind of record.
 struct RecordKind {
-    std::uint16_t id;           ///< fixed for ever; sim 1..255, xen 256..511, linux 512..1023, users from 32768
+    std::uint16_t id;           ///< fixed for ever; sim from 1, xen 256, linux 512, cputime 1024, users 32768
     std::string_view name;      ///< "irq_entry"; with the system in front it is unique: "sim:irq_entry"
     std::string_view system;    ///< "sim", "xen", ...
     std::string_view category;  ///< timeline category: timer, irq, idle, hw, lock, scenario, oracle (TE 1)

@@ -113,13 +113,27 @@ Reading package_idle(const MeasuredRun& run) {
     return whole > Duration::zero() ? Reading(per_million(run.watch.package_idle(), whole)) : Reading();
 }
 
-Reading timer_cycles(const MeasuredRun& run) {
+/// Of all CPUs; zero for a kernel that does not say which of its code that is.
+Duration timer_code_time(const MeasuredRun& run) {
     sim::Machine& machine = run.experiment.machine();
     Duration sum{};
     for (CpuId c = 0; c < machine.cpu_count(); ++c)
         sum += machine.cpu(c).timer_code_time();
-    // A kernel that does not say which of its code that is has no such figure.
+    return sum;
+}
+
+Reading timer_cycles(const MeasuredRun& run) {
+    const Duration sum = timer_code_time(run);
     return sum > Duration::zero() ? Reading(cycles(run, sum)) : Reading();
+}
+
+Reading timer_share(const MeasuredRun& run) {
+    sim::Machine& machine = run.experiment.machine();
+    Duration online{};
+    for (CpuId c = 0; c < machine.cpu_count(); ++c)
+        online += run.experiment.reached() - sim::kBoot - machine.cpu(c).offline_time();
+    const Duration sum = timer_code_time(run);
+    return sum > Duration::zero() ? Reading(per_million(sum, online)) : Reading();
 }
 
 Reading kernel_cycles(const MeasuredRun& run) { return cycles(run, run.watch.kernel_time()); }
@@ -155,6 +169,8 @@ constexpr std::array kMetrics{
            "cycles of all CPUs in the kernel's timer code, waiting included: operations on timers, the "
            "handlers of timer interrupts and softirqs, the tick and its stop and restart, who runs whose timers",
            timer_cycles},
+    Metric{"timer_share", "in timer code", MetricUnit::kPartsPerMillion, Better::kLess,
+           "the same as a share of the time that CPUs are on-line", timer_share},
     Metric{
         "kernel_cycles", "in the kernel", MetricUnit::kCycles, Better::kLess,
         "cycles of all CPUs in the kernel: in interrupts, softirqs, the idle loop, system calls and hotplug, waiting "
