@@ -44,7 +44,7 @@ public:
     void account_current(sim::Cpu& cpu);
     Task* current(const sim::Cpu& cpu) const { return queues_[cpu.id()].current; }
 
-    CpuTime now(sim::Cpu& cpu) const;
+    CpuTime now(sim::Cpu& cpu) const override;
     /// For oracles.
     CpuTime now_for_oracle(sim::Cpu& cpu) const;
     Times up_to_now(sim::Cpu& cpu, Task& task) override;

@@ -113,6 +113,7 @@ std::optional<std::int64_t> number_in(std::string_view path, std::string_view pa
 std::span<const sim::StateDecl> cputime_state_decls() {
     static const std::vector<sim::StateDecl> decls = [] {
         std::vector<sim::StateDecl> all;
+        all.reserve(kProcessStates.size() + kTimerStates.size() + kTickStates.size());
         for (const ProcessState& s : kProcessStates)
             all.push_back(s.decl);
         for (const TimerState& s : kTimerStates)
