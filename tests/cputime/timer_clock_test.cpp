@@ -132,7 +132,7 @@ TEST_CASE("when the last timer has fired the clock stops, and ticks look no more
         }
 }
 
-TEST_CASE("when a timer is disarmed or deleted the clock stops at once; without PCT-14 at the next look (LC-F11)") {
+TEST_CASE("when a timer is disarmed or deleted the clock stops at once, without PCT-14 at the next look (LC-F11)") {
     for (const Design design : {Design::kSplit, Design::kModern})
         for (const bool recomputed : {true, false})
             for (const bool deleted : {true, false}) {
