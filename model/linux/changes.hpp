@@ -39,6 +39,9 @@ struct LinuxChanges {
     bool broadcast_starts_running_timer = true;
     bool edge_counted_once = false;
     bool global_base_marked = true;
+    bool rtc_compares_32_bits = true;
+    bool rtc_rate_clears_limit = true;
+    bool rtc_alarm_by_its_bit = true;
 };
 
 inline constexpr std::array kLinuxChanges{
@@ -242,6 +245,37 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/linux-nohz-tick.md 2.7",
                                "a late periodic tick counts an edge that another CPU has counted: jiffies run ahead"},
                               &LinuxChanges::edge_counted_once},
+    sim::Change<LinuxChanges>{{"HPET-01",
+                               "rtc-compares-32-bits",
+                               "rtc emulation",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md HPET-01; hpet.md 10.5",
+                               "after the HPET's counter has wrapped, a late RTC interrupt is followed by none for "
+                               "minutes"},
+                              &LinuxChanges::rtc_compares_32_bits},
+    sim::Change<LinuxChanges>{{"HP-F5",
+                               "rtc-rate-clears-limit",
+                               "rtc emulation",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/hpet.md 10.2",
+                               "after a rate of up to 64 Hz, a faster one still comes at the slow rate"},
+                              &LinuxChanges::rtc_rate_clears_limit},
+    sim::Change<LinuxChanges>{{"HP-F6",
+                               "rtc-alarm-by-its-bit",
+                               "rtc emulation",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/hpet.md 10.4 step 5",
+                               "an alarm is reported if periodic interrupts are enabled, not if it is"},
+                              &LinuxChanges::rtc_alarm_by_its_bit},
 };
 
 }  // namespace ticklab::linux_

@@ -105,10 +105,14 @@ std::vector<sim::HotplugState> make_hotplug_states(const HotplugParts& parts) {
                           hrtimers.dying(on);
                           return true;
                       }});
-    states.push_back({"tick:dying", HotplugSection::kStarting, {}, [&tick = parts.tick](Cpu& on, Cpu&) {
-                          tick.dying(on);
-                          return true;
-                      }});
+    // Interrupts of devices move before any of these states; without a state of its own, no record tells of it.
+    states.push_back(
+        {"tick:dying", HotplugSection::kStarting, {}, [&tick = parts.tick, rtc = parts.rtc](Cpu& on, Cpu&) {
+             if (rtc)
+                 rtc->dying(on);
+             tick.dying(on);
+             return true;
+         }});
     states.push_back({"tmigr:online", HotplugSection::kOnline,
                       [&migration = parts.migration](Cpu& on, Cpu&) {
                           const sim::CodeScope code(on, sim::Code::kTimer);

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "ticklab/model/linux/hpet_rtc.hpp"
 #include "ticklab/model/linux/tick_sched.hpp"
 #include "ticklab/sim/hotplug_state.hpp"
 
@@ -19,6 +20,8 @@ struct HotplugParts {
     TimerMigration& migration;
     /// Null if no clock-event device stops.
     TickBroadcast* broadcast;
+    /// Null if the RTC's interrupts are not emulated.
+    HpetRtc* rtc;
 };
 
 /// The kernel's states in ascending order (CH 2).

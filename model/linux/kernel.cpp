@@ -26,8 +26,10 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
       scheduler(machine, config.tick.nohz_full),
       devices(machine, time, config.tick_source),
       hrtimers(machine, config.changes, time, devices, softirqs, scheduler),
+      hpet(config.hpet_restart_counter),
+      rtc(config.rtc_emulation ? std::make_unique<HpetRtc>(machine, hpet, config.changes, config.rtc_time) : nullptr),
       broadcast(machine.config().timers_stop_in_idle()
-                    ? std::make_unique<TickBroadcast>(machine, time, devices, hrtimers, config.changes)
+                    ? std::make_unique<TickBroadcast>(machine, time, devices, hrtimers, hpet, config.changes)
                     : nullptr),
       wheel(machine, config.wheel, time, softirqs, scheduler),
       migration(config.placement->make({machine, config.placements, wheel, scheduler, scheduler})),
@@ -59,8 +61,9 @@ void LinuxKernel::boot(sim::Machine& machine) {
     core_ = std::make_unique<Core>(machine, config_);
     for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
         core_->hrtimers.mark_online(c);
-    hotplug_states_ = make_hotplug_states({core_->softirqs, core_->wheel, core_->hrtimers, core_->tick,
-                                           core_->scheduler, *core_->migration, core_->broadcast.get()});
+    hotplug_states_ =
+        make_hotplug_states({core_->softirqs, core_->wheel, core_->hrtimers, core_->tick, core_->scheduler,
+                             *core_->migration, core_->broadcast.get(), core_->rtc.get()});
     if (config_.placement->needs_bring_up) {
         boot_work_ = std::make_unique<CpuWork>(machine);
         machine_->run_in_control_thread(0, sim::Cause{}, [this](Cpu& cpu) { bring_up_placement(cpu); });
@@ -109,9 +112,11 @@ void LinuxKernel::bring_up_placement(Cpu& boot_cpu) {
 
 void LinuxKernel::cpu_start(Cpu& cpu) {
     core_->devices.set_up_apic(cpu);
-    // Once: a CPU that comes back finds the device that there is.
+    // Once: a CPU that comes back finds the devices that there are.
     if (core_->broadcast && cpu.id() == 0 && !core_->broadcast->device())
         core_->broadcast->set_up(cpu, config_.broadcast);
+    if (core_->rtc && cpu.id() == 0 && core_->rtc->target() == sim::kNoCpu)
+        core_->rtc->set_up(cpu);
     core_->tick.set_up_device(cpu);
 }
 
@@ -147,6 +152,8 @@ void LinuxKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
         core_->devices.interrupt(cpu);
     else if (vector == kHpetVector && core_->broadcast)
         core_->broadcast->interrupt(cpu);
+    else if (vector == kRtcVector && core_->rtc)
+        core_->rtc->interrupt(cpu);
     else if (vector == kIrqWorkVector)
         core_->scheduler.take_irq_work(cpu);
     else if (vector == kCallFunctionVector && core_->scheduler.take_call(cpu))

@@ -46,6 +46,11 @@ std::int64_t broadcast(const LinuxKernel& k, sim::CpuId c) {
     return b ? number(b->counters(c).*Counter) : 0;
 }
 
+template <std::uint64_t RtcCounters::*Counter>
+std::int64_t rtc(const LinuxKernel& k) {
+    return k.core().rtc ? number(k.core().rtc->counters().*Counter) : 0;
+}
+
 constexpr std::array kGlobalStates{
     GlobalState{"jiffies", "ticks counted since boot",
                 [](const LinuxKernel& k) { return since_boot(k, k.core().time.peek_jiffies()); }},
@@ -73,6 +78,17 @@ constexpr std::array kGlobalStates{
                 [](const LinuxKernel& k) {
                     const TickBroadcast* const b = k.core().broadcast.get();
                     return b ? number(b->hpet().missed()) : 0;
+                }},
+    GlobalState{"rtc.interrupts", "interrupts of the HPET's timer 1, the polls of the RTC's emulation",
+                rtc<&RtcCounters::interrupts>},
+    GlobalState{"rtc.lost", "polls that were skipped since their time had passed", rtc<&RtcCounters::lost>},
+    GlobalState{"rtc.periodic", "periodic interrupts of the RTC that were reported", rtc<&RtcCounters::periodic>},
+    GlobalState{"rtc.alarms", "alarm interrupts of the RTC that were reported", rtc<&RtcCounters::alarms>},
+    GlobalState{"rtc.updates", "update interrupts of the RTC that were reported", rtc<&RtcCounters::updates>},
+    GlobalState{"rtc.target", "the CPU that takes the RTC's interrupts, -1 without emulation",
+                [](const LinuxKernel& k) {
+                    const sim::CpuId target = k.core().rtc ? k.core().rtc->target() : sim::kNoCpu;
+                    return target == sim::kNoCpu ? -1 : std::int64_t{target};
                 }},
     GlobalState{"tmigr.groups", "groups of the migration hierarchy, 0 under another placement",
                 [](const LinuxKernel& k) {
