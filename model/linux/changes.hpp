@@ -39,6 +39,7 @@ struct LinuxChanges {
     bool broadcast_starts_running_timer = true;
     bool edge_counted_once = false;
     bool global_base_marked = true;
+    bool balancer_spares_inactive = true;
     bool rtc_compares_32_bits = true;
     bool rtc_rate_clears_limit = true;
     bool rtc_alarm_by_its_bit = true;
@@ -245,6 +246,17 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/linux-nohz-tick.md 2.7",
                                "a late periodic tick counts an edge that another CPU has counted: jiffies run ahead"},
                               &LinuxChanges::edge_counted_once},
+    sim::Change<LinuxChanges>{
+        {"NOHZ-04",
+         "balancer-spares-inactive",
+         "tick (balancer owner)",
+         sim::ChangeKind::kFix,
+         "6.9",
+         {},
+         {},
+         "docs/spec/known-bugs.md NOHZ-04; linux-nohz-tick.md 10.2",
+         "with nohz_balancer, a CPU that went off-line stays in the set of idle CPUs, or owns it"},
+        &LinuxChanges::balancer_spares_inactive},
     sim::Change<LinuxChanges>{{"HPET-01",
                                "rtc-compares-32-bits",
                                "rtc emulation",

@@ -63,6 +63,11 @@ inline constexpr CheckDecl kSoftirqAsleep{"linux.tick.softirq_asleep",
 inline constexpr CheckDecl kBroadcastUncovered{
     "linux.broadcast.uncovered",
     "A CPU sleeps with its own timer stopped, and the broadcast device is armed for later than it has to wake (B1)."};
+inline constexpr CheckDecl kBalancerOwner{
+    "linux.balancer.owner", "The owner of the idle load balancer is not in the set of those it works for (LNT 10.1)."};
+inline constexpr CheckDecl kBalancerDeadCpu{
+    "linux.balancer.dead_cpu",
+    "A dead CPU is in the idle load balancer's set, or owns it, and nobody will take it out (NOHZ-04)."};
 inline constexpr CheckDecl kRtcStalled{
     "linux.rtc.stalled",
     "The RTC's comparator was left behind the counter: its interrupts stop until the counter wraps (HP-P5)."};
@@ -81,6 +86,6 @@ inline constexpr std::array kLinuxChecks{
     kRunning,     kBaseIdle,        kShutDownQueued, kGlobalIdle,         kJiffies,          kStoppedNotIdle,
     kNoTick,      kNextTick,        kStaleDecision,  kNotArmed,           kSoftirqAsleep,    kHrtimerForeignBase,
     kTimerLeft,   kPinnedElsewhere, kTwoRunners,     kBroadcastUncovered, kRtcStalled,       kRtcRate,
-    kRtcAlarm};
+    kRtcAlarm,    kBalancerOwner,   kBalancerDeadCpu};
 
 }  // namespace ticklab::linux_::checks

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "ticklab/model/linux/balancer_records.hpp"
 #include "ticklab/model/linux/broadcast_records.hpp"
 #include "ticklab/model/linux/checks.hpp"
 #include "ticklab/model/linux/hrtimer_records.hpp"
@@ -84,6 +85,12 @@ constexpr std::array kOptions{
                 [](const sim::Value& v, LinuxConfig& c) { c.tick.highres = std::get<bool>(v); }},
     LinuxOption{{"nohz", ValueType::kBool, "an idle CPU stops its tick", false, "true"},
                 [](const sim::Value& v, LinuxConfig& c) { c.tick.nohz = std::get<bool>(v); }},
+    LinuxOption{
+        {"nohz_balancer", ValueType::kBool,
+         "one idle CPU owns the idle load balancer and keeps its tick, to balance for those who stopped theirs, "
+         "as in 2009; what it balances is not modelled",
+         false, "false"},
+        [](const sim::Value& v, LinuxConfig& c) { c.nohz_balancer = std::get<bool>(v); }},
     LinuxOption{{"skew_tick", ValueType::kBool, "the CPUs' ticks are spread over half a tick", false, "false"},
                 [](const sim::Value& v, LinuxConfig& c) { c.tick.skew_tick = std::get<bool>(v); }},
     LinuxOption{
@@ -265,6 +272,7 @@ const sim::KernelDecl& linux_kernel_decl() {
     static const std::vector<sim::RecordKind> records = [] {
         std::vector<sim::RecordKind> kinds(kTimerRecordKinds.begin(), kTimerRecordKinds.end());
         kinds.insert(kinds.end(), kBroadcastRecordKinds.begin(), kBroadcastRecordKinds.end());
+        kinds.insert(kinds.end(), kBalancerRecordKinds.begin(), kBalancerRecordKinds.end());
         kinds.insert(kinds.end(), kRtcRecordKinds.begin(), kRtcRecordKinds.end());
         kinds.insert(kinds.end(), kHrtimerRecordKinds.begin(), kHrtimerRecordKinds.end());
         kinds.insert(kinds.end(), tmigr::kTmigrRecordKinds.begin(), tmigr::kTmigrRecordKinds.end());

@@ -35,6 +35,7 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
       migration(config.placement->make({machine, config.placements, wheel, scheduler, scheduler})),
       hierarchy(dynamic_cast<tmigr::TmigrPlacement*>(migration.get())),
       proposal(dynamic_cast<tmigr2017::Tmigr2017Placement*>(migration.get())),
+      balancer(config.nohz_balancer ? std::make_unique<NohzBalancer>(machine, config.changes) : nullptr),
       tick(machine, config.tick, time, devices, hrtimers, wheel, softirqs, scheduler),
       governor(machine, config.governor, tick, broadcast != nullptr),
       idle(time, tick, scheduler, governor, broadcast.get(), hierarchy, config.wheel.check_effort,
@@ -42,6 +43,7 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
     wheel.set_migration(*migration);
     hrtimers.set_placement(*migration);
     tick.set_broadcast(broadcast.get());
+    tick.set_balancer(balancer.get());
     if (config.placement->asks_idle)
         scheduler.watch_run_queues();
 }
@@ -52,6 +54,8 @@ void LinuxKernel::boot(sim::Machine& machine) {
             "kernel.tick_source is \"tsc-deadline\", and the machine's local APIC has no such mode");
     if (config_.broadcast == BroadcastKind::kHrtimer && !config_.tick.highres)
         throw std::invalid_argument("kernel.broadcast is \"hrtimer\", which needs kernel.highres");
+    if (config_.nohz_balancer && !config_.tick.nohz)
+        throw std::invalid_argument("kernel.nohz_balancer is given, which needs kernel.nohz");
     machine_ = &machine;
     config_.placements.tmigr.check_after_expiry = config_.wheel.check_effort == CheckEffort::kAlways;
     set_apart(machine);
@@ -63,7 +67,7 @@ void LinuxKernel::boot(sim::Machine& machine) {
         core_->hrtimers.mark_online(c);
     hotplug_states_ =
         make_hotplug_states({core_->softirqs, core_->wheel, core_->hrtimers, core_->tick, core_->scheduler,
-                             *core_->migration, core_->broadcast.get(), core_->rtc.get()});
+                             *core_->migration, core_->broadcast.get(), core_->rtc.get(), core_->balancer.get()});
     if (config_.placement->needs_bring_up) {
         boot_work_ = std::make_unique<CpuWork>(machine);
         machine_->run_in_control_thread(0, sim::Cause{}, [this](Cpu& cpu) { bring_up_placement(cpu); });

@@ -41,6 +41,9 @@ struct LinuxConfig {
     bool rtc_emulation = false;
     sim::Duration rtc_time{};
 
+    /// One idle CPU keeps its tick to balance the load for the others.
+    bool nohz_balancer = false;
+
     /// Throws std::invalid_argument with a message that names the option.
     static LinuxConfig from(const sim::KernelDecl::Settings& settings);
 };
@@ -99,6 +102,8 @@ public:
         /// The same if it is the hierarchy, or the proposal of 2017, else null.
         tmigr::TmigrPlacement* hierarchy;
         tmigr2017::Tmigr2017Placement* proposal;
+        /// Null without option nohz_balancer.
+        std::unique_ptr<NohzBalancer> balancer;
         TickSched tick;
         Governor governor;
         IdleLoop idle;

@@ -79,6 +79,11 @@ constexpr std::array kGlobalStates{
                     const TickBroadcast* const b = k.core().broadcast.get();
                     return b ? number(b->hpet().missed()) : 0;
                 }},
+    GlobalState{"balancer.owner", "the idle CPU that keeps its tick to balance for the others, -1 for none",
+                [](const LinuxKernel& k) {
+                    const sim::CpuId owner = k.core().balancer ? k.core().balancer->owner() : sim::kNoCpu;
+                    return owner == sim::kNoCpu ? -1 : std::int64_t{owner};
+                }},
     GlobalState{"rtc.interrupts", "interrupts of the HPET's timer 1, the polls of the RTC's emulation",
                 rtc<&RtcCounters::interrupts>},
     GlobalState{"rtc.lost", "polls that were skipped since their time had passed", rtc<&RtcCounters::lost>},
@@ -178,6 +183,10 @@ constexpr std::array kCpuStates{
                  const tmigr::TmigrPlacement* const h = k.core().hierarchy;
                  const sim::CpuId by = h ? tmigr::responsible_for(*h, c) : c;
                  return by == sim::kNoCpu ? -1 : std::int64_t{by};
+             }},
+    CpuState{"balancer.member", "1 while the CPU is among those for whom the idle load balancer works",
+             [](const LinuxKernel& k, sim::CpuId c) {
+                 return std::int64_t{k.core().balancer && k.core().balancer->member(c)};
              }},
     CpuState{"push.busy",
              "timers of placement push, and high-resolution ones under tmigr and tmigr-2017, armed here, not pinned, "
