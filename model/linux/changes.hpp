@@ -45,6 +45,10 @@ struct LinuxChanges {
     bool add_on_moves = true;
     bool running_cleared_under_lock = true;
     bool deferrable_base_fixed = true;
+    bool balancer_spares_inactive = true;
+    bool rtc_compares_32_bits = true;
+    bool rtc_rate_clears_limit = true;
+    bool rtc_alarm_by_its_bit = true;
 };
 
 inline constexpr std::array kLinuxChanges{
@@ -310,6 +314,48 @@ inline constexpr std::array kLinuxChanges{
          "docs/spec/linux-timer-wheel.md 4.3",
          "add_timer_on() and its kin change a timer's base under a delete that has the old one locked"},
         &LinuxChanges::class_changed_under_lock},
+    sim::Change<LinuxChanges>{
+        {"NOHZ-04",
+         "balancer-spares-inactive",
+         "tick (balancer owner)",
+         sim::ChangeKind::kFix,
+         "6.9",
+         {},
+         {},
+         "docs/spec/known-bugs.md NOHZ-04; linux-nohz-tick.md 10.2",
+         "with nohz_balancer, a CPU that went off-line stays in the set of idle CPUs, or owns it"},
+        &LinuxChanges::balancer_spares_inactive},
+    sim::Change<LinuxChanges>{{"HPET-01",
+                               "rtc-compares-32-bits",
+                               "rtc emulation",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/known-bugs.md HPET-01; hpet.md 10.5",
+                               "after the HPET's counter has wrapped, a late RTC interrupt is followed by none for "
+                               "minutes"},
+                              &LinuxChanges::rtc_compares_32_bits},
+    sim::Change<LinuxChanges>{{"HP-F5",
+                               "rtc-rate-clears-limit",
+                               "rtc emulation",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/hpet.md 10.2",
+                               "after a rate of up to 64 Hz, a faster one still comes at the slow rate"},
+                              &LinuxChanges::rtc_rate_clears_limit},
+    sim::Change<LinuxChanges>{{"HP-F6",
+                               "rtc-alarm-by-its-bit",
+                               "rtc emulation",
+                               sim::ChangeKind::kFix,
+                               "6.9",
+                               {},
+                               {},
+                               "docs/spec/hpet.md 10.4 step 5",
+                               "an alarm is reported if periodic interrupts are enabled, not if it is"},
+                              &LinuxChanges::rtc_alarm_by_its_bit},
 };
 
 }  // namespace ticklab::linux_

@@ -65,16 +65,29 @@ inline constexpr CheckDecl kSoftirqAsleep{"linux.tick.softirq_asleep",
 inline constexpr CheckDecl kBroadcastUncovered{
     "linux.broadcast.uncovered",
     "A CPU sleeps with its own timer stopped, and the broadcast device is armed for later than it has to wake (B1)."};
+inline constexpr CheckDecl kBalancerOwner{
+    "linux.balancer.owner", "The owner of the idle load balancer is not in the set of those it works for (LNT 10.1)."};
+inline constexpr CheckDecl kBalancerDeadCpu{
+    "linux.balancer.dead_cpu",
+    "A dead CPU is in the idle load balancer's set, or owns it, and nobody will take it out (NOHZ-04)."};
+inline constexpr CheckDecl kRtcStalled{
+    "linux.rtc.stalled",
+    "The RTC's comparator was left behind the counter: its interrupts stop until the counter wraps (HP-P5)."};
+inline constexpr CheckDecl kRtcRate{"linux.rtc.rate",
+                                    "The RTC's periodic interrupt has another period than its rate (HP 10.2)."};
+inline constexpr CheckDecl kRtcAlarm{
+    "linux.rtc.alarm", "The RTC's alarm is due and enabled and not reported, or reported and not enabled (HP 10.4)."};
 inline constexpr CheckDecl kHrtimerForeignBase{
     "linux.hrtimer.foreign_base", "A high-resolution timer was queued or removed without the lock of its queue."};
 inline constexpr CheckDecl kTimerLeft{"linux.hotplug.timer_left",
                                       "A timer is still queued on a CPU whose timers were taken over (CH H3)."};
 
 inline constexpr std::array kLinuxChecks{
-    kInitPending, kAddPending,      kAddOffline,     kSyncContext,        kSyncFromCallback, kTimerKind,
-    kBitmap,      kMembership,      kClock,          kNextExpiry,         kForgotten,        kBucketRange,
-    kRunning,     kBaseIdle,        kShutDownQueued, kGlobalIdle,         kJiffies,          kStoppedNotIdle,
-    kNoTick,      kNextTick,        kStaleDecision,  kNotArmed,           kSoftirqAsleep,    kHrtimerForeignBase,
-    kTimerLeft,   kPinnedElsewhere, kTwoRunners,     kBroadcastUncovered, kForeignBase};
+    kInitPending, kAddPending,      kAddOffline,      kSyncContext,        kSyncFromCallback, kTimerKind,
+    kBitmap,      kMembership,      kClock,           kNextExpiry,         kForgotten,        kBucketRange,
+    kRunning,     kBaseIdle,        kShutDownQueued,  kGlobalIdle,         kJiffies,          kStoppedNotIdle,
+    kNoTick,      kNextTick,        kStaleDecision,   kNotArmed,           kSoftirqAsleep,    kHrtimerForeignBase,
+    kTimerLeft,   kPinnedElsewhere, kTwoRunners,      kBroadcastUncovered, kRtcStalled,       kRtcRate,
+    kRtcAlarm,    kBalancerOwner,   kBalancerDeadCpu, kForeignBase};
 
 }  // namespace ticklab::linux_::checks

@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "ticklab/model/linux/balancer_records.hpp"
 #include "ticklab/model/linux/broadcast_records.hpp"
 #include "ticklab/model/linux/checks.hpp"
 #include "ticklab/model/linux/hrtimer_records.hpp"
 #include "ticklab/model/linux/records.hpp"
+#include "ticklab/model/linux/rtc_records.hpp"
 #include "ticklab/model/linux/sites.hpp"
 #include "ticklab/model/linux/tmigr/checks.hpp"
 #include "ticklab/model/linux/tmigr/records.hpp"
@@ -66,6 +69,12 @@ void apply_children(const sim::Value& value, LinuxConfig& config) {
     config.placements.tmigr.children = static_cast<unsigned>(children);
 }
 
+void apply_rtc_time(const sim::Value& value, LinuxConfig& config) {
+    config.rtc_time = std::get<sim::Duration>(value);
+    if (config.rtc_time >= std::chrono::hours{24})
+        throw std::invalid_argument("kernel.rtc_time is a day or more, expected less than 86400s");
+}
+
 constexpr std::array kOptions{
     LinuxOption{{"hz", ValueType::kInteger, "ticks a second: 100, 250, 300 or 1000", false, "250", 100, 1000},
                 apply_hz},
@@ -82,6 +91,12 @@ constexpr std::array kOptions{
         [](const sim::Value& v, LinuxConfig& c) { c.hrtimer_rearm_deferred = std::get<bool>(v); }},
     LinuxOption{{"nohz", ValueType::kBool, "an idle CPU stops its tick", false, "true"},
                 [](const sim::Value& v, LinuxConfig& c) { c.tick.nohz = std::get<bool>(v); }},
+    LinuxOption{
+        {"nohz_balancer", ValueType::kBool,
+         "one idle CPU owns the idle load balancer and keeps its tick, to balance for those who stopped theirs, "
+         "as in 2009; what it balances is not modelled",
+         false, "false"},
+        [](const sim::Value& v, LinuxConfig& c) { c.nohz_balancer = std::get<bool>(v); }},
     LinuxOption{{"skew_tick", ValueType::kBool, "the CPUs' ticks are spread over half a tick", false, "false"},
                 [](const sim::Value& v, LinuxConfig& c) { c.tick.skew_tick = std::get<bool>(v); }},
     LinuxOption{
@@ -131,6 +146,17 @@ constexpr std::array kOptions{
                  "housekeepers",
                  false},
                 [](const sim::Value& v, LinuxConfig& c) { c.nohz_full = std::get<std::string>(v); }},
+    LinuxOption{{"hpet_restart_counter", ValueType::kBool,
+                 "the HPET's counter begins at 0 when the kernel takes the block into use; without, it goes on from "
+                 "machine.hpet_counter_start, to bring its wrap near",
+                 false, "true"},
+                [](const sim::Value& v, LinuxConfig& c) { c.hpet_restart_counter = std::get<bool>(v); }},
+    LinuxOption{{"rtc_emulation", ValueType::kBool,
+                 "timer 1 of the HPET takes the place of the RTC's interrupts, if the HPET is usable: the verbs rtc.*",
+                 false, "false"},
+                [](const sim::Value& v, LinuxConfig& c) { c.rtc_emulation = std::get<bool>(v); }},
+    LinuxOption{{"rtc_time", ValueType::kDuration, "the RTC's time of day at boot, less than 24 h", false, "0s"},
+                apply_rtc_time},
     LinuxOption{
         {"little_cpus", ValueType::kText,
          "CPUs of half the capacity of the others, as a list such as \"2-3,5\"; with change TMM 2.6 they have a "
@@ -193,6 +219,25 @@ Flags flags_of(const std::array<sim::Change<Flags>, N>& table, const sim::Kernel
 constexpr auto kRearmDeferredSince = std::find(kLinuxVersions.begin(), kLinuxVersions.end(), "7.1");
 static_assert(kRearmDeferredSince != kLinuxVersions.end());
 
+bool rtc_emulated(const sim::KernelDecl::Settings& settings) {
+    const auto* const option = std::find_if(kOptions.begin(), kOptions.end(),
+                                            [](const LinuxOption& o) { return o.decl.name == "rtc_emulation"; });
+    const auto i = static_cast<std::size_t>(option - kOptions.begin());
+    return i < settings.options.size() && settings.options[i] && std::get<bool>(*settings.options[i]);
+}
+
+std::optional<sim::CallRefusal> refuse_rtc_call(const sim::KernelDecl::Settings& settings, const sim::VerbCall& call,
+                                                std::string_view) {
+    if (!call.verb->name.starts_with("rtc."))
+        return std::nullopt;
+    if (!rtc_emulated(settings))
+        return sim::CallRefusal{0, "kernel.rtc_emulation to be true for a verb of the RTC"};
+    if (call.verb->name == "rtc.set_rate" &&
+        !std::has_single_bit(static_cast<std::uint64_t>(call.get<std::int64_t>(0))))
+        return sim::CallRefusal{0, "a power of two from 2 to 8192"};
+    return std::nullopt;
+}
+
 std::unique_ptr<sim::Kernel> make(const sim::KernelDecl::Settings& settings, sim::TimerClient& client) {
     return std::make_unique<LinuxKernel>(LinuxConfig::from(settings), client);
 }
@@ -241,6 +286,8 @@ const sim::KernelDecl& linux_kernel_decl() {
     static const std::vector<sim::RecordKind> records = [] {
         std::vector<sim::RecordKind> kinds(kTimerRecordKinds.begin(), kTimerRecordKinds.end());
         kinds.insert(kinds.end(), kBroadcastRecordKinds.begin(), kBroadcastRecordKinds.end());
+        kinds.insert(kinds.end(), kBalancerRecordKinds.begin(), kBalancerRecordKinds.end());
+        kinds.insert(kinds.end(), kRtcRecordKinds.begin(), kRtcRecordKinds.end());
         kinds.insert(kinds.end(), kHrtimerRecordKinds.begin(), kHrtimerRecordKinds.end());
         kinds.insert(kinds.end(), tmigr::kTmigrRecordKinds.begin(), tmigr::kTmigrRecordKinds.end());
         kinds.insert(kinds.end(), tmigr2017::kTmigr2017RecordKinds.begin(), tmigr2017::kTmigr2017RecordKinds.end());
@@ -258,7 +305,8 @@ const sim::KernelDecl& linux_kernel_decl() {
                                       kCostDecls,
                                       records,
                                       kAllSites,
-                                      &make};
+                                      &make,
+                                      &refuse_rtc_call};
     return decl;
 }
 

@@ -90,6 +90,21 @@ std::vector<sim::HotplugState> make_hotplug_states(const HotplugParts& parts) {
                  broadcast->pull_from(on, target.id());
                  return true;
              }});
+    if (parts.balancer) {
+        states.push_back({"nohz_balancer", HotplugSection::kPrepare,
+                          [balancer = parts.balancer](Cpu& on, Cpu& target) {
+                              balancer->prepare(on, target.id());
+                              return true;
+                          },
+                          [balancer = parts.balancer](Cpu& on, Cpu& target) {
+                              balancer->check_dead(on, target.id());
+                              return true;
+                          }});
+        states.push_back({"idle:dead", HotplugSection::kStarting, {}, [balancer = parts.balancer](Cpu& on, Cpu&) {
+                              balancer->last_idle_entry(on);
+                              return true;
+                          }});
+    }
     states.push_back({"smpcfd:dying", HotplugSection::kStarting, {}, [&scheduler = parts.scheduler](Cpu& on, Cpu&) {
                           // What a call wanted here has moved away already.
                           (void)scheduler.take_call(on);
@@ -105,10 +120,14 @@ std::vector<sim::HotplugState> make_hotplug_states(const HotplugParts& parts) {
                           hrtimers.dying(on);
                           return true;
                       }});
-    states.push_back({"tick:dying", HotplugSection::kStarting, {}, [&tick = parts.tick](Cpu& on, Cpu&) {
-                          tick.dying(on);
-                          return true;
-                      }});
+    // Interrupts of devices move before any of these states; without a state of its own, no record tells of it.
+    states.push_back(
+        {"tick:dying", HotplugSection::kStarting, {}, [&tick = parts.tick, rtc = parts.rtc](Cpu& on, Cpu&) {
+             if (rtc)
+                 rtc->dying(on);
+             tick.dying(on);
+             return true;
+         }});
     states.push_back({"tmigr:online", HotplugSection::kOnline,
                       [&migration = parts.migration](Cpu& on, Cpu&) {
                           const sim::CodeScope code(on, sim::Code::kTimer);
@@ -122,6 +141,16 @@ std::vector<sim::HotplugState> make_hotplug_states(const HotplugParts& parts) {
     if (parts.tick.nohz_full_in_use())
         states.push_back({"nohz:predown", HotplugSection::kOnline, {}, [](Cpu&, Cpu& target) {
                               return target.id() != TickSched::kPinnedTimekeeper;
+                          }});
+    if (parts.balancer)
+        states.push_back({"sched:active", HotplugSection::kOnline,
+                          [balancer = parts.balancer](Cpu& on, Cpu&) {
+                              balancer->set_active(on, true);
+                              return true;
+                          },
+                          [balancer = parts.balancer](Cpu& on, Cpu&) {
+                              balancer->set_active(on, false);
+                              return true;
                           }});
     return states;
 }

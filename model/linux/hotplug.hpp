@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "ticklab/model/linux/hpet_rtc.hpp"
+#include "ticklab/model/linux/nohz_balancer.hpp"
 #include "ticklab/model/linux/tick_sched.hpp"
 #include "ticklab/sim/hotplug_state.hpp"
 
@@ -19,6 +21,10 @@ struct HotplugParts {
     TimerMigration& migration;
     /// Null if no clock-event device stops.
     TickBroadcast* broadcast;
+    /// Null if the RTC's interrupts are not emulated.
+    HpetRtc* rtc;
+    /// Null if no idle CPU balances for others.
+    NohzBalancer* balancer;
 };
 
 /// The kernel's states in ascending order (CH 2).

@@ -16,14 +16,6 @@ namespace {
 namespace bits = sim::hpet_timer_bits;
 namespace hpet = sim::hpet;
 
-constexpr std::uint32_t kHpetNotReady = 0xffff'ffff;
-/// A block that firmware emulates reads as all ones for a while (HP 8.1).
-constexpr unsigned kNotReadyTries = 1000;
-constexpr std::uint32_t kLeastPeriodFs = 100'000;
-constexpr std::uint32_t kMostPeriodFs = 100'000'000;
-/// TSC cycles within which the counter must have moved.
-constexpr std::uint64_t kMovesWithin = 200'000;
-
 /// A comparator less than this ahead of the counter may have come too late for the match logic (HPET-04), and the
 /// shortest distance asked for, which exceeds it clearly.
 constexpr std::int32_t kGuardTicks = 128;
@@ -33,48 +25,17 @@ constexpr std::uint64_t kMostTicks = 0x7fff'ffff;
 constexpr unsigned kTriesBeforeGrowth = 3;
 constexpr KtimeSpan kGrownDelta{5'000};
 
-/// What a redirection entry can name without interrupt remapping.
-constexpr sim::CpuId kMostTargets = 255;
-
 }  // namespace
 
 bool HpetClockEvent::probe(Cpu& cpu) {
-    const auto capabilities = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kCapabilities));
-    const auto period = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kPeriod));
-    auto configuration = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kConfiguration));
-    for (unsigned i = 0; configuration == kHpetNotReady && i < kNotReadyTries; ++i)
-        configuration = static_cast<std::uint32_t>(cpu.hpet_read(hpet::kConfiguration));
-    const bool usable = configuration != kHpetNotReady && (capabilities & hpet::kRevision) != 0 &&
-                        (capabilities & hpet::kLegacyCapable) != 0 && period >= kLeastPeriodFs &&
-                        period <= kMostPeriodFs && cpu.machine().cpu_count() <= kMostTargets;
-    if (!usable)
+    if (!block_.take_into_use(cpu))
         return false;
-    configuration &= ~(hpet::kEnable | hpet::kLegacyRouting);
-    cpu.hpet_write(hpet::kConfiguration, configuration);
-    const unsigned timers = hpet::timer_count(capabilities);
-    for (unsigned n = 0; n < timers; ++n)
-        cpu.hpet_write(hpet::timer_register(n, hpet::kTimerConfiguration), 0);
-    cpu.hpet_write(hpet::kMainCounter, 0, 8);
-    cpu.hpet_write(hpet::kConfiguration, configuration | hpet::kEnable);
-    if (!counts(cpu))
-        return false;
-    const std::uint64_t rate_hz = 1'000'000'000'000'000 / period;
-    mult_ = static_cast<std::uint64_t>((sim::UInt128{rate_hz} << 32) / 1'000'000'000);
+    mult_ = static_cast<std::uint64_t>((sim::UInt128{block_.rate_hz()} << 32) / 1'000'000'000);
     min_delta_ = span_of(kLeastTicks);
     max_delta_ = span_of(kMostTicks - 1);
-    cpu.hpet_write(hpet::kConfiguration, configuration | hpet::kEnable | hpet::kLegacyRouting);
     cpu.io_apic_write_entry(sim::Hpet::kLegacyPinTimer0, 0, kHpetVector);
     aim_at(cpu, cpu.id());
     return true;
-}
-
-bool HpetClockEvent::counts(Cpu& cpu) const {
-    const std::uint64_t before = cpu.hpet_read(hpet::kMainCounter);
-    const std::uint64_t since = cpu.read_tsc();
-    while (cpu.read_tsc() - since < kMovesWithin)
-        if (cpu.hpet_read(hpet::kMainCounter) != before)
-            return true;
-    return false;
 }
 
 KtimeSpan HpetClockEvent::least_delta(std::uint64_t period_fs) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "ticklab/model/linux/broadcast_device.hpp"
+#include "ticklab/model/linux/hpet_block.hpp"
 #include "ticklab/sim/cpu.hpp"
 
 namespace ticklab::linux_ {
@@ -12,9 +13,9 @@ namespace ticklab::linux_ {
 class HpetClockEvent final : public BroadcastDevice {
 public:
     /// `tick` is what the least distance grows to at most (LHR 7.6).
-    explicit HpetClockEvent(KtimeSpan tick) : tick_(tick) {}
+    HpetClockEvent(HpetBlock& block, KtimeSpan tick) : block_(block), tick_(tick) {}
 
-    /// Resets the block and takes it into use: true if it is there, counts, and can interrupt. Interrupts off. [point]
+    /// Takes the block into use: true if it is usable. Interrupts off. [point]
     bool probe(sim::Cpu& cpu);
 
     /// The shortest distance that a block of that period is asked for first.
@@ -30,11 +31,11 @@ private:
     bool set(sim::Cpu& cpu, Ktime expires, Ktime now, sim::CpuId target, bool force) override;
     void aim_at(sim::Cpu& cpu, sim::CpuId target);
     void enable(sim::Cpu& cpu, bool on);
-    bool counts(sim::Cpu& cpu) const;
     bool write_comparator(sim::Cpu& cpu, KtimeSpan delta);
     bool write_least(sim::Cpu& cpu);
     KtimeSpan span_of(std::uint64_t ticks) const;
 
+    HpetBlock& block_;
     KtimeSpan tick_;
     KtimeSpan min_delta_{};
     KtimeSpan max_delta_{};

@@ -26,13 +26,16 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
       scheduler(machine, config.tick.nohz_full),
       devices(machine, time, config.tick_source),
       hrtimers(machine, config.changes, config.hrtimer_rearm_deferred, time, devices, softirqs, scheduler),
+      hpet(config.hpet_restart_counter),
+      rtc(config.rtc_emulation ? std::make_unique<HpetRtc>(machine, hpet, config.changes, config.rtc_time) : nullptr),
       broadcast(machine.config().timers_stop_in_idle()
-                    ? std::make_unique<TickBroadcast>(machine, time, devices, hrtimers, config.changes)
+                    ? std::make_unique<TickBroadcast>(machine, time, devices, hrtimers, hpet, config.changes)
                     : nullptr),
       wheel(machine, config.wheel, time, softirqs, scheduler),
       migration(config.placement->make({machine, config.placements, wheel, scheduler, scheduler})),
       hierarchy(dynamic_cast<tmigr::TmigrPlacement*>(migration.get())),
       proposal(dynamic_cast<tmigr2017::Tmigr2017Placement*>(migration.get())),
+      balancer(config.nohz_balancer ? std::make_unique<NohzBalancer>(machine, config.changes) : nullptr),
       tick(machine, config.tick, time, devices, hrtimers, wheel, softirqs, scheduler),
       governor(machine, config.governor, tick, broadcast != nullptr),
       idle(time, tick, scheduler, governor, broadcast.get(), hierarchy, config.wheel.check_effort,
@@ -40,6 +43,7 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
     wheel.set_migration(*migration);
     hrtimers.set_placement(*migration);
     tick.set_broadcast(broadcast.get());
+    tick.set_balancer(balancer.get());
     if (config.placement->asks_idle)
         scheduler.watch_run_queues();
 }
@@ -50,6 +54,8 @@ void LinuxKernel::boot(sim::Machine& machine) {
             "kernel.tick_source is \"tsc-deadline\", and the machine's local APIC has no such mode");
     if (config_.broadcast == BroadcastKind::kHrtimer && !config_.tick.highres)
         throw std::invalid_argument("kernel.broadcast is \"hrtimer\", which needs kernel.highres");
+    if (config_.nohz_balancer && !config_.tick.nohz)
+        throw std::invalid_argument("kernel.nohz_balancer is given, which needs kernel.nohz");
     machine_ = &machine;
     config_.placements.tmigr.check_after_expiry = config_.wheel.check_effort == CheckEffort::kAlways;
     set_apart(machine);
@@ -59,8 +65,9 @@ void LinuxKernel::boot(sim::Machine& machine) {
     core_ = std::make_unique<Core>(machine, config_);
     for (CpuId c = 0; c < machine.config().online_at_boot; ++c)
         core_->hrtimers.mark_online(c);
-    hotplug_states_ = make_hotplug_states({core_->softirqs, core_->wheel, core_->hrtimers, core_->tick,
-                                           core_->scheduler, *core_->migration, core_->broadcast.get()});
+    hotplug_states_ =
+        make_hotplug_states({core_->softirqs, core_->wheel, core_->hrtimers, core_->tick, core_->scheduler,
+                             *core_->migration, core_->broadcast.get(), core_->rtc.get(), core_->balancer.get()});
     if (config_.placement->needs_bring_up) {
         boot_work_ = std::make_unique<CpuWork>(machine);
         machine_->run_in_control_thread(0, sim::Cause{}, [this](Cpu& cpu) { bring_up_placement(cpu); });
@@ -109,9 +116,11 @@ void LinuxKernel::bring_up_placement(Cpu& boot_cpu) {
 
 void LinuxKernel::cpu_start(Cpu& cpu) {
     core_->devices.set_up_apic(cpu);
-    // Once: a CPU that comes back finds the device that there is.
+    // Once: a CPU that comes back finds the devices that there are.
     if (core_->broadcast && cpu.id() == 0 && !core_->broadcast->device())
         core_->broadcast->set_up(cpu, config_.broadcast);
+    if (core_->rtc && cpu.id() == 0 && core_->rtc->target() == sim::kNoCpu)
+        core_->rtc->set_up(cpu);
     core_->tick.set_up_device(cpu);
 }
 
@@ -151,6 +160,8 @@ void LinuxKernel::interrupt(Cpu& cpu, std::uint8_t vector) {
         core_->devices.interrupt(cpu);
     else if (vector == kHpetVector && core_->broadcast)
         core_->broadcast->interrupt(cpu);
+    else if (vector == kRtcVector && core_->rtc)
+        core_->rtc->interrupt(cpu);
     else if (vector == kIrqWorkVector)
         core_->scheduler.take_irq_work(cpu);
     else if (vector == kCallFunctionVector && core_->scheduler.take_call(cpu))

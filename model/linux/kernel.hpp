@@ -10,6 +10,7 @@
 
 #include "ticklab/model/linux/cpu_work.hpp"
 #include "ticklab/model/linux/hotplug.hpp"
+#include "ticklab/model/linux/hpet_rtc.hpp"
 #include "ticklab/model/linux/idle.hpp"
 #include "ticklab/model/linux/placements.hpp"
 #include "ticklab/sim/kernel.hpp"
@@ -35,6 +36,15 @@ struct LinuxConfig {
     std::string nohz_full;
     /// CPUs of half the capacity of the others, as a list.
     std::string little_cpus;
+
+    /// The HPET's main counter begins at 0 when the kernel takes the block into use.
+    bool hpet_restart_counter = true;
+    /// The RTC's interrupts are the HPET's, with this time of day at boot.
+    bool rtc_emulation = false;
+    sim::Duration rtc_time{};
+
+    /// One idle CPU keeps its tick to balance the load for the others.
+    bool nohz_balancer = false;
 
     /// Throws std::invalid_argument with a message that names the option.
     static LinuxConfig from(const sim::KernelDecl::Settings& settings);
@@ -87,6 +97,9 @@ public:
         Scheduler scheduler;
         ClockEvents devices;
         Hrtimers hrtimers;
+        HpetBlock hpet;
+        /// Null without option rtc_emulation.
+        std::unique_ptr<HpetRtc> rtc;
         /// Null if no CPU's clock-event device stops.
         std::unique_ptr<TickBroadcast> broadcast;
         TimerWheel wheel;
@@ -94,6 +107,8 @@ public:
         /// The same if it is the hierarchy, or the proposal of 2017, else null.
         tmigr::TmigrPlacement* hierarchy;
         tmigr2017::Tmigr2017Placement* proposal;
+        /// Null without option nohz_balancer.
+        std::unique_ptr<NohzBalancer> balancer;
         TickSched tick;
         Governor governor;
         IdleLoop idle;

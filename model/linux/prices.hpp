@@ -38,6 +38,7 @@ inline constexpr std::array kLinuxPriceSlots{
 inline constexpr std::array kLinuxOtherCosts{
     sim::CostDecl{"softirq_dispatch", "finding and entering one softirq handler"},
     sim::CostDecl{"jiffies_update", "adding ticks to jiffies and updating the wall clock, under the lock"},
+    sim::CostDecl{"rtc_read", "reading the time of day from the RTC, a port access for each register"},
 };
 
 inline LinuxPrices::LinuxPrices(const sim::Machine& machine) {

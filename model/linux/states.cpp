@@ -46,6 +46,11 @@ std::int64_t broadcast(const LinuxKernel& k, sim::CpuId c) {
     return b ? number(b->counters(c).*Counter) : 0;
 }
 
+template <std::uint64_t RtcCounters::*Counter>
+std::int64_t rtc(const LinuxKernel& k) {
+    return k.core().rtc ? number(k.core().rtc->counters().*Counter) : 0;
+}
+
 constexpr std::array kGlobalStates{
     GlobalState{"jiffies", "ticks counted since boot",
                 [](const LinuxKernel& k) { return since_boot(k, k.core().time.peek_jiffies()); }},
@@ -73,6 +78,22 @@ constexpr std::array kGlobalStates{
                 [](const LinuxKernel& k) {
                     const TickBroadcast* const b = k.core().broadcast.get();
                     return b ? number(b->hpet().missed()) : 0;
+                }},
+    GlobalState{"balancer.owner", "the idle CPU that keeps its tick to balance for the others, -1 for none",
+                [](const LinuxKernel& k) {
+                    const sim::CpuId owner = k.core().balancer ? k.core().balancer->owner() : sim::kNoCpu;
+                    return owner == sim::kNoCpu ? -1 : std::int64_t{owner};
+                }},
+    GlobalState{"rtc.interrupts", "interrupts of the HPET's timer 1, the polls of the RTC's emulation",
+                rtc<&RtcCounters::interrupts>},
+    GlobalState{"rtc.lost", "polls that were skipped since their time had passed", rtc<&RtcCounters::lost>},
+    GlobalState{"rtc.periodic", "periodic interrupts of the RTC that were reported", rtc<&RtcCounters::periodic>},
+    GlobalState{"rtc.alarms", "alarm interrupts of the RTC that were reported", rtc<&RtcCounters::alarms>},
+    GlobalState{"rtc.updates", "update interrupts of the RTC that were reported", rtc<&RtcCounters::updates>},
+    GlobalState{"rtc.target", "the CPU that takes the RTC's interrupts, -1 without emulation",
+                [](const LinuxKernel& k) {
+                    const sim::CpuId target = k.core().rtc ? k.core().rtc->target() : sim::kNoCpu;
+                    return target == sim::kNoCpu ? -1 : std::int64_t{target};
                 }},
     GlobalState{"tmigr.groups", "groups of the migration hierarchy, 0 under another placement",
                 [](const LinuxKernel& k) {
@@ -162,6 +183,10 @@ constexpr std::array kCpuStates{
                  const tmigr::TmigrPlacement* const h = k.core().hierarchy;
                  const sim::CpuId by = h ? tmigr::responsible_for(*h, c) : c;
                  return by == sim::kNoCpu ? -1 : std::int64_t{by};
+             }},
+    CpuState{"balancer.member", "1 while the CPU is among those for whom the idle load balancer works",
+             [](const LinuxKernel& k, sim::CpuId c) {
+                 return std::int64_t{k.core().balancer && k.core().balancer->member(c)};
              }},
     CpuState{"push.busy",
              "timers of placement push, and high-resolution ones under tmigr and tmigr-2017, armed here, not pinned, "

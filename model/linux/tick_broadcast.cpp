@@ -15,13 +15,13 @@ using sim::CpuId;
 using sim::Frame;
 
 TickBroadcast::TickBroadcast(sim::Machine& machine, Timekeeping& time, ClockEvents& devices, Hrtimers& hrtimers,
-                             const LinuxChanges& changes)
+                             HpetBlock& hpet, const LinuxChanges& changes)
     : machine_(machine),
       time_(time),
       devices_(devices),
       changes_(changes),
       lock_(machine, machine.lock_class("tick broadcast"), "tick broadcast"),
-      hpet_(time.tick()),
+      hpet_(hpet, time.tick()),
       hrtimer_(machine, hrtimers, changes,
                {[](void* self, Cpu& cpu) { static_cast<TickBroadcast*>(self)->interrupt(cpu); }, this}),
       relying_(machine.cpu_count()),

@@ -36,7 +36,7 @@ struct BroadcastCounters {
 
 class TickBroadcast {
 public:
-    TickBroadcast(sim::Machine& machine, Timekeeping& time, ClockEvents& devices, Hrtimers& hrtimers,
+    TickBroadcast(sim::Machine& machine, Timekeeping& time, ClockEvents& devices, Hrtimers& hrtimers, HpetBlock& hpet,
                   const LinuxChanges& changes);
 
     /// A CPU in that state has no timer of its own.

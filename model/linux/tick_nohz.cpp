@@ -163,6 +163,8 @@ void TickSched::idle_exit(Cpu& cpu) {
     const sim::CodeScope code(cpu, sim::Code::kTimer);
     TickState& ts = state(cpu);
     ts.inidle = false;
+    if (balancer_)
+        balancer_->restart(cpu);
     const Ktime now = time_.now(cpu);
     close_idle(cpu, now);
     if (!ts.stopped)
@@ -198,6 +200,8 @@ void TickSched::idle_restart_tick(Cpu& cpu) {
     TickState& ts = state(cpu);
     if (!ts.stopped)
         return;
+    if (balancer_)
+        balancer_->restart(cpu);
     const Ktime now = time_.now(cpu);
     close_idle(cpu, now);
     restart_tick(cpu, now);
@@ -238,7 +242,8 @@ void TickSched::idle_stop_tick(Cpu& cpu) {
     else
         return retain_tick(cpu);
     ++ts.idle_calls;
-    if (expires == kUnset) {
+    // The owner of the balancer keeps its tick (LNT 10.1).
+    if (expires == kUnset || (balancer_ && !ts.stopped && balancer_->stop(cpu))) {
         retain_tick(cpu);
         return;
     }

@@ -17,6 +17,7 @@
 #include "ticklab/model/linux/clock_event.hpp"
 #include "ticklab/model/linux/hrtimers.hpp"
 #include "ticklab/model/linux/jiffies.hpp"
+#include "ticklab/model/linux/nohz_balancer.hpp"
 #include "ticklab/model/linux/sched.hpp"
 #include "ticklab/model/linux/softirq.hpp"
 #include "ticklab/model/linux/tick_broadcast.hpp"
@@ -69,6 +70,8 @@ public:
 
     /// Before the first use, where clock-event devices stop in deep C-states.
     void set_broadcast(TickBroadcast* broadcast) { broadcast_ = broadcast; }
+    /// Before the first use, with option nohz_balancer.
+    void set_balancer(NohzBalancer* balancer) { balancer_ = balancer; }
     /// The clock-event device of a CPU that starts: periodic (LNT 2.1). [point]
     void set_up_device(sim::Cpu& cpu);
     /// tick:dying of CH D7: in stop-machine, interrupts off. [point]
@@ -160,6 +163,7 @@ private:
     Softirqs& softirqs_;
     Scheduler& scheduler_;
     TickBroadcast* broadcast_ = nullptr;
+    NohzBalancer* balancer_ = nullptr;
     LinuxPrices prices_;
     std::deque<PerCpuTick> cpus_;
     /// The CPU that tries to update stale jiffies (NOHZ-10).

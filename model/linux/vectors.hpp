@@ -7,6 +7,8 @@ namespace ticklab::linux_ {
 
 /// The interrupt of the HPET's timer 0: pin 2 of the I/O APIC, in place of the PIT.
 inline constexpr std::uint8_t kHpetVector = 0x30;
+/// The interrupt of the HPET's timer 1: pin 8, in place of the RTC.
+inline constexpr std::uint8_t kRtcVector = 0x38;
 /// The local APIC's timer, and the broadcast's IPI to a CPU whose timer is stopped.
 inline constexpr std::uint8_t kLocalTimerVector = 0xec;
 /// "Look at need_resched": the way out of the interrupt does it.

@@ -232,6 +232,40 @@ void verb_broadcast_hpet(LinuxKernel& kernel, Cpu& cpu, const VerbCall&) {
         kernel.core().broadcast->replace_by_hpet(cpu);
 }
 
+// --- the RTC ---
+
+constexpr std::array<std::string_view, 3> kRtcKindWords{"periodic", "alarm", "update"};
+constexpr std::array kRtcRate{
+    ParameterDecl{"hz", ValueType::kInteger, "a power of two from 2 to 8192", true, {}, 2, 8192}};
+constexpr std::array kRtcKind{ParameterDecl{
+    "interrupt", ValueType::kWord, "the kind of interrupt", true, {}, INT64_MIN, INT64_MAX, kRtcKindWords}};
+constexpr std::array kRtcAlarmTime{ParameterDecl{"hour", ValueType::kInteger, "hour, 0 to 23", true, {}, 0, 23},
+                                   ParameterDecl{"minute", ValueType::kInteger, "minute, 0 to 59", true, {}, 0, 59},
+                                   ParameterDecl{"second", ValueType::kInteger, "second, 0 to 59", true, {}, 0, 59}};
+
+unsigned integer_of(const VerbCall& call, std::size_t i) { return static_cast<unsigned>(call.get<std::int64_t>(i)); }
+
+/// The bit of the named kind.
+unsigned rtc_kind_of(const VerbCall& call) {
+    unsigned bit = 0;
+    while (bit + 1 < kRtcKindWords.size() && kRtcKindWords[bit] != call.get<std::string>(0))
+        ++bit;
+    return 1u << bit;
+}
+
+void verb_rtc_set_rate(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().rtc->set_rate(cpu, integer_of(call, 0));
+}
+void verb_rtc_enable(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().rtc->enable(cpu, rtc_kind_of(call));
+}
+void verb_rtc_disable(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().rtc->disable(cpu, rtc_kind_of(call));
+}
+void verb_rtc_set_alarm(LinuxKernel& kernel, Cpu& cpu, const VerbCall& call) {
+    kernel.core().rtc->set_alarm(cpu, {integer_of(call, 0), integer_of(call, 1), integer_of(call, 2)});
+}
+
 constexpr auto kThread = VerbContext::kThread;
 constexpr auto kIrq = VerbContext::kIrq;
 
@@ -324,6 +358,26 @@ constexpr std::array kVerbs{
                "there is; nothing if it is the one, is not usable, or no CPU's timer stops",
                {}},
               verb_broadcast_hpet,
+              nullptr},
+    LinuxVerb{{"rtc.set_rate", kThread, TimerRole::kNone,
+               "with rtc_emulation: the rate of the periodic interrupt (RTC_IRQP_SET), 1024 Hz at boot; one that is "
+               "enabled takes it up at the RTC's next interrupt",
+               kRtcRate},
+              verb_rtc_set_rate,
+              nullptr},
+    LinuxVerb{{"rtc.enable", kThread, TimerRole::kNone,
+               "with rtc_emulation: the RTC interrupts periodically, at the alarm's second, or at each new second "
+               "(RTC_PIE_ON, RTC_AIE_ON, RTC_UIE_ON); the alarm, as long as its second lasts, at each poll",
+               kRtcKind},
+              verb_rtc_enable,
+              nullptr},
+    LinuxVerb{{"rtc.disable", kThread, TimerRole::kNone,
+               "with rtc_emulation: it does not any longer (RTC_PIE_OFF, RTC_AIE_OFF, RTC_UIE_OFF)", kRtcKind},
+              verb_rtc_disable,
+              nullptr},
+    LinuxVerb{{"rtc.set_alarm", kThread, TimerRole::kNone,
+               "with rtc_emulation: the time of day of the alarm (RTC_ALM_SET), 0:00:00 at boot", kRtcAlarmTime},
+              verb_rtc_set_alarm,
               nullptr},
     LinuxVerb{{"sysctl.timer_migration", kThread, TimerRole::kNone,
                "all placements but local: writes the sysctl of that name; timers that are queued stay where they are",
