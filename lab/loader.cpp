@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "ticklab/lab/bundle/bundle.hpp"
 #include "ticklab/lab/scenario_reader.hpp"
 #include "ticklab/lab/schema.hpp"
 
@@ -26,6 +27,11 @@ std::optional<Scenario> ScenarioLoader::load_text(const std::string& file, std::
 
 std::optional<Scenario> ScenarioLoader::load_source(JsonSource source, const std::vector<std::string>& overrides,
                                                     std::vector<InputError>& errors) const {
+    if (looks_like_bundle(source)) {
+        errors.push_back(file_error(
+            source.file(), found_expected("a bundle", "a scenario: run, why, replay, shrink and diff take bundles")));
+        return std::nullopt;
+    }
     for (const std::string& argument : overrides)
         if (!source.override_value(argument, errors))
             return std::nullopt;

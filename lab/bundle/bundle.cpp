@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ticklab/lab/report.hpp"
 #include "ticklab/lab/values.hpp"
 
@@ -49,6 +51,11 @@ void do_runs(Bundle& bundle, const ScenarioLoader& loader, ExperimentOptions fir
 }
 
 }  // namespace
+
+std::size_t equal_links(const RunOutcome& a, const RunOutcome& b) {
+    const auto at = std::mismatch(a.chain.begin(), a.chain.end(), b.chain.begin(), b.chain.end());
+    return static_cast<std::size_t>(at.first - a.chain.begin());
+}
 
 RunOutcome outcome_of(Experiment& experiment, const RecordMarks& marks, bool expectations) {
     RunOutcome outcome;
@@ -132,6 +139,19 @@ Bundle bundle_of(const ScenarioLoader& loader, const Scenario& scenario, std::ui
     put_disturbance(bundle.scenario, disturbance);
     bundle.decisions = decisions;
     do_runs(bundle, loader, replay_options(bundle));
+    return bundle;
+}
+
+Bundle bundle_of_run(const ScenarioLoader& loader, const Scenario& scenario, const std::vector<std::string>& overrides,
+                     const ExperimentOptions& options, bool expectations) {
+    Bundle bundle = bundle_without_run(scenario, overrides, options.seed, options.looks);
+    bundle.expectations = expectations;
+    if (options.schedule)
+        put_disturbance(bundle.scenario, scheduled_disturbance(*options.schedule, scenario.machine));
+    ExperimentOptions first = replay_options(bundle);
+    first.decisions = options.decisions;
+    first.schedule = options.schedule;
+    do_runs(bundle, loader, std::move(first));
     return bundle;
 }
 

@@ -15,6 +15,7 @@
 
 #include "ticklab/lab/bundle/decision_list.hpp"
 #include "ticklab/lab/bundle/inlined.hpp"
+#include "ticklab/lab/bundle/record_context.hpp"
 #include "ticklab/lab/bundle/record_marks.hpp"
 #include "ticklab/lab/hunt/hunt.hpp"
 #include "ticklab/lab/input_error.hpp"
@@ -39,6 +40,9 @@ struct RunOutcome {
     friend bool operator==(const RunOutcome&, const RunOutcome&) = default;
 };
 
+/// Full links of the digest chain that two runs have in common from the first on.
+std::size_t equal_links(const RunOutcome& a, const RunOutcome& b);
+
 struct Bundle {
     std::string version;                 ///< of the ticklab that wrote it
     std::string scenario_file;           ///< as it was named then
@@ -50,6 +54,8 @@ struct Bundle {
     unsigned looks = 1;         ///< at the structures (ExperimentOptions)
     DecisionList decisions;
     RunOutcome outcome;
+    /// Of one record, for who compares the run with that of another build.
+    std::optional<RecordContext> near;
 };
 
 /// Does the run of `failure` again and keeps it. Throws UnrepeatableRun with the reason if it does not come back.
@@ -61,7 +67,14 @@ Bundle make_bundle(const ScenarioLoader& loader, const Scenario& scenario, const
 Bundle bundle_of(const ScenarioLoader& loader, const Scenario& scenario, std::uint64_t seed, unsigned looks,
                  const Disturbance& disturbance, const DecisionList& decisions);
 
+/// Keeps the run of a scenario loaded with these --set arguments under seed, looks, and schedule or decisions of
+/// `options`, whatever comes of it. Throws UnrepeatableRun with the reason if it does not come back.
+Bundle bundle_of_run(const ScenarioLoader& loader, const Scenario& scenario, const std::vector<std::string>& overrides,
+                     const ExperimentOptions& options, bool expectations);
+
 nlohmann::ordered_json bundle_schema();
+/// As a bundle has it.
+nlohmann::ordered_json to_json(const RecordContext& context);
 nlohmann::ordered_json to_json(const Bundle& bundle);
 /// Nothing, and at least one more error, if the file cannot be read or is no bundle.
 std::optional<Bundle> read_bundle(const std::string& file, std::vector<InputError>& errors);

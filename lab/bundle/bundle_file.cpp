@@ -17,6 +17,8 @@ using OrderedJson = nlohmann::ordered_json;
 constexpr const char* kFormatMember = "bundle";
 std::string format_title() { return fmt::format("format {} of bundles", kBundleFormat); }
 
+constexpr const char* kNear = "near";
+
 constexpr std::string_view kKeyForm = "16 hexadecimal digits";
 constexpr std::string_view kSeedForm = "a seed: digits";
 
@@ -41,6 +43,17 @@ std::optional<std::uint64_t> bundle_number(const std::string& text) {
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, kBase);
     return error == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+RecordContext context_from(const nlohmann::json& document) {
+    RecordContext context;
+    context.number = document["record"].get<std::uint64_t>();
+    for (const nlohmann::json& record : document["records"])
+        context.records.push_back({record["number"].get<std::uint64_t>(),
+                                   sim::kBoot + sim::Duration{record["at_ps"].get<std::int64_t>()},
+                                   record["what"].get<std::string>()});
+    context.cpus = document["cpus"].get<std::vector<std::string>>();
+    return context;
 }
 
 /// Reads what the schema cannot check.
@@ -154,10 +167,24 @@ OrderedJson bundle_schema() {
          {"chain", bundle_array(bundle_text("a digest"))},
          {"marks", bundle_array(bundle_text("marks"))},
          {"scenario", {{"type", "object"}, {"title", "a scenario"}}}});
+    schema["properties"][kNear] = bundle_object(
+        {{"record", from_one},
+         {"records",
+          bundle_array(bundle_object(
+              {{"number", from_one}, {"at_ps", bundle_count()}, {"what", bundle_text("a record in words")}}))},
+         {"cpus", bundle_array(bundle_text("what a CPU was doing"))}});
     OrderedJson whole{{"$schema", "http://json-schema.org/draft-07/schema#"},
                       {"title", "a replay bundle of ticklab (a JSON object)"}};
     whole.update(schema);
     return whole;
+}
+
+OrderedJson to_json(const RecordContext& context) {
+    OrderedJson records = OrderedJson::array();
+    for (const ToldRecord& record : context.records)
+        records.push_back(
+            {{"number", record.number}, {"at_ps", record.at.time_since_epoch().count()}, {"what", record.what}});
+    return {{"record", context.number}, {"records", std::move(records)}, {"cpus", context.cpus}};
 }
 
 OrderedJson to_json(const Bundle& bundle) {
@@ -168,25 +195,28 @@ OrderedJson to_json(const Bundle& bundle) {
     for (const TieDecision& tie : bundle.decisions.ties)
         ties.push_back({{"key", fmt::format("{:016x}", tie.key)}, {"nth", tie.nth}, {"answer", tie.answer}});
     const RunOutcome& outcome = bundle.outcome;
-    return {{kFormatMember, kBundleFormat},
-            {"version", bundle.version},
-            {"scenario_file", bundle.scenario_file},
-            {"scenario_hash", bundle.scenario_hash},
-            {"overrides", bundle.overrides},
-            {"seed", std::to_string(bundle.seed)},
-            {"expectations", bundle.expectations},
-            {"looks", bundle.looks},
-            {"verdict",
-             {{"check", outcome.check},
-              {"message", outcome.message},
-              {"at_ps", outcome.at.time_since_epoch().count()},
-              {"cpu", outcome.cpu == sim::kNoCpu ? -1 : static_cast<std::int64_t>(outcome.cpu)}}},
-            {"decisions", {{"stalls", std::move(stalls)}, {"ties", std::move(ties)}}},
-            {"records", outcome.records},
-            {"digest", outcome.digest},
-            {"chain", outcome.chain},
-            {"marks", outcome.marks},
-            {"scenario", OrderedJson::parse(bundle.scenario.dump())}};
+    OrderedJson document{{kFormatMember, kBundleFormat},
+                         {"version", bundle.version},
+                         {"scenario_file", bundle.scenario_file},
+                         {"scenario_hash", bundle.scenario_hash},
+                         {"overrides", bundle.overrides},
+                         {"seed", std::to_string(bundle.seed)},
+                         {"expectations", bundle.expectations},
+                         {"looks", bundle.looks},
+                         {"verdict",
+                          {{"check", outcome.check},
+                           {"message", outcome.message},
+                           {"at_ps", outcome.at.time_since_epoch().count()},
+                           {"cpu", outcome.cpu == sim::kNoCpu ? -1 : static_cast<std::int64_t>(outcome.cpu)}}},
+                         {"decisions", {{"stalls", std::move(stalls)}, {"ties", std::move(ties)}}},
+                         {"records", outcome.records},
+                         {"digest", outcome.digest},
+                         {"chain", outcome.chain},
+                         {"marks", outcome.marks},
+                         {"scenario", OrderedJson::parse(bundle.scenario.dump())}};
+    if (bundle.near)
+        document[kNear] = to_json(*bundle.near);
+    return document;
 }
 
 std::optional<Bundle> read_bundle(const std::string& file, std::vector<InputError>& errors) {
@@ -230,6 +260,8 @@ std::optional<Bundle> read_bundle(const JsonSource& source, std::vector<InputErr
     bundle.outcome.digest = root["digest"].get<std::string>();
     bundle.outcome.chain = root["chain"].get<std::vector<std::string>>();
     bundle.outcome.marks = root["marks"].get<std::vector<std::string>>();
+    if (root.contains(kNear))
+        bundle.near = context_from(root[kNear]);
     reader.check_lengths(bundle.outcome);
     if (found.empty())
         return bundle;

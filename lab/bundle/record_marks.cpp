@@ -16,15 +16,18 @@ void RecordMarks::consume(std::span<const sim::Record> batch) {
             add(record);
 }
 
-std::string_view RecordMarks::add(const sim::Record& record) {
-    std::uint64_t mark = sim::mix(static_cast<std::uint64_t>(sim::ps(record.at)), record.kind->id);
-    mark = sim::mix(mark, record.cpu);
+std::uint64_t record_hash(const sim::Record& record) {
+    std::uint64_t hash = sim::mix(static_cast<std::uint64_t>(sim::ps(record.at)), record.kind->id);
+    hash = sim::mix(hash, record.cpu);
     for (const std::uint64_t operand : record.operands)
-        mark = sim::mix(mark, operand);
+        hash = sim::mix(hash, operand);
+    return hash;
+}
+
+std::string_view RecordMarks::add(const sim::Record& record) {
     if (size_++ % RecordStream::kChunkRecords == 0)
         links_.emplace_back();
-    fmt::format_to(std::back_inserter(links_.back()), "{:0{}x}", mark % (std::uint64_t{1} << (4 * kMarkDigits)),
-                   kMarkDigits);
+    fmt::format_to(std::back_inserter(links_.back()), "{:0{}x}", record_hash(record) & kMarkMask, kMarkDigits);
     return mark_at(links_, size_ - 1);
 }
 

@@ -15,6 +15,11 @@ namespace ticklab::lab {
 
 /// Hexadecimal digits of a mark: two different records have the same one once in 65,536.
 inline constexpr std::size_t kMarkDigits = 4;
+/// The bits of record_hash() that a mark has.
+inline constexpr std::uint64_t kMarkMask = (std::uint64_t{1} << (4 * kMarkDigits)) - 1;
+
+/// Over what the digest covers of a record.
+std::uint64_t record_hash(const sim::Record& record);
 
 /// Of each base record, over what the digest covers of it; a string a link of the chain, the last as far as it came.
 class RecordMarks final : public sim::RecordConsumer {

@@ -63,11 +63,6 @@ private:
     std::optional<KeptRecord> first_;
 };
 
-std::size_t equal_links(const RunOutcome& a, const RunOutcome& b) {
-    const auto at = std::mismatch(a.chain.begin(), a.chain.end(), b.chain.begin(), b.chain.end());
-    return static_cast<std::size_t>(at.first - a.chain.begin());
-}
-
 }  // namespace
 
 BundleReplay replay_bundle(const Bundle& bundle, const Scenario& scenario) {

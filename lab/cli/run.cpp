@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "ticklab/lab/bundle/bundle.hpp"
 #include "ticklab/lab/cli/command.hpp"
 #include "ticklab/lab/cli/document_text.hpp"
 #include "ticklab/lab/cli/interrupt.hpp"
@@ -21,6 +22,7 @@
 #include "ticklab/lab/report.hpp"
 #include "ticklab/lab/timeline/timeline_writer.hpp"
 #include "ticklab/lab/values.hpp"
+#include "ticklab/lab/whole_file.hpp"
 
 namespace ticklab::lab {
 namespace {
@@ -40,6 +42,8 @@ struct Options {
     bool json = false;
     bool no_checks = false;
     bool repeat_check = false;
+    std::string bundle;
+    std::optional<std::uint64_t> around;
 };
 
 /// Watches the run from outside: stops it when the user asks to, and says how far it is, on a terminal.
@@ -147,7 +151,30 @@ RunReport perform(const Scenario& scenario, const ExperimentOptions& base, const
     return report_of(experiment, static_cast<std::uint64_t>(wall.count()), replay);
 }
 
+/// Keeps the run as a bundle. Does it again for that.
+ExitCode write_bundle(const Options& options, const ScenarioLoader& loader, const RunInput& input) {
+    try {
+        Bundle bundle = bundle_of_run(loader, input.scenario, options.scenario.overrides, input.options,
+                                      input.bundle && input.bundle->expectations);
+        if (options.around) {
+            if (*options.around > bundle.outcome.records)
+                return refuse("--around",
+                              found_expected(std::to_string(*options.around),
+                                             fmt::format("one of the run's {} records", bundle.outcome.records)));
+            bundle.near = context_of(input.scenario, input.options, *options.around);
+        }
+        write_whole_file(options.bundle, document_text(to_json(bundle)));
+        return ExitCode::kFine;
+    } catch (const UnrepeatableRun& e) {
+        complain(fmt::format("no bundle: {}", e.what()));
+        return ExitCode::kNondeterminism;
+    }
+}
+
 ExitCode run(const Options& options) {
+    if (!options.bundle.empty() && (!options.until.empty() || options.no_checks || options.observers != "all"))
+        return refuse("--bundle", found_expected("a run that is cut or not checked",
+                                                 "none of --until, --no-checks and --observers"));
     if ((options.cuts.from || options.cuts.to) && options.timeline.empty() && options.ftrace.empty() &&
         options.lens.empty())
         return refuse(options.cuts.from ? "--from" : "--to",
@@ -159,7 +186,8 @@ ExitCode run(const Options& options) {
             return refuse("--until", found_expected(in_quotes(options.until), parsed.expected));
         until = sim::kBoot + *parsed.value;
     }
-    std::optional<RunInput> input = options.scenario.load(ScenarioLoader(program_registry()));
+    const ScenarioLoader loader(program_registry());
+    std::optional<RunInput> input = options.scenario.load(loader);
     if (!input)
         return ExitCode::kBadInput;
     const Scenario& scenario = input->scenario;
@@ -207,6 +235,8 @@ ExitCode run(const Options& options) {
         code = graver(code, exit_code_of(again));
     }
     watch.reset();
+    if (!options.bundle.empty() && report->end != sim::RunEnd::kStopped)
+        code = graver(code, write_bundle(options, loader, *input));
     if (options.json)
         fmt::print("{}", document_text(json_report(*report)));
     else
@@ -244,6 +274,16 @@ Command run_command() {
                     ->capture_default_str();
                 app.add_flag("--repeat-check", options->repeat_check,
                              "Run twice and compare the digests; exit code 4 if they differ");
+                CLI::Option* const bundle =
+                    app.add_option("--bundle", options->bundle,
+                                   "Keep the run in this file, to replay it or to compare it with that of another "
+                                   "build")
+                        ->type_name("FILE");
+                app.add_option("--around", options->around,
+                               "Keep in the bundle, in words, what surrounds the record of this number")
+                    ->type_name("NUMBER")
+                    ->check(CLI::PositiveNumber)
+                    ->needs(bundle);
                 app.add_flag("--json", options->json, "Print one JSON document")->excludes(lens);
                 app.footer(
                     "\nExamples:\n  ticklab run scenarios/xen/range-2008.json\n"
