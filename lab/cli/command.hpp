@@ -36,6 +36,7 @@ Command hunt_command();
 Command merge_command();
 Command replay_command();
 Command shrink_command();
+Command museum_command();
 Command compare_command();
 Command conform_command();
 Command validate_command();
