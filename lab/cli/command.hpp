@@ -36,6 +36,8 @@ Command hunt_command();
 Command merge_command();
 Command replay_command();
 Command shrink_command();
+Command museum_command();
+Command bisect_command();
 Command diff_command();
 Command compare_command();
 Command conform_command();

@@ -30,7 +30,6 @@ using Clock = std::chrono::steady_clock;
 
 /// What is found is on the disk after so long at the latest, however the program ends.
 constexpr std::chrono::seconds kSaveEvery{5};
-constexpr std::uint64_t kPctDepth = 3;
 
 struct Options {
     std::string file;

@@ -33,6 +33,9 @@ enum class HuntStrategy : std::uint8_t {
     kExhaustive,  ///< under the first seed, all ways to deviate at up to `depth` points and ties (MA 13.2)
 };
 
+/// Of PctSchedule where nobody says.
+inline constexpr std::uint64_t kPctDepth = 3;
+
 /// Part `index` of `count`: the runs whose number has that remainder.
 struct HuntShard {
     std::uint64_t index = 0;
