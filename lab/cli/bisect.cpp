@@ -162,7 +162,7 @@ Command bisect_command() {
                 add_overrides(app, options->scenario.overrides);
                 app.add_flag("--json", options->json, "Print one JSON document");
                 app.footer(
-                    "\nExamples:\n  ticklab bisect scenarios/linux/fixes/TMIGR-02.json\n"
+                    "\nExamples:\n  ticklab bisect scenarios/xen/fixes/XEN-31.json\n"
                     "  ticklab bisect my-scenario.json --strategy random --seeds 1..500 --from 6.9 --to 6.12");
             },
             [options] { return bisect_for(*options); }};

@@ -45,6 +45,7 @@ std::optional<std::vector<Exhibit>> exhibits_of(const Options& options, const Sc
             exhibits.push_back(*std::move(exhibit));
     if (errors.empty() && !options.fixes.empty()) {
         std::vector<std::string_view> ids;
+        ids.reserve(exhibits.size());
         for (const Exhibit& exhibit : exhibits)
             ids.push_back(exhibit.entry.change);
         for (const std::string& fix : options.fixes)

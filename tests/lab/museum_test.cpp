@@ -211,8 +211,8 @@ TEST_CASE("`ticklab museum` prints a row a fix, says what it does not show, and 
     CHECK(text.code == 0);
     CHECK(text.out.find("| TMIGR-19 | tmigr.quiet.active_bit |") != std::string::npos);
 
-    const Said json = program({"museum", folder, "--fix", "TMIGR-19", "--masters", "1", "--shrink", "--json"});
-    const auto document = nlohmann::json::parse(json.out);
+    const Said said = program({"museum", folder, "--fix", "TMIGR-19", "--masters", "1", "--shrink", "--json"});
+    const auto document = nlohmann::json::parse(said.out);
     REQUIRE(document["entries"].size() == 1);
     const auto& entry = document["entries"][0];
     CHECK(entry["id"] == "TMIGR-19");
