@@ -73,6 +73,7 @@ SearchNumber search_number(std::uint64_t number, const MuseumOptions& options) {
 
 const MuseumSearch& median_search(const std::vector<MuseumSearch>& searches) {
     std::vector<const MuseumSearch*> order;
+    order.reserve(searches.size());
     for (const MuseumSearch& search : searches)
         order.push_back(&search);
     std::stable_sort(order.begin(), order.end(), [](const MuseumSearch* a, const MuseumSearch* b) {

@@ -170,7 +170,7 @@ TEST_CASE("what the fix does not mend is a false alarm of the museum") {
 
 TEST_CASE("medians of a museum count a search that found nothing as longer than any") {
     StrategySearches strategy;
-    for (const std::uint64_t runs : {7, 3, 5, 1}) {
+    for (const std::uint64_t runs : std::initializer_list<std::uint64_t>{7, 3, 5, 1}) {
         strategy.searches.push_back({HuntFailure{}, runs, static_cast<double>(runs), {}, runs});
     }
     CHECK(strategy.median_runs() == 5);
