@@ -281,19 +281,23 @@ void TimerWheel::require_not_pending(Cpu& cpu, Timer& t) {
         fail(cpu, checks::kAddPending, t, "added while it is pending");
 }
 
-void TimerWheel::set_class(Cpu& cpu, Timer& t, std::uint32_t flags) {
+void TimerWheel::set_pinned(Cpu& cpu, Timer& t, bool pinned) {
     if (parameters_.changes.class_changed_under_lock)
-        change_class_locked(cpu, t, flags);
+        set_pinned_locked(cpu, t, pinned);
     else
-        write_flags(cpu, t, flags);
+        write_flags(cpu, t, pinned ? t.flags | flag::kPinned : t.flags & ~flag::kPinned);
 }
 
-void TimerWheel::change_class_locked(Cpu& cpu, Timer& t, std::uint32_t flags) {
+void TimerWheel::set_pinned_locked(Cpu& cpu, Timer& t, bool pinned) {
     Locked locked = lock_timer(cpu, t);
-    const std::uint32_t changed = t.flags ^ flags;
-    TimerBase& to = base(t.cpu(), index_of(t.flags ^ (changed & flag::kPinned)));
-    if (&to != locked.base)
-        move_to(cpu, locked, t, to, changed & flag::kPinned);
+    if (const std::uint32_t flags = pinned ? t.flags | flag::kPinned : t.flags & ~flag::kPinned; flags != t.flags) {
+        TimerBase& to = base_of(flags);
+        // A deferrable timer stays where it is (LTW 3.3).
+        if (&to == locked.base)
+            write_flags(cpu, t, flags);
+        else
+            move_to(cpu, locked, t, to, t.flags ^ flags);
+    }
     unlock(cpu, locked);
 }
 
@@ -306,14 +310,14 @@ void TimerWheel::add(Cpu& cpu, Timer& t, Jiffies expires) {
 void TimerWheel::add_local(Cpu& cpu, Timer& t, Jiffies expires) {
     const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
-    set_class(cpu, t, t.flags | flag::kPinned);
+    set_pinned(cpu, t, true);
     modify(cpu, t, expires, Mode::kNotPending);
 }
 
 void TimerWheel::add_global(Cpu& cpu, Timer& t, Jiffies expires) {
     const sim::CodeScope code(cpu, sim::Code::kTimer);
     require_not_pending(cpu, t);
-    set_class(cpu, t, t.flags & ~flag::kPinned);
+    set_pinned(cpu, t, false);
     modify(cpu, t, expires, Mode::kNotPending);
 }
 
@@ -325,7 +329,8 @@ void TimerWheel::add_on(Cpu& cpu, Timer& t, Jiffies expires, CpuId target) {
     if (!machine_.cpu(target).online())
         fail(cpu, checks::kAddOffline, t, fmt::format("added on CPU {}, which is off-line", target));
     // Before 6.9 that did not pin it: a later modification may move it (LPP 4.2).
-    set_class(cpu, t, form_.one_base ? t.flags : t.flags | flag::kPinned);
+    if (!form_.one_base)
+        set_pinned(cpu, t, true);
     TimerBase& there = base(target, index_of(t.flags));
     Locked locked = parameters_.changes.add_on_moves ? lock_timer(cpu, t) : lock_and_take(cpu, t, there);
     if (t.function) {

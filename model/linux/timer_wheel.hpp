@@ -141,9 +141,9 @@ private:
     void unlock(sim::Cpu& cpu, const Locked& locked);
     /// `changed`: flags that change with the base.
     void move_to(sim::Cpu& cpu, Locked& locked, Timer& t, TimerBase& to, std::uint32_t changed = 0);
-    /// The timer, which is not pending, gets the class of `flags`: at once, or with the change LTW 4.3 as a move.
-    void set_class(sim::Cpu& cpu, Timer& t, std::uint32_t flags);
-    void change_class_locked(sim::Cpu& cpu, Timer& t, std::uint32_t flags);
+    /// The class of a timer that is not pending changes: at once, or with the change LTW 4.3 as a move.
+    void set_pinned(sim::Cpu& cpu, Timer& t, bool pinned);
+    void set_pinned_locked(sim::Cpu& cpu, Timer& t, bool pinned);
     /// As before WHEEL-01: whoever has the lock of the timer's base is not asked.
     Locked lock_and_take(sim::Cpu& cpu, Timer& t, TimerBase& to);
     BaseIndex index_of(std::uint32_t flags) const {

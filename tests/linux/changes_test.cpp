@@ -151,3 +151,28 @@ TEST_CASE("set-up and restart of a high-resolution timer are traced as their ver
         CHECK(d.records(kHrtimerRearmRecord).empty() != on);
     }
 }
+
+TEST_CASE("with LTW 4.3 and without it a timer gets the class and the base that it is added to (LTW 3.3, 8.2)") {
+    for (const bool on : {true, false}) {
+        CAPTURE(on);
+        Changed b(2, &LinuxChanges::class_changed_under_lock, on);
+        b.on(0, at_us(50'100), [&](Cpu& cpu) {
+            b.perform(cpu, "timer.init", {std::int64_t{3}, false, true});
+            b.perform(cpu, "timer.add_local", {std::int64_t{0}, at_ms(80)});
+            b.perform(cpu, "timer.add_local", {std::int64_t{1}, at_ms(80)});
+            b.perform(cpu, "timer.delete", {std::int64_t{1}});
+            b.perform(cpu, "timer.add_global", {std::int64_t{1}, at_ms(80)});
+            b.perform(cpu, "timer.add_on", {std::int64_t{2}, at_ms(80), std::int64_t{1}});
+            b.perform(cpu, "timer.add_on", {std::int64_t{3}, at_ms(80), std::int64_t{1}});
+        });
+        b.run(at_us(50'200));
+        const auto flags = [&](sim::TimerIndex timer) {
+            return b.kernel().wheel_timer(timer).timer.flags &
+                   (timer_flags::kCpuMask | timer_flags::kPinned | timer_flags::kDeferrable);
+        };
+        CHECK(flags(0) == timer_flags::kPinned);
+        CHECK(flags(1) == 0);
+        CHECK(flags(2) == (timer_flags::kPinned | 1u));
+        CHECK(flags(3) == (timer_flags::kPinned | timer_flags::kDeferrable | 1u));
+    }
+}

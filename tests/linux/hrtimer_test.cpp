@@ -229,24 +229,6 @@ TEST_CASE("with deferred programming the device is asked once an interrupt, on t
     }
 }
 
-TEST_CASE("a start on the way out of the interrupt changes what the deferred programming asks for (LHR 13)") {
-    for (const std::int64_t expires : {60'700, 60'300}) {
-        CAPTURE(expires);
-        Bench b;
-        b.linux_config.hrtimer_rearm_deferred = true;
-        b.on(0, at_us(50'100), [&](Cpu& cpu) { start(b, cpu, 0, at_us(60'200)); });
-        b.on(0, at_us(50'200), [&](Cpu& cpu) { start(b, cpu, 1, at_us(60'500)); });
-        b.on_fired = [&](Cpu& cpu, sim::TimerIndex timer) {
-            if (timer == 0)
-                start(b, cpu, 2, at_us(expires));
-        };
-        b.run(at_ms(80));
-        CHECK(order_of(b) == (expires < 60'500 ? Order{0, 2, 1} : Order{0, 1, 2}));
-        for (const Bench::Firing& f : b.firings)
-            CHECK(f.at < at_us(f.timer == 0 ? 60'200 : f.timer == 1 ? 60'500 : expires) + 25us);
-    }
-}
-
 TEST_CASE("with deferred programming softirqs start with the device programmed (LHR 13)") {
     Bench b;
     b.linux_config.hrtimer_rearm_deferred = true;

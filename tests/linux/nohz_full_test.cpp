@@ -221,3 +221,27 @@ TEST_CASE("a list that cannot be is refused with the reason") {
     CHECK(message([](FullBench& b) { b.linux_config.placement = &kPlacements[2]; }) ==
           "kernel.nohz_full is given, and placement tmigr-2017 knows no such CPUs");
 }
+
+TEST_CASE("what the exit of an interrupt changes is what the deferred programming asks for (LHR 13)") {
+    FullBench b;
+    b.linux_config.hrtimer_rearm_deferred = true;
+    b.with_task();
+    b.on(1, at_us(50'100), [&](Cpu& cpu) {
+        b.perform(cpu, "hrtimer.start", {std::int64_t{0}, at_us(60'200), sim::Duration::zero(), true});
+    });
+    // The tick is stopped; the exit moves its timer to the wheel's new first event.
+    b.on_fired = [&](Cpu& cpu, sim::TimerIndex timer) {
+        if (timer == 0)
+            b.perform(cpu, "timer.add_local", {std::int64_t{1}, at_ms(64)});
+    };
+    b.run(at_ms(80));
+    std::vector<std::int64_t> asked;
+    for (const Bench::LoggedRecord& r : b.records(kHrtimerRearmRecord))
+        if (r.cpu == 1 && r.at >= at_us(60'200) && r.at < at_us(60'300)) {
+            CHECK(r.operands[1] == 1);
+            asked.push_back(static_cast<std::int64_t>(r.operands[0]));
+        }
+    CHECK(asked == std::vector<std::int64_t>{65'000'000});
+    REQUIRE(b.firings.size() == 2);
+    CHECK(b.firings[1].at < at_us(65'050));
+}
