@@ -101,7 +101,7 @@ private:
     Compared& compare(std::string what, Ns expected, Ns also, Ns tolerance) {
         return compared_.emplace_back(Compared{fmt::format("{} at {} ns", what, at_), expected, also, tolerance});
     }
-    Ns tolerance(int clock) const { return clock == testing::kSched ? kHandlers : 0; }
+    Ns tolerance(int clock) const { return clock == cputime::testing::kSched ? kHandlers : 0; }
 
     void add_spawn(int process, int cpu) {
         if (!reference_.cpu_is_free(cpu) ||
@@ -138,8 +138,8 @@ private:
         const bool absolute = d % 4 == 0;
         Ns value = 0;
         if (d % 9 != 8)
-            value = t.clock == testing::kSched ? (absolute ? d % 400 * 250'000 : d % 300 * 50'000) + 25'000
-                                               : (d % 60 + 1) * 500'000 * (absolute ? 4 : 1);
+            value = t.clock == cputime::testing::kSched ? (absolute ? d % 400 * 250'000 : d % 300 * 50'000) + 25'000
+                                                        : (d % 60 + 1) * 500'000 * (absolute ? 4 : 1);
         const Ns interval = e % 3 == 0 ? 0 : (e % 90 + 1) * 50'000;
         const Ns old = reference_.set(number, value, interval, absolute);
         Compared& told = compare(fmt::format("old value of timer {}", number), old, old, tolerance(t.clock));
@@ -186,7 +186,7 @@ private:
     void add_read(int process, int, int clock) {
         Ns expected = reference_.group(process, clock);
         Ns also = expected;
-        if (clock == testing::kSched) {
+        if (clock == cputime::testing::kSched) {
             // Modern: of all threads, or the timer clock while that runs.
             expected += modern_ ? reference_.all_running(process) : reference_.leader_running(process);
             also = modern_ ? also : expected;

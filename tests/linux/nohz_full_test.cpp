@@ -1,4 +1,6 @@
 // CPUs that stop their tick while they have one task (LNT 7.6, 7.8, 8.4; LTW 6.5, 7.1).
+#include <fmt/format.h>
+
 #include <stdexcept>
 
 #include "linux_fixture.hpp"

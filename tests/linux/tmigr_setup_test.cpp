@@ -1,4 +1,6 @@
 // TMM 4 and 13: the shape of the hierarchy and how it grows.
+#include <fmt/format.h>
+
 #include "linux/tmigr_fixture.hpp"
 
 using namespace ticklab;

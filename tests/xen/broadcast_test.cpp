@@ -1,4 +1,6 @@
 // Waking CPUs from states that stop their timers: channels, sets, owners, the handler, mwait (HP 9, XT 9).
+#include <fmt/format.h>
+
 #include "ticklab/model/xen/hpet_broadcast.hpp"
 #include "xen/xen_fixture.hpp"
 
