@@ -19,4 +19,12 @@ inline void run_to(sim::Machine& machine, sim::Time until) {
     std::exit(1);
 }
 
+/// Events of local timers so far, of all CPUs.
+inline std::uint64_t timer_events(const sim::Machine& machine) {
+    std::uint64_t sum = 0;
+    for (sim::CpuId c = 0; c < machine.cpu_count(); ++c)
+        sum += machine.cpu(c).apic().counters().timer_events;
+    return sum;
+}
+
 }  // namespace ticklab::bench

@@ -24,7 +24,9 @@ public:
     static constexpr sim::Duration kStep = std::chrono::milliseconds{20};
 
     explicit CpuTimeLoad(const CpuTimeShape& shape)
-        : shape_(shape), kernel_(cputime_config(shape)), machine_(config(shape.cpus), kernel_) {
+        : shape_(shape),
+          kernel_(cputime_config(shape)),
+          machine_(bench_config(shape.cpus, cputime::cputime_kernel_decl().costs), kernel_) {
         source_ = machine_.engine().add(sim::ActivityClass::kScript, *this);
         machine_.engine().arm(source_, kSetUp);
         run_to(machine_, until_);
@@ -33,12 +35,7 @@ public:
     sim::Machine& machine() { return machine_; }
     sim::Duration step() const { return kStep; }
     /// Ticks so far.
-    std::uint64_t operations() const {
-        std::uint64_t sum = 0;
-        for (sim::CpuId c = 0; c < machine_.cpu_count(); ++c)
-            sum += machine_.cpu(c).apic().counters().timer_events;
-        return sum;
-    }
+    std::uint64_t operations() const { return timer_events(machine_); }
     void advance() {
         until_ += step();
         run_to(machine_, until_);
@@ -48,12 +45,6 @@ private:
     static constexpr sim::Time kSetUp = sim::kBoot + std::chrono::microseconds{500};
     static constexpr std::chrono::milliseconds kProfile{10};
 
-    static sim::MachineConfig config(sim::CpuId cpu_count) {
-        sim::MachineConfig c = bench_config(cpu_count);
-        for (const sim::CostDecl& d : cputime::cputime_kernel_decl().costs)
-            c.costs.set(std::string(d.name), sim::Cycles{60}, "bench");
-        return c;
-    }
     static cputime::CpuTimeConfig cputime_config(const CpuTimeShape& shape) {
         cputime::CpuTimeConfig c;
         c.hz = 1000;

@@ -53,12 +53,7 @@ public:
     sim::Machine& machine() { return machine_; }
     sim::Duration step() const { return kHotplugPeriod; }
     /// Events of local timers so far: ticks, and what they are programmed for when the tick is stopped.
-    std::uint64_t operations() const {
-        std::uint64_t sum = 0;
-        for (sim::CpuId c = 0; c < machine_.cpu_count(); ++c)
-            sum += machine_.cpu(c).apic().counters().timer_events;
-        return sum;
-    }
+    std::uint64_t operations() const { return timer_events(machine_); }
     void advance() {
         until_ += step();
         run_to(machine_, until_);
@@ -74,10 +69,8 @@ private:
     };
 
     static sim::MachineConfig config(sim::CpuId cpu_count) {
-        sim::MachineConfig c = bench_config(cpu_count);
+        sim::MachineConfig c = bench_config(cpu_count, linux_::linux_kernel_decl().costs);
         c.node_count = std::max<sim::CpuId>(1, cpu_count / 128);
-        for (const sim::CostDecl& d : linux_::linux_kernel_decl().costs)
-            c.costs.set(std::string(d.name), sim::Cycles{60}, "bench");
         return c;
     }
     static linux_::LinuxConfig linux_config(const LinuxShape& shape) {

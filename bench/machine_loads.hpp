@@ -61,7 +61,9 @@ public:
     static constexpr std::uint64_t kTimeoutNs = 5'000'000;
 
     XenChurnLoad(sim::CpuId cpu_count, xen::CheckEffort effort)
-        : cpus_(cpu_count), kernel_(xen_config(effort), *this), machine_(config(cpu_count), kernel_) {
+        : cpus_(cpu_count),
+          kernel_(xen_config(effort), *this),
+          machine_(bench_config(cpu_count, xen::xen_kernel_decl().costs), kernel_) {
         for (sim::CpuId c = 0; c < cpu_count; ++c)
             cpus_[c].start(*this, c);
         source_ = machine_.engine().add(sim::ActivityClass::kScript, *this);
@@ -105,12 +107,6 @@ private:
         }
     };
 
-    static sim::MachineConfig config(sim::CpuId cpu_count) {
-        sim::MachineConfig c = bench_config(cpu_count);
-        for (const sim::CostDecl& d : xen::xen_kernel_decl().costs)
-            c.costs.set(std::string(d.name), sim::Cycles{60}, "bench");
-        return c;
-    }
     static xen::XenConfig xen_config(xen::CheckEffort effort) {
         xen::XenConfig c;
         c.timers.check_effort = effort;

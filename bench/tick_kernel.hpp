@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -121,15 +122,17 @@ private:
 };
 
 /// A machine configuration with prices of the usual magnitude, so that what runs ahead of what is as in a real load.
-inline sim::MachineConfig bench_config(sim::CpuId cpu_count) {
+/// `kernel_costs`: what its kernel has prices for.
+inline sim::MachineConfig bench_config(sim::CpuId cpu_count, std::span<const sim::CostDecl> kernel_costs = {}) {
     sim::MachineConfig c;
     c.cpu_count = cpu_count;
     c.online_at_boot = cpu_count;
     c.node_count = cpu_count >= 64 ? 2 : 1;
     c.c_states = {
         {"C1", std::chrono::nanoseconds{0}, std::chrono::nanoseconds{500}, std::chrono::microseconds{2}, 900, false}};
-    for (const sim::CostDecl& d : sim::machine_cost_decls())
-        c.costs.set(std::string(d.name), sim::Cycles{60}, "bench");
+    for (const std::span<const sim::CostDecl> decls : {sim::machine_cost_decls(), kernel_costs})
+        for (const sim::CostDecl& d : decls)
+            c.costs.set(std::string(d.name), sim::Cycles{60}, "bench");
     c.costs.set("cache_hit", sim::Cycles{4}, "bench");
     c.costs.set("irq_entry", sim::Cycles{600}, "bench");
     c.costs.set("irq_exit", sim::Cycles{400}, "bench");
