@@ -227,7 +227,13 @@ private:
             right.emplace_back(f.at / 50'000, bench_.timer(f.timer).object);
         std::sort(left.begin(), left.end());
         std::sort(right.begin(), right.end());
-        return left == right ? "" : fmt::format("{} firings at other times", left.size());
+        const auto [at, other] = std::mismatch(left.begin(), left.end(), right.begin(), right.end());
+        const auto told = [](auto it, auto end) {
+            return it == end ? "none" : fmt::format("object {} at {} us", it->second, it->first * 50);
+        };
+        return left == right ? ""
+                             : fmt::format("firing {} of {}: {}, expected {} of {}", at - left.begin(), left.size(),
+                                           told(at, left.end()), told(other, right.end()), right.size());
     }
 
     Bench bench_;
