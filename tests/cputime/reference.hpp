@@ -102,6 +102,13 @@ public:
                 forget(timer);
     }
 
+    /// Whether a timer of the process waits for the group's run time.
+    bool waits_for_run_time(int process) const {
+        return std::any_of(timers.begin(), timers.end(), [process](const auto& entry) {
+            const Timer& t = entry.second;
+            return t.exists && t.armed && t.process == process && t.thread < 0 && t.clock == kSched;
+        });
+    }
     /// What accounting has of the group.
     Ns group(int process, int clock) const {
         Ns sum = 0;

@@ -351,3 +351,22 @@ TEST_CASE("in task context a timer fires on the way to user mode, and the tick h
     }
     CHECK(task.state("cpu0.tick_max") < tick.state("cpu0.tick_max"));
 }
+
+TEST_CASE("in walk the last run of a thread that exits may hide an expiry from the others for a tick (LC 11.1)") {
+    for (const Design design : kDesigns) {
+        CAPTURE(word(design));
+        // Ten CPUs, so 50 us from one's tick to the next one's.
+        Bench b(design, 10);
+        b.kernel_config.skew_tick = true;
+        b.spawn_at(at_us(500), 1, 2, 1);
+        // CPU 1 has had its tick of this millisecond, CPU 2 has not. Each thread's share is 2.2 ms.
+        b.on(9, at_us(5'070), [&](Cpu& cpu) { b.set(cpu, 0, 1, ClockId::kSched, {.value = 4380us}); });
+        // 2 ms at its last tick, 2.8 ms now; the other one has 2 ms at its next.
+        b.exit_at(at_us(6'900), 1, 1, 9);
+        b.run(at_ms(12));
+        REQUIRE(b.firings(0).size() == 1);
+        const Time tick = design == Design::kWalk ? at_us(8'050) : at_us(7'050);
+        CHECK(b.firings(0)[0].at >= tick);
+        CHECK(b.firings(0)[0].at < tick + 20us);
+    }
+}
