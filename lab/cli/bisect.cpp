@@ -100,6 +100,16 @@ std::optional<BisectOptions> bisect_options_of(const BisectCommandOptions& optio
     return bisect;
 }
 
+/// False, and an error is printed, if it is given and is none of the kernel's.
+bool is_version(const std::string& option, const std::string& version, const sim::KernelDecl& kernel) {
+    if (version.empty() || std::find(kernel.versions.begin(), kernel.versions.end(), version) != kernel.versions.end())
+        return true;
+    (void)refuse(option,
+                 found_expected(in_quotes(version), fmt::format("a version of kernel {}, \"{}\" to \"{}\"", kernel.name,
+                                                                kernel.versions.front(), kernel.versions.back())));
+    return false;
+}
+
 ExitCode bisect_for(const BisectCommandOptions& options) {
     const std::optional<BisectOptions> bisect_options = bisect_options_of(options);
     if (!bisect_options)
@@ -110,6 +120,9 @@ ExitCode bisect_for(const BisectCommandOptions& options) {
         return ExitCode::kBadInput;
     if (input->bundle)
         return refuse(options.scenario.file, found_expected("a bundle", "a scenario: decisions are of one kernel"));
+    if (!is_version("--from", options.from, *input->scenario.kernel) ||
+        !is_version("--to", options.to, *input->scenario.kernel))
+        return ExitCode::kBadInput;
     fmt::print(stderr, "ticklab: {}: seeds {} to {}, strategy {}\n", input->scenario.name,
                bisect_options->hunt.first_seed, bisect_options->hunt.last_seed, options.strategy);
     BisectObserver observer;

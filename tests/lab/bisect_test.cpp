@@ -60,7 +60,9 @@ TEST_CASE("a bisection between two ends alike is inconclusive") {
 }
 
 TEST_CASE("a version that is none, or in the wrong order, is bad input of bisect") {
-    CHECK(program({"bisect", scenario_of("xen/fixes/XEN-31"), "--from", "1.0"}).code == 2);
+    const lab::testing::Said none = program({"bisect", scenario_of("xen/fixes/XEN-31"), "--from", "1.0"});
+    CHECK(none.code == 2);
+    CHECK(none.err == "ticklab: --from: found \"1.0\", expected a version of kernel xen, \"3.3\" to \"4.22\"\n");
     CHECK(program({"bisect", scenario_of("xen/fixes/XEN-31"), "--from", "4.1", "--to", "4.0"}).code == 2);
     CHECK(program({"bisect", scenario_of("xen/fixes/XEN-31"), "--seeds", "x"}).code == 2);
 }
