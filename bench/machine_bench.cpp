@@ -3,25 +3,17 @@
 //  - xen_churn: the hypervisor's timer core, timers set and stopped at rates (bench/machine_loads.hpp), its structures
 //    checked at a constant cost or never.
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <string>
 
 #include "machine_loads.hpp"
 #include "measure.hpp"
+#include "resident.hpp"
 
 namespace {
 
 using namespace ticklab;
-
-std::uint64_t resident_bytes() {
-    std::ifstream statm("/proc/self/statm");
-    std::uint64_t size = 0;
-    std::uint64_t resident = 0;
-    statm >> size >> resident;
-    return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-}
 
 std::uint64_t memory_mappings() {
     std::ifstream maps("/proc/self/maps");
@@ -35,12 +27,12 @@ BENCHMARK(bench::calibration)->Name("calibration");
 
 void machine_ticks(benchmark::State& state) {
     const auto cpu_count = static_cast<sim::CpuId>(state.range(0));
-    const std::uint64_t resident_before = resident_bytes();
+    const std::uint64_t resident_before = bench::resident_bytes();
     bench::TickLoad load(cpu_count, state.range(1) != 0, sim::Duration{state.range(2) * 1000});
     bench::measure(state, load, "ticks/s");
     // What earlier benchmarks of this process left free is not counted again: run one alone to see its whole.
     state.counters["KiB/cpu"] =
-        (static_cast<double>(resident_bytes()) - static_cast<double>(resident_before)) / 1024 / cpu_count;
+        (static_cast<double>(bench::resident_bytes()) - static_cast<double>(resident_before)) / 1024 / cpu_count;
     state.counters["mappings"] = static_cast<double>(memory_mappings());
 }
 

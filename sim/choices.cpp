@@ -5,10 +5,7 @@
 
 namespace ticklab::sim {
 
-ChoiceContext::Counter& ChoiceContext::counter(std::uint64_t site_hash) {
-    for (std::size_t i = 0; i < used_; ++i)
-        if (counters_[i].site == site_hash)
-            return counters_[i];
+ChoiceContext::Counter& ChoiceContext::new_counter(std::uint64_t site_hash) {
     if (used_ == counters_.size())
         counters_.push_back({});
     return counters_[used_++] = Counter{site_hash, mix(mix(site_hash, owner_), root_), 0};
@@ -16,25 +13,10 @@ ChoiceContext::Counter& ChoiceContext::counter(std::uint64_t site_hash) {
 
 void Strategy::at_point(const Cpu&) {}
 
-std::uint64_t Choices::settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t answer) {
-    if (strategy_)
-        answer = strategy_->answer(site, key, bound, answer);
+std::uint64_t Choices::ask(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded) {
+    const std::uint64_t answer = strategy_->answer(site, key, bound, seeded);
     assert(answer < bound);
     return answer;
-}
-
-std::uint64_t Choices::draw(const Site& site, ChoiceContext& context, std::uint64_t bound) {
-    assert(bound >= 1);
-    const std::uint64_t key = context.next_key(site.hash());
-    // Multiply-shift maps the word onto [0, bound) with an error below bound / 2^64.
-    return settle(site, key, bound, static_cast<std::uint64_t>((UInt128{random_for(key)} * bound) >> 64));
-}
-
-bool Choices::one_in(const Site& site, ChoiceContext& context, std::uint64_t n) {
-    assert(n >= 1);
-    const std::uint64_t key = context.next_key(site.hash());
-    const bool hit = static_cast<std::uint64_t>((UInt128{random_for(key)} * n) >> 64) == 0;
-    return settle(site, key, 2, hit) != 0;
 }
 
 std::uint64_t negative_log2_fixed(std::uint64_t u) {

@@ -8,6 +8,7 @@
 //    list.
 #pragma once
 
+#include <cassert>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -78,7 +79,13 @@ private:
         std::uint64_t stem;  ///< what the keys of its draws have in common
         std::uint32_t count;
     };
-    Counter& counter(std::uint64_t site_hash);
+    Counter& counter(std::uint64_t site_hash) {
+        for (std::size_t i = 0; i < used_; ++i)
+            if (counters_[i].site == site_hash)
+                return counters_[i];
+        return new_counter(site_hash);
+    }
+    Counter& new_counter(std::uint64_t site_hash);
 
     std::uint64_t owner_;
     std::uint64_t root_ = 0;
@@ -104,9 +111,17 @@ public:
 
     std::uint64_t seed() const { return seed_; }
     /// A uniform integer in [0, bound), bound >= 1, by counter-based generator or strategy.
-    std::uint64_t draw(const Site& site, ChoiceContext& context, std::uint64_t bound);
+    std::uint64_t draw(const Site& site, ChoiceContext& context, std::uint64_t bound) {
+        assert(bound >= 1);
+        const std::uint64_t key = context.next_key(site.hash());
+        return settle(site, key, bound, seeded(key, bound));
+    }
     /// True once in `n` draws on average, n >= 1: a choice of two answers.
-    bool one_in(const Site& site, ChoiceContext& context, std::uint64_t n);
+    bool one_in(const Site& site, ChoiceContext& context, std::uint64_t n) {
+        assert(n >= 1);
+        const std::uint64_t key = context.next_key(site.hash());
+        return settle(site, key, 2, seeded(key, n) == 0) != 0;
+    }
     /// Exponentially distributed whole number with the given mean (integer logarithm, no libm; MA 7.4), at most 44
     /// means.
     std::uint64_t exponential(const Site& site, ChoiceContext& context, std::uint64_t mean);
@@ -116,8 +131,14 @@ public:
     Strategy* strategy() const { return strategy_; }
 
 private:
-    std::uint64_t settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t answer);
-    std::uint64_t random_for(std::uint64_t key) const { return mix(stem_, key); }
+    /// Multiply-shift maps the word onto [0, bound) with an error below bound / 2^64.
+    std::uint64_t seeded(std::uint64_t key, std::uint64_t bound) const {
+        return static_cast<std::uint64_t>((UInt128{mix(stem_, key)} * bound) >> 64);
+    }
+    std::uint64_t settle(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded) {
+        return strategy_ ? ask(site, key, bound, seeded) : seeded;
+    }
+    std::uint64_t ask(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded);
 
     std::uint64_t seed_;
     std::uint64_t stem_;

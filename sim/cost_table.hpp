@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -82,6 +83,7 @@ private:
 };
 
 /// The price list of a machine: name -> cycles with the source of each figure. Read from a cost-table file by lab/.
+/// Copies share what they hold until one is changed: each run of a hunt has one.
 class CostTable {
 public:
     struct Entry {
@@ -91,17 +93,19 @@ public:
 
     CostTable() = default;
     void set(std::string name, Cycles cycles, std::string source) {
-        entries_[std::move(name)] = Entry{cycles, std::move(source)};
+        if (entries_.use_count() != 1)
+            entries_ = std::make_shared<Entries>(*entries_);
+        (*entries_)[std::move(name)] = Entry{cycles, std::move(source)};
     }
     /// Null if the table has no such price.
     const Entry* find(std::string_view name) const {
-        const auto it = entries_.find(name);
-        return it == entries_.end() ? nullptr : &it->second;
+        const auto it = entries_->find(name);
+        return it == entries_->end() ? nullptr : &it->second;
     }
-    const std::map<std::string, Entry, std::less<>>& entries() const { return entries_; }
 
 private:
-    std::map<std::string, Entry, std::less<>> entries_;
+    using Entries = std::map<std::string, Entry, std::less<>>;
+    std::shared_ptr<Entries> entries_ = std::make_shared<Entries>();
 };
 
 }  // namespace ticklab::sim

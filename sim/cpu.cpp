@@ -286,11 +286,10 @@ void Cpu::stall(Time until) {
 }
 
 bool Cpu::stalls_here(const Site* site) {
+    if (site)
+        return machine_.stall_places().contains(*site);
     const std::size_t frames = std::min(current_->frame_count_, kMaxFrames);
-    const std::uint64_t place = site          ? site->hash()
-                                : frames == 0 ? name_hash("thread level")
-                                              : name_hash(current_->frames_[frames - 1]);
-    return machine_.stalls_at_place(place);
+    return machine_.stall_places().contains(frames == 0 ? "thread level" : current_->frames_[frames - 1]);
 }
 
 void Cpu::inject_stall(const Site* site) {

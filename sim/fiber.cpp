@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <utility>
 
 #ifdef TICKLAB_ASAN
 #include <sanitizer/asan_interface.h>
@@ -18,6 +19,43 @@ namespace {
 constexpr std::uint64_t kCanary = 0x7469636b6c616221ull;
 constexpr std::size_t kCacheLineBytes = 64;
 
+/// The slab that the last machine of this thread left: its stacks are in memory, where a new one is zeroed page by page
+/// as it is used, which counts when a machine lives for a millisecond.
+struct SpareSlab {
+    void* slab = nullptr;
+    std::size_t bytes = 0;
+    SpareSlab() = default;
+    SpareSlab(const SpareSlab&) = delete;
+    SpareSlab& operator=(const SpareSlab&) = delete;
+    ~SpareSlab() {
+        if (slab)
+            munmap(slab, bytes);
+    }
+};
+thread_local SpareSlab spare_slab;
+
+void* take_slab(std::size_t bytes) {
+    if (spare_slab.slab && spare_slab.bytes == bytes)
+        return std::exchange(spare_slab.slab, nullptr);
+    void* const slab = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (slab == MAP_FAILED)
+        throw std::bad_alloc();
+    return slab;
+}
+
+void leave_slab(void* slab, std::size_t bytes) {
+#ifdef TICKLAB_ASAN
+    // Frames of abandoned fibers are still poisoned; what comes here next must not inherit that.
+    __asan_unpoison_memory_region(slab, bytes);
+#endif
+    if (spare_slab.slab) {
+        munmap(slab, bytes);
+        return;
+    }
+    spare_slab.slab = slab;
+    spare_slab.bytes = bytes;
+}
+
 }  // namespace
 
 // An odd number of cache lines from stack to stack: their tops go through all sets of every cache.
@@ -25,13 +63,8 @@ StackPool::StackPool(std::size_t stack_bytes)
     : stack_bytes_((stack_bytes / kCacheLineBytes | 1) * kCacheLineBytes), slab_bytes_(stack_bytes_ * kStacksPerSlab) {}
 
 StackPool::~StackPool() {
-    for (void* slab : slabs_) {
-#ifdef TICKLAB_ASAN
-        // Frames of abandoned fibers are still poisoned; the next mapping here must not inherit that.
-        __asan_unpoison_memory_region(slab, slab_bytes_);
-#endif
-        munmap(slab, slab_bytes_);
-    }
+    for (void* slab : slabs_)
+        leave_slab(slab, slab_bytes_);
 }
 
 StackPool::Stack StackPool::allocate() {
@@ -41,11 +74,7 @@ StackPool::Stack StackPool::allocate() {
         return stack;
     }
     if (used_in_slab_ == kStacksPerSlab) {
-        void* slab =
-            mmap(nullptr, slab_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (slab == MAP_FAILED)
-            throw std::bad_alloc();
-        slabs_.push_back(slab);
+        slabs_.push_back(take_slab(slab_bytes_));
         used_in_slab_ = 0;
     }
     auto* bottom = static_cast<std::byte*>(slabs_.back()) + stack_bytes_ * used_in_slab_++;

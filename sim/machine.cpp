@@ -296,15 +296,6 @@ void Machine::stop_machine(Cpu& control, Cpu& on, FunctionRef<void(Cpu&)> body) 
     hotplug_->stop_machine(control, on, body);
 }
 
-bool Machine::stalls_at_place(std::uint64_t place) {
-    const auto [at, unknown] = stall_places_.try_emplace(place, false);
-    if (unknown) {
-        ChoiceContext context(place);
-        at->second = choices_.one_in(sites::kStallPlace, context, config_.stall_places_one_in);
-    }
-    return at->second;
-}
-
 void Machine::stall(CpuId id, Time until) { cpus_[id].stall(until); }
 void Machine::raise_nmi(CpuId id, Cause cause) { cpus_[id].nmi(engine_.now(), cause); }
 void Machine::release(CpuId id) { cpus_[id].release_hold(engine_.now()); }

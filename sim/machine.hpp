@@ -3,7 +3,6 @@
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +25,7 @@
 #include "ticklab/sim/memory.hpp"
 #include "ticklab/sim/rcu.hpp"
 #include "ticklab/sim/record_stream.hpp"
+#include "ticklab/sim/stall_places.hpp"
 #include "ticklab/sim/verdict.hpp"
 
 namespace ticklab::sim {
@@ -178,7 +178,7 @@ private:
     };
 
     void make_runnable(Thread& thread, const Cause& cause);
-    bool stalls_at_place(std::uint64_t place);
+    StallPlaces& stall_places() { return stall_places_; }
     HotplugController& hotplug() { return *hotplug_; }
     /// Whether a sleep in this C-state counts for HPET-08.
     bool deepest_stops_hpet(unsigned c_state) const {
@@ -223,7 +223,7 @@ private:
     std::vector<std::uint64_t> wake_reason_names_;
     std::unique_ptr<HotplugController> hotplug_;
     std::unique_ptr<ChoiceTieBreaker> tie_breaker_;
-    std::map<std::uint64_t, bool> stall_places_;  // by the hash of their names
+    StallPlaces stall_places_{choices_, config_.stall_places_one_in};
     SiteWatcher* site_watcher_ = nullptr;
     Fiber host_;
     RunFence run_fence_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <iterator>
 
 namespace ticklab::sim {
 namespace {
@@ -26,6 +27,23 @@ constexpr std::uint64_t record_id(std::uint32_t rank, std::uint64_t count) {
 
 const RecordKind& kind_of(const std::uint64_t* words) {
     return *reinterpret_cast<const RecordKind*>(static_cast<std::uintptr_t>(words[kKindWord]));
+}
+
+/// By insertion while that is cheap: a few CPUs run ahead of one another by little, many may by much.
+template <class Iterator, class Before>
+void put_in_order(Iterator begin, Iterator end, Before before) {
+    constexpr std::ptrdiff_t kMovesEach = 8;
+    std::ptrdiff_t moves = kMovesEach * (end - begin);
+    for (Iterator next = begin; next != end; ++next) {
+        const auto entry = *next;
+        Iterator to = next;
+        for (; to != begin && before(entry, *std::prev(to)); --to)
+            *to = *std::prev(to);
+        *to = entry;
+        moves -= next - to;
+        if (moves < 0)
+            return std::sort(begin, end, before);
+    }
 }
 
 }  // namespace
@@ -56,8 +74,8 @@ void RecordStream::commit(Time horizon) {
     // grow with emission, so among records of one instant they are that order.
     const auto added = index_.begin() + static_cast<std::ptrdiff_t>(kept_);
     if (!in_order_)
-        std::sort(added, index_.end(),
-                  [](const Entry& a, const Entry& b) { return a.at != b.at ? a.at < b.at : a.offset < b.offset; });
+        put_in_order(added, index_.end(),
+                     [](const Entry& a, const Entry& b) { return a.at != b.at ? a.at < b.at : a.offset < b.offset; });
     if (kept_ != 0 && added != index_.end() && added->at < index_[kept_ - 1].at)
         std::inplace_merge(index_.begin(), added, index_.end(),
                            [](const Entry& a, const Entry& b) { return a.at < b.at; });
@@ -124,6 +142,10 @@ Digest RecordStream::digest() const {
     const XXH128_hash_t h = XXH3_128bits_withSeed(chunk_.data(), chunk_.size() * sizeof(std::uint64_t),
                                                   digest_.low ^ std::rotl(digest_.high, 1));
     return Digest{h.low64, h.high64};
+}
+
+std::size_t RecordStream::NameHash::operator()(std::string_view name) const {
+    return XXH3_64bits(name.data(), name.size());
 }
 
 std::uint64_t RecordStream::intern(std::string_view name) {

@@ -30,8 +30,7 @@ public:
           observer_(observer) {}
 
     Bisection go() {
-        const std::vector<KernelPick> releases = usable_releases();
-        if (!over_releases(releases) && result_.end == BisectEnd::kFound && !over_lists())
+        if (!over_releases(usable_releases()) && result_.end == BisectEnd::kFound && !over_lists())
             result_.end = BisectEnd::kNoDifference;
         if (observer_.interrupted())
             result_.end = BisectEnd::kInterrupted;
@@ -85,42 +84,47 @@ private:
         return releases;
     }
 
-    /// Nothing if it does not load, or the user interrupts.
+    /// Nothing if it does not load, is passed over, or the user interrupts.
     std::optional<bool> fails(const KernelPick& pick) {
         const std::optional<Scenario> scenario = load(pick);
         if (!scenario || observer_.interrupted())
             return std::nullopt;
-        BisectTrial trial{pick.version, pick.without, pick.with, {}, {}, 0, 0};
+        BisectTrial trial;
+        trial.version = pick.version;
+        trial.without = pick.without;
+        trial.with = pick.with;
         HuntOptions options = options_.hunt;
-        options.stop_after = 1;
+        options.stop_after = options_.check.empty() ? 1 : 0;
         HuntObserver watcher;
-        watcher.interrupted = observer_.interrupted;
+        watcher.interrupted = [&] { return trial.failed() || observer_.interrupted(); };
         watcher.progress = [](const HuntResult&) {};
         watcher.failed = [&](const HuntFailure& failure) {
+            const bool counts = options_.check.empty() || failure.check == options_.check;
+            if (!counts && !trial.check.empty())
+                return;
             trial.check = failure.check;
             trial.message = failure.message;
             trial.seed = failure.seed;
+            trial.passed_over = !counts;
         };
         trial.runs = hunt(*scenario, options, watcher).runs;
         if (observer_.interrupted())
             return std::nullopt;
         observer_.tried(trial);
         result_.trials.push_back(trial);
-        return trial.failed();
+        return trial.passed_over ? std::nullopt : std::optional(trial.failed());
     }
 
     /// Whether the releases differ.
-    bool over_releases(const std::vector<KernelPick>& releases) {
-        if (releases.size() < 2)
+    bool over_releases(std::vector<KernelPick> releases) {
+        std::optional<bool> first, last;
+        while (releases.size() > 1 && !(first = fails(releases.front())) && !observer_.interrupted())
+            releases.erase(releases.begin());
+        while (releases.size() > 1 && !(last = fails(releases.back())) && !observer_.interrupted())
+            releases.pop_back();
+        if (!first || !last || *first == *last || !halve(releases, *first))
             return false;
-        const std::optional<bool> first = fails(releases.front());
-        const std::optional<bool> last = fails(releases.back());
-        if (!first || !last || *first == *last)
-            return false;
-        const std::optional<std::size_t> turn = halve(releases, *first);
-        if (!turn)
-            return false;
-        between(releases[*turn], releases[*turn + 1], *last);
+        between(releases[0], releases[1], *last);
         return true;
     }
 
@@ -140,18 +144,22 @@ private:
         return true;
     }
 
-    /// The last pick before the outcome turns; the first one's is `before`, the last one's the other. One that cannot
-    /// be tried has been left out.
-    std::optional<std::size_t> halve(const std::vector<KernelPick>& picks, bool before) {
-        std::size_t low = 0, high = picks.size() - 1;
-        while (high - low > 1) {
-            const std::size_t middle = low + (high - low) / 2;
-            const std::optional<bool> outcome = fails(picks[middle]);
+    /// Leaves the two picks between which the outcome turns; the first one's is `before`, the last one's the other.
+    /// What is passed over goes. False if the user interrupts.
+    bool halve(std::vector<KernelPick>& picks, bool before) {
+        while (picks.size() > 2) {
+            const auto middle = picks.begin() + static_cast<std::ptrdiff_t>(picks.size() / 2);
+            const std::optional<bool> outcome = fails(*middle);
+            if (observer_.interrupted())
+                return false;
             if (!outcome)
-                return std::nullopt;
-            (*outcome == before ? low : high) = middle;
+                picks.erase(middle);
+            else if (*outcome == before)
+                picks.erase(picks.begin(), middle);
+            else
+                picks.erase(std::next(middle), picks.end());
         }
-        return low;
+        return true;
     }
 
     Flags in_force(const KernelPick& pick) const {
@@ -177,26 +185,22 @@ private:
         result_.after = after.version;
         result_.fails_after = fails_after;
         const Flags to = in_force(after);
-        std::vector<Flags> steps{in_force(before)};
         std::vector<KernelPick> picks{before};
-        while (steps.back() != to) {
-            auto [flags, pick] = next_step(after.version, steps.back(), to);
-            steps.push_back(std::move(flags));
-            picks.push_back(std::move(pick));
-        }
-        const std::optional<std::size_t> turn = halve(picks, !fails_after);
-        if (!turn)
+        for (Flags now = in_force(before); now != to; now = in_force(picks.back()))
+            picks.push_back(next_step(after.version, now, to));
+        if (!halve(picks, !fails_after))
             return;
+        const Flags off = in_force(picks[0]), on = in_force(picks[1]);
         for (std::size_t i = 0; i < to.size(); ++i)
-            if (steps[*turn][i] != steps[*turn + 1][i]) {
+            if (off[i] != on[i]) {
                 if (result_.changes.empty())
-                    result_.put_in = steps[*turn + 1][i];
+                    result_.put_in = on[i];
                 result_.changes.push_back(&decl_.changes[i]);
             }
     }
 
     /// One change nearer to `to`, or all the way if none can be toggled alone.
-    std::pair<Flags, KernelPick> next_step(const std::string& version, const Flags& now, const Flags& to) const {
+    KernelPick next_step(const std::string& version, const Flags& now, const Flags& to) const {
         for (std::size_t i = 0; i < now.size(); ++i) {
             if (now[i] == to[i])
                 continue;
@@ -204,9 +208,9 @@ private:
             next[i] = to[i];
             KernelPick pick = pick_of(version, next);
             if (in_force(pick) == next && load(pick))
-                return {std::move(next), std::move(pick)};
+                return pick;
         }
-        return {to, pick_of(version, to)};
+        return pick_of(version, to);
     }
 
     const ScenarioLoader& loader_;

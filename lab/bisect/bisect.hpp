@@ -6,6 +6,8 @@
 //      requires is in force and nothing that conflicts with it, and halving gives the one at which the outcome turns.
 //      What cannot be toggled alone is toggled together.
 //  (3) A kernel fails if one of the runs fails: with disturbance by a verdict, without it by an expectation too.
+//  (4) Where one check is asked for, a kernel that fails by others alone says nothing of it, for a run ends with the
+//      first verdict: such kernels are passed over, and what is found may be more than one change.
 #pragma once
 
 #include <cstdint>
@@ -25,22 +27,24 @@ struct BisectTrial {
     std::string version;
     std::vector<std::string> without, with;  ///< as "kernel" of a scenario has them
     std::string check;                       ///< empty if none failed
+    bool passed_over = false;                ///< it failed, and not by the check that was asked for
     std::string message;
     std::uint64_t seed = 0;  ///< under which it failed
     std::uint64_t runs = 0;
-    bool failed() const { return !check.empty(); }
+    bool failed() const { return !check.empty() && !passed_over; }
 };
 
 enum class BisectEnd : std::uint8_t {
     kFound,         ///< a change, or a few that cannot be told apart
-    kNoDifference,  ///< both ends fail, or neither does
+    kNoDifference,  ///< both ends fail, or neither does, or all between them is passed over
     kInterrupted,
 };
 
 struct Bisection {
     BisectEnd end = BisectEnd::kFound;
     std::vector<BisectTrial> trials;  ///< in the order in which they were made
-    /// Releases side by side that differ; both the same if the ends are of one version.
+    /// Releases that differ, side by side but for those that were passed over; both the same if the ends are of one
+    /// version.
     std::string before, after;
     bool fails_after = false;
     /// What is toggled where the outcome turns.
@@ -50,7 +54,8 @@ struct Bisection {
 
 struct BisectOptions {
     std::string from, to;  ///< versions; empty for the first and last that take the scenario
-    HuntOptions hunt;      ///< seeds and strategy; the first failure ends a trial
+    std::string check;     ///< the only one that counts; empty for all
+    HuntOptions hunt;      ///< seeds and strategy; the first failure that counts ends a trial
 };
 
 struct BisectObserver {

@@ -23,6 +23,7 @@ struct BisectCommandOptions {
     std::string seeds;
     std::string strategy = "seeds";
     std::string from, to;
+    std::string check;
     unsigned jobs = default_jobs();
     bool json = false;
 };
@@ -38,16 +39,19 @@ std::string trial_text(const BisectTrial& trial) {
         text += " without " + joined(trial.without, ", ");
     if (!trial.with.empty())
         text += " with " + joined(trial.with, ", ");
-    return trial.failed() ? fmt::format("{}: fails, seed {}: {}: {}", text, trial.seed, trial.check, trial.message)
-                          : fmt::format("{}: fine, {} {}", text, trial.runs, trial.runs == 1 ? "run" : "runs");
+    return !trial.check.empty()
+               ? fmt::format("{}: {}, seed {}: {}: {}", text, trial.passed_over ? "passed over" : "fails", trial.seed,
+                             trial.check, trial.message)
+               : fmt::format("{}: fine, {} {}", text, trial.runs, trial.runs == 1 ? "run" : "runs");
 }
 
 Json to_json(const Bisection& bisection) {
     Json trials = Json::array(), changes = Json::array();
     for (const BisectTrial& trial : bisection.trials) {
         trials.push_back({{"version", trial.version}, {"without", trial.without}, {"with", trial.with}});
-        trials.back().update(Json{{"failed", trial.failed()}, {"runs", trial.runs}});
-        if (trial.failed())
+        trials.back().update(
+            Json{{"failed", trial.failed()}, {"passed_over", trial.passed_over}, {"runs", trial.runs}});
+        if (!trial.check.empty())
             trials.back().update(Json{{"seed", trial.seed}, {"check", trial.check}, {"message", trial.message}});
     }
     for (const sim::ChangeDecl* const change : bisection.changes)
@@ -81,7 +85,7 @@ std::string found_text(const Bisection& bisection) {
 
 /// Prints an error and returns nothing if an option is none.
 std::optional<BisectOptions> bisect_options_of(const BisectCommandOptions& options) {
-    BisectOptions bisect{options.from, options.to, {}};
+    BisectOptions bisect{options.from, options.to, options.check, {}};
     bisect.hunt.strategy = static_cast<HuntStrategy>(
         std::find(kHuntStrategies.begin(), kHuntStrategies.end(), options.strategy) - kHuntStrategies.begin());
     bisect.hunt.depth = bisect_depth(bisect.hunt.strategy);
@@ -110,6 +114,21 @@ bool is_version(const std::string& option, const std::string& version, const sim
     return false;
 }
 
+/// The same for a check of the machine, of lab/ or of the kernel.
+bool is_check(const std::string& name, const sim::KernelDecl& kernel) {
+    if (name.empty() || name == MuseumEntry::kExpectationFails)
+        return true;
+    std::vector<std::string_view> names;
+    for (const Registry::OwnedCheck& owned : program_registry().checks())
+        if (owned.kernel == nullptr || owned.kernel == &kernel)
+            names.push_back(owned.check->name);
+    if (std::find(names.begin(), names.end(), name) != names.end())
+        return true;
+    (void)refuse("--check", found_expected(in_quotes(name), "a check of `ticklab list checks`, or expectation",
+                                           nearest_word(name, names)));
+    return false;
+}
+
 ExitCode bisect_for(const BisectCommandOptions& options) {
     const std::optional<BisectOptions> bisect_options = bisect_options_of(options);
     if (!bisect_options)
@@ -121,7 +140,7 @@ ExitCode bisect_for(const BisectCommandOptions& options) {
     if (input->bundle)
         return refuse(options.scenario.file, found_expected("a bundle", "a scenario: decisions are of one kernel"));
     if (!is_version("--from", options.from, *input->scenario.kernel) ||
-        !is_version("--to", options.to, *input->scenario.kernel))
+        !is_version("--to", options.to, *input->scenario.kernel) || !is_check(options.check, *input->scenario.kernel))
         return ExitCode::kBadInput;
     fmt::print(stderr, "ticklab: {}: seeds {} to {}, strategy {}\n", input->scenario.name,
                bisect_options->hunt.first_seed, bisect_options->hunt.last_seed, options.strategy);
@@ -171,6 +190,9 @@ Command bisect_command() {
                 app.add_option("--to", options->to, "Last version to look at")
                     ->type_name("VERSION")
                     ->default_str("the last that takes it");
+                app.add_option("--check", options->check,
+                               "A kernel fails by this check alone; one that fails by others is passed over")
+                    ->type_name("CHECK");
                 add_jobs(app, options->jobs);
                 add_overrides(app, options->scenario.overrides);
                 app.add_flag("--json", options->json, "Print one JSON document");

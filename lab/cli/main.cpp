@@ -1,5 +1,6 @@
 #include <filesystem>
 
+#include "ticklab/lab/freed_memory.hpp"
 #include "ticklab/lab/program.hpp"
 
 namespace {
@@ -15,6 +16,7 @@ void add_installed_data() {
 }  // namespace
 
 int main(int argc, char** argv) {
+    ticklab::lab::keep_freed_memory();
     add_installed_data();
     return ticklab::lab::run_program(argc, argv);
 }

@@ -29,7 +29,9 @@ struct KeptRecord {
 
 class RecordRing {
 public:
-    explicit RecordRing(std::size_t capacity) : capacity_(std::max<std::size_t>(1, capacity)) {}
+    explicit RecordRing(std::size_t capacity) : capacity_(std::max<std::size_t>(1, capacity)) {
+        records_.reserve(capacity_);  // pages that are not written cost nothing
+    }
 
     void push(const sim::Record& record) {
         if (records_.size() < capacity_)

@@ -92,7 +92,7 @@ std::optional<Broken> check_base(const TimerWheel& wheel, const TimerBase& base)
                                   name_of(base), w.clk().count(), base.clk_seen.count(),
                                   wheel.time().peek_jiffies().count(), w.next_expiry().count())};
     std::optional<Jiffies> first;
-    for (unsigned i = 0; i < w.bucket_count(); ++i)
+    for (unsigned i = w.next_used(0); i < w.bucket_count(); i = w.next_used(i + 1))
         if (auto broken = check_bucket(wheel, base, i, first))
             return broken;
     if (auto broken = check_next(base, first))

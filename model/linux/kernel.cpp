@@ -243,7 +243,7 @@ void LinuxKernel::visit(sim::StructureVisitor& visitor) const {
                 if (t.number != Timer::kNoNumber)
                     visitor.timer(base.cpu, t.number, "wheel", position, t.expires - core_->time.initial());
         };
-        for (unsigned i = 0; i < base.wheel.bucket_count(); ++i)
+        for (unsigned i = base.wheel.next_used(0); i < base.wheel.bucket_count(); i = base.wheel.next_used(i + 1))
             show(base.wheel.bucket(i), i);
         for (unsigned i = 0; i < base.wheel.levels(); ++i)
             show(base.wheel.collected(i), base.wheel.bucket_count());

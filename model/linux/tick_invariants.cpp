@@ -109,8 +109,9 @@ std::optional<Broken> check_stopped(const TickSched& tick, sim::CpuId cpu, Ktime
 
 Ktime first_bucket(const Timekeeping& time, const TimerBase& base) {
     std::optional<Jiffies> first;
-    for (unsigned i = 0; i < base.wheel.bucket_count(); ++i)
-        for (const Timer& t : base.wheel.bucket(i))
+    const Wheel& wheel = base.wheel;
+    for (unsigned i = wheel.next_used(0); i < wheel.bucket_count(); i = wheel.next_used(i + 1))
+        for (const Timer& t : wheel.bucket(i))
             if (!first || t.bucket_expiry < *first)
                 first = t.bucket_expiry;
     return first ? time.edge_of(*first) : kKtimeMax;

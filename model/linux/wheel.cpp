@@ -20,6 +20,7 @@ void Wheel::reset(Jiffies now) {
 
 bool Wheel::enqueue(Timer& timer, const wheel::Bucket& bucket) {
     buckets_[bucket.index].push_front(timer);
+    used_[bucket.index / kSlots] |= std::uint64_t{1} << (bucket.index % kSlots);
     mark(bucket.index);
     timer.set_bucket(bucket.index);
     // A cache that is too late for an empty wheel would hide what is queued behind it (LTW 11.3).
@@ -40,6 +41,19 @@ void Wheel::detach(Timer& timer) {
         recalc_ = true;
     }
     timer.hook.unlink();
+    note_empty(index);
+}
+
+void Wheel::note_empty(unsigned index) {
+    if (buckets_[index].empty())
+        used_[index / kSlots] &= ~(std::uint64_t{1} << (index % kSlots));
+}
+
+unsigned Wheel::next_used(unsigned index) const {
+    for (unsigned level = index / kSlots, from = index % kSlots; level < levels_; ++level, from = 0)
+        if (const std::uint64_t used = (used_[level] | pending_[level]) >> from; used != 0)
+            return level * static_cast<unsigned>(kSlots) + from + static_cast<unsigned>(std::countr_zero(used));
+    return bucket_count();
 }
 
 bool Wheel::forward(Jiffies compared, Jiffies stored) {
@@ -61,6 +75,7 @@ unsigned Wheel::collect() {
         if (marked(index)) {
             clear_mark(index);
             collected_[filled++].swap(buckets_[index]);
+            note_empty(index);
         }
         if ((clock & kClockMask) != 0)
             break;
@@ -97,8 +112,10 @@ unsigned Wheel::recalculate() {
 }
 
 bool Wheel::empty() const {
-    return std::all_of(buckets_.begin(), buckets_.end(), [](const TimerList& b) { return b.empty(); }) &&
-           std::all_of(collected_.begin(), collected_.end(), [](const TimerList& c) { return c.empty(); });
+    for (unsigned i = next_used(0); i < bucket_count(); i = next_used(i + 1))
+        if (!buckets_[i].empty())
+            return false;
+    return std::all_of(collected_.begin(), collected_.end(), [](const TimerList& c) { return c.empty(); });
 }
 
 }  // namespace ticklab::linux_

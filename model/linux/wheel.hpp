@@ -58,11 +58,15 @@ public:
     TimerList& bucket(unsigned index) { return buckets_[index]; }
     const TimerList& bucket(unsigned index) const { return buckets_[index]; }
     unsigned bucket_count() const { return levels_ * wheel::kSlots; }
+    /// The first bucket from `index` on that may hold a timer or is marked; bucket_count() if there is none. What is
+    /// skipped is empty, by whatever way its timers have left.
+    unsigned next_used(unsigned index) const;
     bool marked(unsigned index) const { return (pending_[index / wheel::kSlots] >> (index % wheel::kSlots)) & 1; }
     bool empty() const;
 
 private:
     void mark(unsigned index) { pending_[index / wheel::kSlots] |= std::uint64_t{1} << (index % wheel::kSlots); }
+    void note_empty(unsigned index);
     void clear_mark(unsigned index) {
         pending_[index / wheel::kSlots] &= ~(std::uint64_t{1} << (index % wheel::kSlots));
     }
@@ -73,6 +77,8 @@ private:
     bool recalc_ = false;
     bool timers_pending_ = false;
     std::array<std::uint64_t, wheel::kMaxLevels> pending_{};
+    /// Buckets that were filled and not seen empty since. No part of the wheel: walks over all buckets go by it.
+    std::array<std::uint64_t, wheel::kMaxLevels> used_{};
     std::array<TimerList, wheel::kMaxLevels * wheel::kSlots> buckets_;
     std::array<TimerList, wheel::kMaxLevels> collected_;
 };

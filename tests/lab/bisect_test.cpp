@@ -59,6 +59,38 @@ TEST_CASE("a bisection between two ends alike is inconclusive") {
     CHECK(none["trials"].size() == 2);
 }
 
+TEST_CASE("with a check, kernels that fail by another are passed over and the one change is found") {
+    // Xen 3.3 fails by what XEN-08 mends, whatever the scenario is about.
+    const json swallowed = bisected({scenario_of("xen/fixes/XEN-31"), "--check", "xen.idle.swallowed"}, 0);
+    CHECK(swallowed["trials"][0]["check"] == "context.irq");
+    CHECK(swallowed["trials"][0]["passed_over"] == true);
+    CHECK(swallowed["trials"][0]["failed"] == false);
+    REQUIRE(swallowed["changes"].size() == 1);
+    CHECK(swallowed["changes"][0]["id"] == "XEN-31");
+
+    // The other way round the releases between 3.3 and 4.10 say nothing, so no single change is found.
+    const json irq = bisected({scenario_of("xen/fixes/XEN-31"), "--check", "context.irq"}, 0);
+    CHECK(irq["before"] == "3.3");
+    CHECK(irq["after"] == "4.10");
+    REQUIRE(irq["changes"].size() == 13);
+    CHECK(irq["changes"].front()["id"] == "XEN-08");
+    CHECK(irq["changes"].back()["id"] == "XEN-31");
+
+    // What fails by nothing else than that is no end to begin from.
+    CHECK(bisected({scenario_of("xen/fixes/XEN-26"), "--check", "progress.uncovered"}, 5)["found"] == false);
+}
+
+TEST_CASE("a check that is none is bad input of bisect") {
+    const lab::testing::Said none =
+        program({"bisect", scenario_of("xen/fixes/XEN-31"), "--check", "xen.idle.swalowed"});
+    CHECK(none.code == 2);
+    CHECK(
+        none.err ==
+        "ticklab: --check: found \"xen.idle.swalowed\", expected a check of `ticklab list checks`, or expectation; did "
+        "you mean \"xen.idle.swallowed\"?\n");
+    CHECK(program({"bisect", scenario_of("xen/fixes/XEN-31"), "--check", "linux.wheel.clock"}).code == 2);
+}
+
 TEST_CASE("a version that is none, or in the wrong order, is bad input of bisect") {
     const lab::testing::Said none = program({"bisect", scenario_of("xen/fixes/XEN-31"), "--from", "1.0"});
     CHECK(none.code == 2);
