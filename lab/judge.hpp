@@ -16,7 +16,8 @@
 //    for longer than hardware_allowance(), and at least kLostGrace unless the run is over. A CPU that is off-line
 //    excuses nothing once the hotplug operation is over.
 //  - Uncovered: all CPUs sleep, none of them stalled, and the engine's next activity is later than an armed timer's
-//    bound allows (DESIGN 5).
+//    bound allows, counted from when the last of them fell asleep if that is later. A CPU that stood still on its way
+//    to arming its timer has armed it late by that much (DESIGN 5).
 #pragma once
 
 #include <optional>
@@ -70,6 +71,8 @@ private:
     Loss loss_of(const Owed& owed, sim::Time bound, bool all_cpus) const;
     std::optional<Finding> lost(const Owed& owed, sim::Time now, bool last) const;
     bool all_asleep(sim::Time now) const;
+    /// The longest that a CPU stood still between settling what to wait for and arming its timer, of those that wait.
+    sim::Duration armed_late() const;
     bool no_lock_held() const;
 
     sim::Machine& machine_;

@@ -2,8 +2,7 @@
 //
 // Rules
 //  - Time in the kernel counts as busy, whatever it was spent on; so does the time of a stall or hold, and that in
-//  which
-//    the kernel leaves its timers alone (RecordRole::kRest).
+//    which the kernel leaves its timers alone (RecordRole::kRest).
 //  - Idle counts from the decision to sleep to the end of the exit latency.
 //  - Fed with committed records only; asked about instants up to the last of them.
 #pragma once
@@ -24,6 +23,8 @@ public:
     /// Quiet time of `cpu` in [from, to]. Intervals older than the last kMaxIntervals of a CPU are forgotten and count
     /// as busy.
     sim::Duration quiet(sim::CpuId cpu, sim::Time from, sim::Time to) const;
+    /// Since when each CPU that is quiet at `at` has been so: the latest of these instants.
+    sim::Time all_quiet_since(sim::Time at) const;
     /// Whether a stall that befell the CPU in idle or user mode lasts beyond `at`.
     bool stalled(sim::CpuId cpu, sim::Time at) const { return cpus_[cpu].open != sim::kNever && cpus_[cpu].open > at; }
 
