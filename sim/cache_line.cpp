@@ -12,11 +12,9 @@ std::uint64_t sharer_bit(const Cpu& cpu) { return std::uint64_t{1} << (cpu.id() 
 
 }  // namespace
 
-void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
-    require_live(cpu);
-    cpu.sync();
+// Waits for the line and pays for its transfer.
+inline void CacheLine::pay_for(Cpu& cpu, bool hit) {
     const MachinePrices& prices = cpu.machine_.prices();
-    const bool hit = write ? owner_ == cpu.id() && sharers_ == sharer_bit(cpu) : (sharers_ & sharer_bit(cpu)) != 0;
     if (free_at_ > cpu.clock_.now())
         cpu.clock_.move_to(free_at_);
     if (hit) {
@@ -25,35 +23,69 @@ void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
         const bool remote = owner_ != kNoCpu && cpu.machine_.node_of(owner_) != cpu.node();
         cpu.pay(remote ? prices.cache_transfer_remote : prices.cache_transfer);
     }
-    if (read_modify_write)
-        cpu.pay(prices.atomic_rmw);
-    if (write) {
+}
+
+void CacheLine::pay_for_read(Cpu& cpu) {
+    const bool hit = (sharers_ & sharer_bit(cpu)) != 0;
+    pay_for(cpu, hit);
+    if (owner_ == kNoCpu)
         owner_ = cpu.id();
-        sharers_ = sharer_bit(cpu);
+    sharers_ |= sharer_bit(cpu);
+    if (!hit)
         free_at_ = cpu.clock_.now();
-        for (Cpu** link = &monitors_; *link;) {
-            Cpu* const watcher = *link;
-            if (watcher == &cpu) {
-                link = &watcher->next_monitor_;
+}
+
+void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
+    require_live(cpu);
+    cpu.begin_point();
+    if (!cpu.turn_is_now()) [[unlikely]]
+        cpu.wait_turn();
+    cpu.open_window();
+    if (!write) {
+        pay_for_read(cpu);
+        return;
+    }
+    pay_for(cpu, owner_ == cpu.id() && sharers_ == sharer_bit(cpu));
+    if (read_modify_write)
+        cpu.pay(cpu.machine_.prices().atomic_rmw);
+    owner_ = cpu.id();
+    sharers_ = sharer_bit(cpu);
+    free_at_ = cpu.clock_.now();
+    for (Cpu** link = &monitors_; *link;) {
+        Cpu* const watcher = *link;
+        if (watcher == &cpu) {
+            link = &watcher->next_monitor_;
+            continue;
+        }
+        *link = watcher->next_monitor_;
+        watcher->next_monitor_ = nullptr;
+        watcher->monitor_written(free_at_, cpu.cause());
+    }
+    for (Cpu* poller = pollers_; poller; poller = poller->next_poller_)
+        poller->end_wait(free_at_);
+}
+
+void CacheLine::read_row(Cpu& cpu, LineRow& row, std::size_t count, const Price& price) {
+    Cpu::RowWalk walk{&row, &price, 0, count, true};
+    while (walk.next != count) {
+        row.line(walk.next).require_live(cpu);
+        cpu.begin_point();
+        if (!cpu.turn_is_now()) {
+            cpu.row_walk_ = cpu.irqs_enabled_ ? nullptr : &walk;
+            cpu.wait_turn();
+            cpu.row_walk_ = nullptr;
+            if (!walk.has_turn) {
+                walk.has_turn = true;
                 continue;
             }
-            *link = watcher->next_monitor_;
-            watcher->next_monitor_ = nullptr;
-            watcher->monitor_written(free_at_, cpu.cause());
         }
-        for (Cpu* poller = pollers_; poller; poller = poller->next_poller_)
-            poller->end_wait(free_at_);
-    } else {
-        if (owner_ == kNoCpu)
-            owner_ = cpu.id();
-        sharers_ |= sharer_bit(cpu);
-        if (!hit)
-            free_at_ = cpu.clock_.now();
+        cpu.open_window();
+        cpu.read_next(walk);
     }
 }
 
 void CacheLine::require_live(Cpu& cpu) const {
-    if (magic_ != kLive) [[unlikely]]
+    if (!live()) [[unlikely]]
         cpu.fail(checks::kUseAfterFree, "access to memory that was freed or never initialised");
 }
 

@@ -83,6 +83,31 @@ void Cpu::wait_turn() {
     clock_.move_to(engine_.now());
 }
 
+void Cpu::read_next(RowWalk& walk) {
+    CacheLine& line = walk.row->line(walk.next);
+    walk.row->read(walk.next++);
+    line.pay_for_read(*this);
+    spend(*walk.price);
+}
+
+bool Cpu::go_on_in_row() {
+    RowWalk& walk = *row_walk_;
+    clock_.move_to(engine_.now());
+    do {
+        // Interrupts and verdicts need the CPU's own stack.
+        if (interrupt_takeable())
+            return false;
+        read_next(walk);
+        walk.has_turn = walk.next != walk.end && walk.row->line(walk.next).live();
+        if (!walk.has_turn)
+            return false;
+        begin_point();
+    } while (turn_is_now());
+    ++counters_.yields;
+    engine_.arm(source_, std::max(clock_.now(), held_until_));
+    return true;
+}
+
 void Cpu::wait(Time until, bool interruptible) {
     if (current_->fiber_.room_below(__builtin_frame_address(0)) < kStackReserve) [[unlikely]]
         fail(checks::kStackOverflow, fmt::format("thread {}", current_->name_));

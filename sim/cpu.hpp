@@ -32,6 +32,7 @@
 namespace ticklab::sim {
 
 class CacheLine;
+class LineRow;
 class Machine;
 class SpinLock;
 
@@ -91,10 +92,8 @@ public:
     /// A named interleaving point: triggers, holds and injected stalls act here. Costs nothing itself. [point, window]
     void at(const Site& site);
     /// An unnamed interleaving point. [point, window]
-    void sync() {
-        ++counters_.points;
-        if (stalls_) [[unlikely]]
-            inject_stall(nullptr);
+    [[gnu::always_inline]] void sync() {
+        begin_point();
         take_turn();
         open_window();
     }
@@ -244,7 +243,7 @@ private:
     }
     /// Pays without an interrupt window: interrupts are off, or the price is part of an access that cannot be
     /// interrupted.
-    void pay(const Price& price) {
+    [[gnu::always_inline]] void pay(const Price& price) {
         clock_.add(price);
         if (jitter_per_1024_ != 0) [[unlikely]]
             add_jitter(price);
@@ -255,21 +254,44 @@ private:
     void pay_hpet();
     void spend_interruptible(const Price& price);
     void inject_stall(const Site* site);
+    void begin_point() {
+        ++counters_.points;
+        if (stalls_) [[unlikely]]
+            inject_stall(nullptr);
+    }
     /// Whether points like this one are stalled in this run: those at one site, or in one frame.
     bool stalls_here(const Site* site);
     /// Goes on only when this CPU is the earliest activity in the machine.
     void take_turn() {
-        const Key key{clock_.now(), rank_};
-        if (engine_.may_act(key) && (++turns_ & kTurnsToCheck) != 0) [[likely]]
-            engine_.advance(key);
-        else if (!may_run_ahead(clock_.now()))
+        if (!turn_is_now()) [[unlikely]]
             wait_turn();
+    }
+    /// Whether it is this CPU's turn, which then counts as taken.
+    bool turn_is_now() {
+        const Key key{clock_.now(), rank_};
+        if (engine_.may_act(key) && (++turns_ & kTurnsToCheck) != 0) [[likely]] {
+            engine_.advance(key);
+            return true;
+        }
+        return may_run_ahead(clock_.now());
     }
     /// MA 12: within the quantum a CPU goes on although others are behind it.
     bool may_run_ahead(Time at) const {
         return quantum_ > Duration::zero() && at <= saturating_add(engine_.earliest().at, quantum_);
     }
     void wait_turn();
+    /// A row of lines that is being read (CacheLine::read_row).
+    struct RowWalk {
+        LineRow* row;
+        const Price* price;
+        std::size_t next;
+        std::size_t end;
+        bool has_turn;  ///< at `next`, when a wait is over; else its own stack has to look at it first
+    };
+    void read_next(RowWalk& walk);
+    /// This CPU's turn has come at the next line of its row: goes on as far as it can on any stack, and waits again;
+    /// false if its own stack is to go on.
+    bool go_on_in_row();
     /// Gives the host to the next activity until this CPU's source comes due. Interruptible waits also end when an
     /// interrupt or work arrives; interrupted_ says so.
     void wait(Time until, bool interruptible);
@@ -299,7 +321,7 @@ private:
     Thread* take_runnable(ThreadClass above);
     Thread& next_thread();
     void open_window() {
-        if (interrupt_takeable())
+        if (interrupt_takeable()) [[unlikely]]
             take_interrupts();
     }
     /// All own stores are visible, and no later load returns what is older than now (MA 6.3).
@@ -393,6 +415,7 @@ private:
         unsigned depth = 0;
     };
     Awaited awaited_;
+    RowWalk* row_walk_ = nullptr;  // while it waits its turn in it
     Cpu* next_poller_ = nullptr;
     Cpu* next_monitor_ = nullptr;
     bool weak_memory_ = false;

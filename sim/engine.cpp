@@ -14,13 +14,6 @@ SourceIndex Engine::add(ActivityClass activity_class, ActivityHandler& handler) 
     return s;
 }
 
-void Engine::advance(const Key& key) {
-    assert(key.at >= now_.at);
-    steps_at_instant_ = key.at == now_.at ? steps_at_instant_ + 1 : 0;
-    ++steps_;
-    now_ = key;
-}
-
 SourceIndex Engine::take() {
     const Key key = pending_.earliest();
     SourceIndex s = pending_.pop();

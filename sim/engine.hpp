@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <cassert>
 #include <cstdint>
 #include <vector>
 
@@ -73,7 +74,12 @@ public:
         return key.rank < next.rank && !(tie_breaker_ && class_of(key.rank) == class_of(next.rank));
     }
     /// Declares that the activity with this key acts now, without having been pending. may_act(key) holds.
-    void advance(const Key& key);
+    void advance(const Key& key) {
+        assert(key.at >= now_.at);
+        steps_at_instant_ = key.at == now_.at ? steps_at_instant_ + 1 : 0;
+        ++steps_;
+        now_ = key;
+    }
     /// A run has come to its end at `at`, and nothing is pending before it.
     void reach(Time at) {
         if (at > now_.at) {

@@ -89,14 +89,10 @@ const MachineConfig& checked(const MachineConfig& config) {
     return config;
 }
 
-std::uint32_t node_of_cpu(const MachineConfig& config, CpuId id) {
-    return static_cast<std::uint32_t>(std::uint64_t{id} * config.node_count / config.cpu_count);
-}
-
 std::vector<std::uint16_t> nodes_of_cpus(const MachineConfig& config) {
     std::vector<std::uint16_t> nodes(config.cpu_count);
     for (CpuId c = 0; c < config.cpu_count; ++c)
-        nodes[c] = static_cast<std::uint16_t>(node_of_cpu(config, c));
+        nodes[c] = static_cast<std::uint16_t>(std::uint64_t{c} * config.node_count / config.cpu_count);
     return nodes;
 }
 
@@ -148,13 +144,14 @@ private:
 
 Machine::Machine(const MachineConfig& config, Kernel& kernel)
     : config_(checked(config)),
+      nodes_(nodes_of_cpus(config_)),
       kernel_(kernel),
       choices_(config.seed),
       stacks_(config.stack_bytes * kFrameScale),
       happens_before_(config.cpu_count, config.check_races && config.cpu_count <= kMaxRaceCpus),
       lock_checker_(config.check_locks),
       prices_(resolve_prices(config)),
-      apic_bus_(engine_, records_, apic_parameters(config), nodes_of_cpus(config)),
+      apic_bus_(engine_, records_, apic_parameters(config), nodes_),
       io_apic_(apic_bus_),
       bus_wiring_(*this),
       hpet_wiring_(io_apic_, apic_bus_),
@@ -184,8 +181,6 @@ Machine::~Machine() {
     for (SpinLock* lock : locks_)
         lock->listed_ = false;
 }
-
-std::uint32_t Machine::node_of(CpuId id) const { return node_of_cpu(config_, id); }
 
 void Machine::HpetWiring::set_line(Time at, unsigned timer, unsigned pin, bool asserted, Cause cause) {
     io_apic_.set_pin(at, pin, timer, asserted, cause);
@@ -365,6 +360,8 @@ void Machine::dispatch(Fiber& from) {
             continue;
         }
         Cpu& cpu = cpus_[slot_of(engine_.rank(s))];
+        if (cpu.row_walk_ && cpu.go_on_in_row())
+            continue;
         Fiber& to = cpu.current_->fiber_;
         if (&to == &from)
             return;

@@ -81,7 +81,7 @@ public:
     CpuId cpu_count() const { return config_.cpu_count; }
     Cpu& cpu(CpuId id) { return cpus_[id]; }
     const Cpu& cpu(CpuId id) const { return cpus_[id]; }
-    std::uint32_t node_of(CpuId id) const;
+    std::uint32_t node_of(CpuId id) const { return nodes_[id]; }
     /// Lowest online CPU other than `except`; null if there is none.
     Cpu* first_online(CpuId except = kNoCpu);
 
@@ -199,6 +199,7 @@ private:
     Time soft_lockup_at(Time began) const { return saturating_add(began, config_.soft_lockup); }
 
     MachineConfig config_;
+    std::vector<std::uint16_t> nodes_;  // a CPU
     Kernel& kernel_;
     RecordStream records_;
     Engine engine_;

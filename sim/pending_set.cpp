@@ -182,8 +182,8 @@ void PendingSet::front_go_home() {
     front_ = home;
 }
 
-// Inserts into a long front, not near its back; shifts what lies on the shorter side. When that is no few, the later
-// part goes to the wheel: a front extended for one instant may have drawn in what is armed for many.
+// Inserts into the front, not near its back; shifts what lies on the shorter side. When that is no few of a long front,
+// the later part goes to the wheel: a front extended for one instant may have drawn in what is armed for many.
 void PendingSet::front_insert_far(Entry e) {
     if (front_ == front_slots_.data()) {
         front_go_home();
@@ -200,7 +200,7 @@ void PendingSet::front_insert_far(Entry e) {
         *position = e;
     }
     ++front_count_;
-    if (before > kFrontGrowth && raw_time(e) >= wheel_base_) {
+    if (before > kFrontGrowth && after >= kMaxRun && raw_time(e) >= wheel_base_) {
         move_to_wheel(before + 1);
     } else if (front_count_ > front_limit_) {
         spill();

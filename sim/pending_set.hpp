@@ -128,8 +128,11 @@ private:
     static constexpr std::uint32_t kMaxRun = 32;
     static constexpr std::uint32_t kMinRefill = 8;
     static constexpr std::uint32_t kFrontGrowth = 48;
-    // A front this long is searched from its back; beyond, by halving.
+    // A front this long is searched from its back for what is in it; beyond, by halving.
     static constexpr std::uint32_t kSearchFromBack = kMaxRun + kFrontGrowth;
+    // What belongs behind so many goes to its place by halving: the CPUs of a convoy overtake half of the others each
+    // time.
+    static constexpr std::uint32_t kNearBack = 12;
 
     static constexpr std::uint64_t raw(Time t) { return static_cast<std::uint64_t>(ps(t)); }
     static constexpr Entry entry(Time at, std::uint32_t rank, SourceIndex s) {
@@ -263,7 +266,7 @@ inline void PendingSet::front_insert(Entry e) {
         }
         front_[0] = e;
         *--front_ = kAboveAll;
-    } else if (front_count_ > kSearchFromBack && e > front_[front_count_ - kMaxRun]) [[unlikely]] {
+    } else if (front_count_ > kNearBack && e > front_[front_count_ - kNearBack]) {
         front_insert_far(e);
         return;
     } else {

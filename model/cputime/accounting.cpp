@@ -15,6 +15,7 @@ std::unique_ptr<Accounting> make_accounting(Design design, sim::Machine& machine
 Times Accounting::sum(Cpu& cpu, Process& process, Running running) {
     Times sum;
     for (Task* t = process.first.read_once(cpu); t; t = t->next) {
+        t->fetch_ahead();
         const bool exact = running == Running::kAll || (running == Running::kLeader && t == process.leader);
         sum += exact ? run_clock_.up_to_now(cpu, *t) : t->run.read(cpu).times;
         cpu.spend(prices_.visit);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <deque>
+#include <vector>
 
 #include "ticklab/model/cputime/accounting.hpp"
 #include "ticklab/model/cputime/sites.hpp"
@@ -32,39 +33,49 @@ private:
     }
 };
 
+/// Slots of all CPUs, added up.
+class Slots final : public sim::LineRow {
+public:
+    explicit Slots(std::vector<OneLine<Times>>& slots) : slots_(slots) {}
+    sim::CacheLine& line(std::size_t i) override { return slots_[i].line(); }
+    void read(std::size_t i) override { total_ += slots_[i].peek(); }
+    const Times& total() const { return total_; }
+
+private:
+    std::vector<OneLine<Times>>& slots_;
+    Times total_;
+};
+
 class PerCpuTotals final : public Totals {
 public:
     using Totals::Totals;
     void add_process(Process&) override { groups_.emplace_back(); }
     // The slots come with the second thread. It is made where the first one runs, or before that does.
     void thread_joins(Cpu& cpu, Process& process, Task&) override {
-        std::deque<OneLine<Times>>& slots = groups_[process.slot];
+        std::vector<OneLine<Times>>& slots = groups_[process.slot];
         if (process.made != 1 || !slots.empty())
             return;
-        slots.resize(machine_.cpu_count());
+        slots = std::vector<OneLine<Times>>(machine_.cpu_count());
         const Times first = process.leader->run.read(cpu).times;
         slots[cpu.id()].update(cpu, [&first](Times& slot) { slot = first; });
     }
     void add(Cpu& cpu, Process& process, TimeField field, CpuTime delta, std::uint64_t) override {
-        std::deque<OneLine<Times>>& slots = groups_[process.slot];
+        std::vector<OneLine<Times>>& slots = groups_[process.slot];
         if (slots.empty())
             return;
         cpu.spend(prices_.add);
         slots[cpu.id()].update(cpu, [&](Times& slot) { slot.*field += delta; });
     }
     Times process_clock(Cpu& cpu, Process& process) override {
-        std::deque<OneLine<Times>>& slots = groups_[process.slot];
+        std::vector<OneLine<Times>>& slots = groups_[process.slot];
         if (slots.empty())
             return process.leader->run.read(cpu).times;
-        Times total;
-        for (OneLine<Times>& slot : slots) {
-            total += slot.read(cpu);
-            cpu.spend(prices_.visit);
-        }
-        return total;
+        Slots row(slots);
+        sim::CacheLine::read_row(cpu, row, slots.size(), prices_.visit);
+        return row.total();
     }
     std::optional<Times> totals(const Process& process) const override {
-        const std::deque<OneLine<Times>>& slots = groups_[process.slot];
+        const std::vector<OneLine<Times>>& slots = groups_[process.slot];
         if (slots.empty())
             return std::nullopt;
         Times total;
@@ -75,7 +86,7 @@ public:
     std::optional<Times> sure_to_see(const Process& process) const override { return totals(process); }
 
 private:
-    std::deque<std::deque<OneLine<Times>>> groups_;  // none before the second thread
+    std::deque<std::vector<OneLine<Times>>> groups_;  // none before the second thread
 };
 
 class GlobalTotals final : public Totals {

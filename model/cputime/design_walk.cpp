@@ -36,15 +36,20 @@ private:
     void rebalance(Cpu& cpu, Process& process, const Expiries& next) {
         const Times group = sum(cpu, process);
         const auto sharers = static_cast<std::int64_t>(std::max<std::uint32_t>(1, process.live));
+        Expiries shares;
+        for (const ClockId c : kClocks)
+            if (next[c] != CpuTime::zero())
+                shares[c] = std::max(CpuTime{1}, (next[c] - group.of(c)) / sharers);
         for (Task* t = process.first.read_once(cpu); t; t = t->next) {
+            t->fetch_ahead();
             cpu.spend(prices_.visit);
             if (t->exiting.read_once(cpu))
                 continue;
             const Times own = t->run.read(cpu).times;
             t->cache.update(cpu, [&](Expiries& cache) {
                 for (const ClockId c : kClocks)
-                    if (next[c] != CpuTime::zero())
-                        cache.lower(c, own.of(c) + std::max(CpuTime{1}, (next[c] - group.of(c)) / sharers));
+                    if (shares[c] != CpuTime::zero())
+                        cache.lower(c, own.of(c) + shares[c]);
             });
         }
     }

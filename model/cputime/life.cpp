@@ -31,6 +31,10 @@ Task& Life::make_thread(Cpu& cpu, Process& process, sim::CpuId home, const Behav
     {
         const sim::SpinLockIrqGuard guard(cpu, process.sighand);
         core_.accounting->thread_joins(cpu, process, task);
+        Task*& long_before = process.last_made[process.made % process.last_made.size()];
+        if (long_before)
+            long_before->far_next = &task;
+        long_before = &task;
         ++process.made;
         ++process.live;
         ++process.count;

@@ -30,6 +30,7 @@ public:
     }
     /// For set-up and oracles: no price, no interleaving point.
     const T& peek() const { return value_; }
+    sim::CacheLine& line() { return line_; }
     T& set_up() { return value_; }
 
 private:

@@ -104,28 +104,33 @@ struct Behaviour {
     KernelCall call = KernelCall::kNone;
 };
 
-struct Task {
+/// Of the machines that ticklab runs on.
+inline constexpr std::size_t kHostLineBytes = 64;
+
+struct alignas(kHostLineBytes) Task {
     Task(sim::Machine& machine, std::uint32_t number_in_process, Process& owner, sim::CpuId home,
          const Behaviour& what);
 
+    // What walks over the group touch comes first and lies together.
+    Task* next = nullptr;            ///< in its group; stays when the thread leaves it
+    const Task* far_next = nullptr;  ///< the one that was made kFetchedAhead later, for fetch_ahead() alone
+    OneLine<RunTimes> run;
+    sim::Shared<bool> exiting{false};
+    OneLine<Expiries> cache;
     std::uint32_t number;
     std::uint64_t object;
     Process& process;
     sim::CpuId cpu;
     Behaviour behaviour;
-    OneLine<RunTimes> run;
-    OneLine<Expiries> cache;
     TimerLists timers;
     TaskState state = TaskState::kNew;  ///< guarded by the run queue of `cpu`
-    sim::Shared<bool> exiting{false};
-    bool folded = false;  ///< its times are with the dead: written on its own CPU only
+    bool folded = false;                ///< its times are with the dead: written on its own CPU only
     sim::Atomic<bool> signal_pending{false};
     sim::Atomic<bool> exit_asked{false};
     std::array<bool, kSignalCount> pending{};  ///< signals for this thread alone
     bool work_scheduled = false;               ///< expiry was left to task context (LC 14)
     bool exec_asked = false;
     std::int64_t rt_ticks = 0;
-    Task* next = nullptr;  ///< in its group; stays when the thread leaves it
     // Its program, moved by its own CPU.
     sim::Duration user_left{};
     sim::Duration system_left{};
@@ -133,6 +138,15 @@ struct Task {
     bool call_due = false;
     bool sleep_due = false;
     CpuTime wake_at{};
+
+    static constexpr std::size_t kFetchedAhead = 8;
+    /// The host begins to fetch what a walk that is here will come to; a run shows nothing of it.
+    void fetch_ahead() const {
+        constexpr std::size_t kWalked = sizeof next + sizeof far_next + sizeof run + sizeof exiting + sizeof cache;
+        if (far_next)
+            for (std::size_t i = 0; i < kWalked; i += kHostLineBytes)
+                __builtin_prefetch(reinterpret_cast<const char*>(far_next) + i);
+    }
 };
 
 /// What is known of a process by counting each step as it is made, for oracles.
@@ -160,6 +174,7 @@ struct Process {
     std::uint32_t live = 0;   ///< threads that have not begun to exit
     std::uint32_t count = 0;  ///< threads that are not reaped
     std::uint32_t made = 0;
+    std::array<Task*, Task::kFetchedAhead> last_made{};  ///< the nth at n modulo their number
     bool dying = false;
     bool gone = false;
     bool in_exec = false;  ///< a thread waits for the others to go
