@@ -16,12 +16,10 @@ struct Price;
 /// Lines that are read one after another.
 class LineRow {
 public:
+    virtual ~LineRow() = default;
     virtual CacheLine& line(std::size_t i) = 0;
     /// Line `i` is being read: its value is that of now.
     virtual void read(std::size_t i) = 0;
-
-protected:
-    ~LineRow() = default;
 };
 
 /// One cache line of shared memory. Requests are served in the order in which CPUs make them; the effect of an access

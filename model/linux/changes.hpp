@@ -49,6 +49,7 @@ struct LinuxChanges {
     bool rtc_compares_32_bits = true;
     bool rtc_rate_clears_limit = true;
     bool rtc_alarm_by_its_bit = true;
+    bool rtc_start_compared = false;
 };
 
 inline constexpr std::array kLinuxChanges{
@@ -356,6 +357,16 @@ inline constexpr std::array kLinuxChanges{
                                "docs/spec/hpet.md 10.4 step 5",
                                "an alarm is reported if periodic interrupts are enabled, not if it is"},
                               &LinuxChanges::rtc_alarm_by_its_bit},
+    sim::Change<LinuxChanges>{{"HP 10.3",
+                               "rtc-start-compared",
+                               "rtc emulation",
+                               sim::ChangeKind::kFix,
+                               {},
+                               {},
+                               {},
+                               "docs/spec/hpet.md 10.5",
+                               "a stall while the RTC's first interrupt is programmed puts it off for minutes"},
+                              &LinuxChanges::rtc_start_compared},
 };
 
 }  // namespace ticklab::linux_

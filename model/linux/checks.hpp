@@ -73,6 +73,10 @@ inline constexpr CheckDecl kBalancerDeadCpu{
 inline constexpr CheckDecl kRtcStalled{
     "linux.rtc.stalled",
     "The RTC's comparator was left behind the counter: its interrupts stop until the counter wraps (HP-P5)."};
+inline constexpr CheckDecl kRtcNotStarted{
+    "linux.rtc.not_started",
+    "The RTC's first comparator was behind the counter when it came into force: no interrupt comes until the counter "
+    "wraps (HP 10.5)."};
 inline constexpr CheckDecl kRtcRate{"linux.rtc.rate",
                                     "The RTC's periodic interrupt has another period than its rate (HP 10.2)."};
 inline constexpr CheckDecl kRtcAlarm{
@@ -88,6 +92,6 @@ inline constexpr std::array kLinuxChecks{
     kRunning,     kBaseIdle,        kShutDownQueued,  kGlobalIdle,         kJiffies,          kStoppedNotIdle,
     kNoTick,      kNextTick,        kStaleDecision,   kNotArmed,           kSoftirqAsleep,    kHrtimerForeignBase,
     kTimerLeft,   kPinnedElsewhere, kTwoRunners,      kBroadcastUncovered, kRtcStalled,       kRtcRate,
-    kRtcAlarm,    kBalancerOwner,   kBalancerDeadCpu, kForeignBase};
+    kRtcAlarm,    kBalancerOwner,   kBalancerDeadCpu, kForeignBase,        kRtcNotStarted};
 
 }  // namespace ticklab::linux_::checks

@@ -94,7 +94,8 @@ constexpr std::array kOptions{
     LinuxOption{
         {"nohz_balancer", ValueType::kBool,
          "one idle CPU owns the idle load balancer and keeps its tick, to balance for those who stopped theirs, "
-         "as in 2009; what it balances is not modelled",
+         "as in 2009; what it balances is not modelled. Placement push then gives timers to the owner, as from 2.6.31 "
+         "to 2.6.35",
          false, "false"},
         [](const sim::Value& v, LinuxConfig& c) { c.nohz_balancer = std::get<bool>(v); }},
     LinuxOption{{"skew_tick", ValueType::kBool, "the CPUs' ticks are spread over half a tick", false, "false"},

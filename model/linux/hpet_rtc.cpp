@@ -5,6 +5,7 @@
 #include "ticklab/model/linux/checks.hpp"
 #include "ticklab/model/linux/rtc_counter.hpp"
 #include "ticklab/model/linux/rtc_records.hpp"
+#include "ticklab/model/linux/sites.hpp"
 #include "ticklab/model/linux/vectors.hpp"
 #include "ticklab/sim/devices/hpet_registers.hpp"
 #include "ticklab/sim/devices/hpet_timer.hpp"
@@ -124,11 +125,16 @@ void HpetRtc::disable(Cpu& cpu, unsigned kinds) {
 }
 
 void HpetRtc::start(Cpu& cpu, State& state) {
+    const sim::Time began = cpu.local_time();
     state.t1_cmp = static_cast<std::uint32_t>(cpu.hpet_read(sim::hpet::kMainCounter)) + delta(state);
+    cpu.at(sites::kRtcFirstComparator);
     write_comparator(cpu, state);
     cpu.hpet_write(configuration_register(), sim::hpet_timer_bits::k32Mode | sim::hpet_timer_bits::kIntEnable);
     note_match(cpu, state);
     cpu.record(kRtcProgramRecord, static_cast<std::uint32_t>(state.t1_cmp), delta(state), 0);
+    if (changes_.rtc_start_compared && !ahead(cpu, state))
+        rearm(cpu, state, 1);
+    check_ahead(cpu, state, began, checks::kRtcNotStarted);
 }
 
 void HpetRtc::write_comparator(Cpu& cpu, const State& state) {
@@ -165,7 +171,7 @@ void HpetRtc::rearm(Cpu& cpu, State& state, std::uint64_t lost) {
         state.pie_count += lost;
     cpu.record(kRtcProgramRecord, static_cast<std::uint32_t>(state.t1_cmp), step, lost);
     check_rate(cpu, state);
-    check_ahead(cpu, state, matched_at);
+    check_ahead(cpu, state, matched_at, checks::kRtcStalled);
 }
 
 bool HpetRtc::alarm_wanted(const State& state) const {
@@ -265,10 +271,10 @@ void HpetRtc::check_rate(Cpu& cpu, const State& state) const {
                              state.rate_hz, wanted));
 }
 
-void HpetRtc::check_ahead(Cpu& cpu, const State& state, sim::Time matched_at) const {
-    const bool in_range = matched_at != sim::kNever && cpu.local_time() - matched_at < half_wrap();
+void HpetRtc::check_ahead(Cpu& cpu, const State& state, sim::Time since, const sim::CheckDecl& check) const {
+    const bool in_range = since != sim::kNever && cpu.local_time() - since < half_wrap();
     if (in_range && (state.match_at == sim::kNever || state.match_at - state.programmed_at > half_wrap()))
-        cpu.fail(checks::kRtcStalled,
+        cpu.fail(check,
                  fmt::format("comparator {:#010x} was written with the counter at {:#010x}, ahead by {} ticks at most",
                              static_cast<std::uint32_t>(state.t1_cmp),
                              static_cast<std::uint32_t>(machine_.hpet().counter(state.programmed_at)), delta(state)));

@@ -97,7 +97,8 @@ private:
     void record_mask(sim::Cpu& cpu, const State& state) const;
     sim::Duration half_wrap() const;
     void check_rate(sim::Cpu& cpu, const State& state) const;
-    void check_ahead(sim::Cpu& cpu, const State& state, sim::Time matched_at) const;
+    /// `since`: when the counter was known to be before the comparator.
+    void check_ahead(sim::Cpu& cpu, const State& state, sim::Time since, const sim::CheckDecl& check) const;
 
     sim::Machine& machine_;
     HpetBlock& block_;

@@ -32,10 +32,10 @@ LinuxKernel::Core::Core(sim::Machine& machine, const LinuxConfig& config)
                     ? std::make_unique<TickBroadcast>(machine, time, devices, hrtimers, hpet, config.changes)
                     : nullptr),
       wheel(machine, config.wheel, time, softirqs, scheduler),
-      migration(config.placement->make({machine, config.placements, wheel, scheduler, scheduler})),
+      balancer(config.nohz_balancer ? std::make_unique<NohzBalancer>(machine, config.changes) : nullptr),
+      migration(config.placement->make({machine, config.placements, wheel, scheduler, scheduler, balancer.get()})),
       hierarchy(dynamic_cast<tmigr::TmigrPlacement*>(migration.get())),
       proposal(dynamic_cast<tmigr2017::Tmigr2017Placement*>(migration.get())),
-      balancer(config.nohz_balancer ? std::make_unique<NohzBalancer>(machine, config.changes) : nullptr),
       tick(machine, config.tick, time, devices, hrtimers, wheel, softirqs, scheduler),
       governor(machine, config.governor, tick, broadcast != nullptr),
       idle(time, tick, scheduler, governor, broadcast.get(), hierarchy, config.wheel.check_effort,

@@ -103,12 +103,12 @@ public:
         /// Null if no CPU's clock-event device stops.
         std::unique_ptr<TickBroadcast> broadcast;
         TimerWheel wheel;
+        /// Null without option nohz_balancer.
+        std::unique_ptr<NohzBalancer> balancer;
         std::unique_ptr<TimerMigration> migration;
         /// The same if it is the hierarchy, or the proposal of 2017, else null.
         tmigr::TmigrPlacement* hierarchy;
         tmigr2017::Tmigr2017Placement* proposal;
-        /// Null without option nohz_balancer.
-        std::unique_ptr<NohzBalancer> balancer;
         TickSched tick;
         Governor governor;
         IdleLoop idle;

@@ -26,6 +26,9 @@ public:
     /// This CPU leaves idle, or its tick starts again. [point]
     void restart(sim::Cpu& cpu);
 
+    /// kNoCpu for none; it may be another one already when the answer is used. [point]
+    sim::CpuId read_owner(sim::Cpu& cpu) { return owner_.load(cpu); }
+
     // Hotplug (CH 2).
     /// nohz_balancer: `target` is about to come up, and is not active before sched:active. [point]
     void prepare(sim::Cpu& cpu, sim::CpuId target) { (void)inactive_.add(cpu, target); }

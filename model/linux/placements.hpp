@@ -25,6 +25,7 @@ struct PlacementParts {
     TimerWheel& wheel;
     IdleTest& idle_test;
     IdleWaker& waker;
+    NohzBalancer* balancer;  ///< null without the option
 };
 
 struct Placement {
@@ -48,7 +49,8 @@ inline constexpr std::array kPlacements{
               "a timer that an idle CPU arms goes to a busy one near by, which then keeps it "
               "(docs/spec/linux-push-placement.md)",
               [](const PlacementParts& parts) -> std::unique_ptr<TimerMigration> {
-                  return std::make_unique<push::PushPlacement>(parts.machine, parts.parameters.push, parts.idle_test);
+                  return std::make_unique<push::PushPlacement>(parts.machine, parts.parameters.push, parts.idle_test,
+                                                               parts.balancer);
               },
               false, true, true},
     Placement{"tmigr-2017",

@@ -40,11 +40,13 @@ inline constexpr Site kHrtimerAfterCallback{"linux.hrtimer.after_callback",
                                             "the callback returned, the base is not locked yet"};
 inline constexpr Site kTimersDeadBeforeLock{"linux.timers_dead.before_lock",
                                             "the timers of a dead CPU are about to move, nothing is locked"};
+inline constexpr Site kRtcFirstComparator{
+    "linux.rtc.first_comparator", "the RTC's first comparator is computed and not written yet, interrupts are off"};
 
 inline constexpr std::array kLinuxSites{
     &kJiffiesBeforeEdge,    &kLockBaseAfterRead,    &kForwardBetweenReads, &kMigrating,        &kModBeforeLock,
     &kDeleteBeforeLock,     &kExpireBeforeCallback, &kExpireAfterCallback, &kIdleBaseMarked,   &kTickStopped,
     &kTickRestart,          &kIdleBeforeSleep,      &kHrtimerBeforeLock,   &kHrtimerReadAgain, &kHrtimerBeforeCallback,
-    &kHrtimerAfterCallback, &kTimersDeadBeforeLock, &kBroadcastHandled,    &kDeleteLocked};
+    &kHrtimerAfterCallback, &kTimersDeadBeforeLock, &kBroadcastHandled,    &kDeleteLocked,     &kRtcFirstComparator};
 
 }  // namespace ticklab::linux_::sites

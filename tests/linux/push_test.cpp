@@ -159,6 +159,31 @@ TEST_CASE("with no busy CPU on the node it goes to one of the other node, with n
     CHECK(b.state("cpu6.push.far") == 1);
 }
 
+TEST_CASE("with an owner of the idle load balancer timers go to it, and not to a busy CPU (LPP 3.7, LPP-D5)") {
+    PushBench b(4, 1);
+    b.linux_config.nohz_balancer = true;
+    b.busy(0, at_us(100), at_ms(100));
+    b.run(at_ms(50));
+    const CpuId owner = b.core().balancer->owner();
+    REQUIRE(owner != sim::kNoCpu);
+    const CpuId asker = owner == 3 ? 2 : 3;
+    b.arm_in_irq(asker, at_us(60'100), 0, at_ms(70));
+    b.arm_in_irq(owner, at_us(60'300), 1, at_ms(72));
+    b.arm_in_irq(0, at_us(60'500), 2, at_ms(74));
+    b.run(at_ms(90));
+    CHECK(b.fired_on() == std::vector<CpuId>{owner, owner, 0});
+    // All idle: there is no owner, and it stays.
+    b.arm_in_irq(asker, at_us(150'100), 3, at_ms(170));
+    b.run(at_ms(200));
+    CHECK(b.fired_on().back() == asker);
+    const push::Nearby& nearby = b.core().migration->choice()->nearby();
+    CHECK(nearby.counters(asker).owner == 1);
+    CHECK(nearby.counters(asker).idle == 1);
+    CHECK(nearby.counters(owner).idle == 1);
+    CHECK(nearby.counters(0).busy >= 1);
+    CHECK(nearby.counters(asker).near == 0);
+}
+
 TEST_CASE("a thread that arms a timer makes its CPU busy, so the timer stays (LPP 3.2)") {
     PushBench b;
     b.busy(0, at_ms(20), at_ms(200));

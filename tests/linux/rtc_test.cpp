@@ -255,6 +255,46 @@ TEST_CASE("without HPET-01 the RTC stops when it has to catch up after the wrap 
     }
 }
 
+TEST_CASE(
+    "a stall in the first programming stops the RTC, with HP 10.3 it costs the points that went by (HP 10.5, HP-P5)") {
+    constexpr std::uint64_t kDelta = 1'000'000'000 / 8192;
+    const auto prepare = [](RtcBench& b) {
+        b.busy(0, at_ms(1), at_ms(200));
+        b.set_rate(at_ms(10), 8192);
+        b.enable(at_ms(11), kRtcPeriodic, 1);
+    };
+    RtcBench undisturbed(2);
+    prepare(undisturbed);
+    undisturbed.run(at_ms(12));
+    const Time started = undisturbed.records(kRtcProgramRecord).front().at;
+    for (const bool compared : {false, true}) {
+        int not_started = 0;
+        for (int before = -10; before < 200; ++before) {
+            CAPTURE(compared);
+            CAPTURE(before);
+            RtcBench b(2);
+            b.linux_config.changes.rtc_start_compared = compared;
+            prepare(b);
+            b.run(started - before * 25ns);
+            b.machine().stall(1, at_ms(13));
+            const std::string verdict = b.run_to_verdict(at_ms(20));
+            if (verdict != "") {
+                REQUIRE(verdict == "linux.rtc.not_started");
+                ++not_started;
+                continue;
+            }
+            const std::uint64_t first = b.records(kRtcProgramRecord).front().operands[0];
+            const std::uint64_t counter = b.config.hpet_counter_start + 20'000'000;
+            const std::uint64_t points = (counter - first) / kDelta + 1;
+            const auto told = static_cast<std::uint64_t>(b.state("rtc.interrupts") + b.state("rtc.lost"));
+            // The last interrupt may be on its way.
+            CHECK(told + 1 >= points);
+            CHECK(told <= points);
+        }
+        CHECK((not_started != 0) == !compared);
+    }
+}
+
 TEST_CASE("without HP-F5 a fast rate comes at the slow one's polls (HP 10.2)") {
     for (const bool on : {true, false}) {
         RtcBench b;

@@ -17,15 +17,21 @@ struct PushParameters {
 
 class Choice {
 public:
-    /// `nohz_active` is called in a thread when NOHZ was taken into account.
+    /// `nohz_active` is called in a thread when NOHZ was taken into account. With a balancer its owner is chosen,
+    /// without one a busy CPU (LPP 3.7, LPP-D5).
     Choice(sim::Machine& machine, const PushParameters& parameters, IdleTest& test,
-           std::function<void(sim::Cpu&)> nohz_active)
+           std::function<void(sim::Cpu&)> nohz_active, NohzBalancer* balancer = nullptr)
         : test_(test),
+          balancer_(balancer),
           nearby_(machine, parameters.isolation, test),
           switch_(machine, parameters.timer_migration, std::move(nohz_active)) {}
 
     /// For a timer that this CPU arms: interrupts off; a base lock may be held. [point]
-    sim::CpuId choose(sim::Cpu& cpu) { return switch_.on(cpu) ? nearby_.choose(cpu) : cpu.id(); }
+    sim::CpuId choose(sim::Cpu& cpu) {
+        if (!switch_.on(cpu))
+            return cpu.id();
+        return balancer_ ? nearby_.choose_owner(cpu, *balancer_) : nearby_.choose(cpu);
+    }
     /// The same where only a housekeeper whose tick is stopped, and that will not reschedule, looks for another CPU
     /// (LHR 8.4). [point]
     sim::CpuId choose_if_tickless(sim::Cpu& cpu, bool tick_stopped) {
@@ -41,6 +47,7 @@ public:
 
 private:
     IdleTest& test_;
+    NohzBalancer* const balancer_;
     Nearby nearby_;
     MigrationSwitch switch_;
 };

@@ -88,6 +88,21 @@ CpuId Nearby::choose(Cpu& cpu) {
     return keeps_house ? cpu.id() : any_housekeeper(cpu.id());
 }
 
+CpuId Nearby::choose_owner(Cpu& cpu, NohzBalancer& balancer) {
+    ChoiceCounters& counters = counters_[cpu.id()];
+    if (!idle(cpu, cpu.id())) {
+        ++counters.busy;
+        return cpu.id();
+    }
+    const CpuId owner = balancer.read_owner(cpu);
+    if (owner == sim::kNoCpu || owner == cpu.id()) {
+        ++counters.idle;
+        return cpu.id();
+    }
+    ++counters.owner;
+    return owner;
+}
+
 CpuId Nearby::first_busy(Cpu& cpu, const Span& span) {
     for (const CpuId i : span)
         if (i != cpu.id() && housekeeper(i) && !idle(cpu, i))

@@ -13,6 +13,7 @@
 #include <list>
 #include <vector>
 
+#include "ticklab/model/linux/nohz_balancer.hpp"
 #include "ticklab/sim/machine.hpp"
 #include "ticklab/sim/memory.hpp"
 
@@ -46,7 +47,8 @@ struct ChoiceCounters {
     std::uint64_t busy = 0;         ///< it was busy itself
     std::uint64_t near = 0;         ///< a busy CPU of its node
     std::uint64_t far = 0;          ///< a busy CPU of another node
-    std::uint64_t idle = 0;         ///< nobody was busy
+    std::uint64_t owner = 0;        ///< the owner of the idle load balancer
+    std::uint64_t idle = 0;         ///< nobody was busy, or owned the balancer
     std::uint64_t housekeeper = 0;  ///< nobody was busy, and the CPU is no housekeeper itself
     std::uint64_t idle_tests = 0;
 };
@@ -57,6 +59,8 @@ public:
 
     /// Where a timer goes that this CPU arms: interrupts off. (LPP 3.1) [point]
     sim::CpuId choose(sim::Cpu& cpu);
+    /// The same as of 2.6.31 to 2.6.35: to the balancer's owner, who keeps its tick; a stale one too (LPP 3.7). [point]
+    sim::CpuId choose_owner(sim::Cpu& cpu, NohzBalancer& balancer);
     /// The CPU becomes active, or is so no longer: in a thread that may sleep. [point]
     void set_active(sim::Cpu& cpu, sim::CpuId target, bool active);
     /// The CPU is isolated from here on, or no longer: in a thread that may sleep. [point]

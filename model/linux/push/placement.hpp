@@ -7,7 +7,9 @@
 //  (2) Who holds a timer runs it, and wakes for it: nobody is asked at idle entry, and nothing is run for others (LPP
 //      7.3).
 //  (3) The wheel has two bases, and the query for the next event marks the base idle (LPP 4.1, 7.1).
-//  (4) A high-resolution timer goes only to a CPU that will wake before it anyway, so it needs no kick (LPP 9.1).
+//  (4) With an owner of the idle load balancer, which 2.6.31 to 2.6.35 had, that one is chosen and not a busy CPU (LPP
+//      3.7).
+//  (5) A high-resolution timer goes only to a CPU that will wake before it anyway, so it needs no kick (LPP 9.1).
 //
 // The race that the kick guards against, "queued while it falls asleep" (LPP 6.2): cpu0 pushes T to cpu1, which goes
 // idle.
@@ -24,8 +26,9 @@ namespace ticklab::linux_::push {
 
 class PushPlacement final : public LocalPlacement {
 public:
-    PushPlacement(sim::Machine& machine, const PushParameters& parameters, IdleTest& test)
-        : choice_(machine, parameters, test, [this](sim::Cpu&) { start_kicks_(); }) {}
+    PushPlacement(sim::Machine& machine, const PushParameters& parameters, IdleTest& test, NohzBalancer* balancer)
+        : choice_(
+              machine, parameters, test, [this](sim::Cpu&) { start_kicks_(); }, balancer) {}
 
     WheelForm wheel_form() const override { return {.one_base = true, .query_marks_idle = true}; }
     sim::CpuId timer_target(sim::Cpu& cpu) override { return choice_.choose(cpu); }
