@@ -243,7 +243,7 @@ ExitCode hunt_for(const Options& options) {
         if (!swarm)
             return ExitCode::kBadInput;
         if (swarm->empty())
-            return refuse(options.file, found_expected("no \"swarm\"",
+            return refuse(options.file, found_expected("no \"swarm\" with a place that no --set fixes",
                                                        "what a run may have otherwise, such as \"swarm\": [{\"set\": "
                                                        "\"/machine/cpus\", \"from\": 2, \"to\": 16}]"));
         hunt_options->swarm = &*swarm;

@@ -80,11 +80,11 @@ std::string value_as_set(const json& value) {
 /// The first few, and how many more there are.
 std::string few_of(const std::vector<std::string>& words) {
     constexpr std::size_t kFew = 4;
-    const std::size_t shown = words.size() <= kFew + 1 ? words.size() : kFew;
+    const std::size_t told = words.size() <= kFew + 1 ? words.size() : kFew;
     std::string text;
-    for (std::size_t i = 0; i < shown; ++i)
+    for (std::size_t i = 0; i < told; ++i)
         text += (i == 0 ? "" : ", ") + words[i];
-    return shown == words.size() ? text : text + fmt::format(" and {} more", words.size() - shown);
+    return told == words.size() ? text : text + fmt::format(" and {} more", words.size() - told);
 }
 
 /// Reads one "swarm".
@@ -216,6 +216,13 @@ private:
     std::set<std::pair<std::string, std::string>> seen_;
 };
 
+/// Whether the user has set the place, or what is around it.
+bool is_fixed(const SwarmEntry& entry, const std::vector<std::string>& overrides) {
+    return std::any_of(overrides.begin(), overrides.end(), [&](const std::string& set) {
+        return lies_at(entry.place, pointer_of_path(set.substr(0, set.find('='))));
+    });
+}
+
 /// Of the answers of an entry, those with which the scenario must load, each with the member that says so.
 std::vector<std::pair<std::string, std::uint64_t>> ends_of(const SwarmEntry& entry) {
     if (leaves_out(entry))
@@ -247,11 +254,13 @@ std::optional<Swarm> Swarm::read(const ScenarioLoader& loader, const Scenario& s
     std::optional<JsonSource> source = file;
     if (!source || !source->override_values(overrides, errors))
         return std::nullopt;
-    swarm.entries_ = SwarmReader(*file, *source, found).read();
-    for (std::size_t i = 0; i < swarm.entries_.size() && found.empty(); ++i)
-        for (const auto& [member, answer] : ends_of(swarm.entries_[i])) {
+    const std::vector<SwarmEntry> entries = SwarmReader(*file, *source, found).read();
+    for (std::size_t i = 0; i < entries.size() && found.empty(); ++i) {
+        if (is_fixed(entries[i], overrides))
+            continue;
+        for (const auto& [member, answer] : ends_of(entries[i])) {
             std::vector<InputError> why;
-            const std::string set = as_set(swarm.entries_[i], answer);
+            const std::string set = as_set(entries[i], answer);
             if (!loader.load_text(swarm.file_, swarm.text_, swarm.overrides({set}), why))
                 found.push_back(source->error_at(
                     pointer_to("/swarm", i) + "/" + member,
@@ -259,6 +268,8 @@ std::optional<Swarm> Swarm::read(const ScenarioLoader& loader, const Scenario& s
                         fmt::format("{}, with which the scenario does not load ({})", set, to_text(why.front())),
                         "what it loads with")));
         }
+        swarm.entries_.push_back(entries[i]);
+    }
     if (found.empty())
         return swarm;
     errors.insert(errors.end(), found.begin(), found.end());

@@ -4,7 +4,7 @@
 //  (1) What is drawn for a place depends on the seed and on its own entry alone: an entry more or less leaves the draws
 //      of the others alone.
 //  (2) Draws are --set arguments, so places are those of the file as it stands (lab/json_source.hpp) and a run's
-//      command line is all of it. Those of the user come behind and hold.
+//      command line is all of it. What the user has set is not drawn.
 //  (3) Whoever runs the scenario without drawing does not look at its "swarm" beyond the schema.
 #pragma once
 
@@ -56,7 +56,7 @@ public:
     static std::optional<Swarm> read(const ScenarioLoader& loader, const Scenario& scenario,
                                      const std::vector<std::string>& overrides, std::vector<InputError>& errors);
 
-    /// Whether the scenario says of nothing that it varies.
+    /// Whether nothing varies: the scenario has no "swarm", or the user has set all of it.
     bool empty() const { return entries_.empty(); }
     /// The draws of a seed as --set arguments: those within what is left out are left out.
     std::vector<std::string> draw(std::uint64_t seed) const;

@@ -208,11 +208,14 @@ TEST_CASE("a draw does not depend on the other entries") {
 
 TEST_CASE("places are those of the file as it stands, and what the user sets holds") {
     const Swarm swarm = swarm_of(two_cpus(kEntries), {"machine.cpus=3", "/faults/0=null"});
+    CHECK(swarm.text().starts_with("/script/1/at "));
     for (std::uint64_t seed = 1; seed <= 40; ++seed) {
         const std::vector<std::string> drawn = swarm.draw(seed);
         const Scenario scenario = swarm.load(seed, drawn);
         CHECK(scenario.machine.cpu_count == 3);
         const auto places = by_place(drawn);
+        CHECK_FALSE(places.contains("/machine/cpus"));
+        CHECK_FALSE(places.contains("/faults/0/for"));
         CHECK(scenario.script.size() == 3 - places.count("/script/0") - places.count("/faults/1"));
     }
 }
@@ -395,7 +398,7 @@ TEST_CASE("what cannot swarm is refused with what can") {
     none.erase("swarm");
     const Said said = SwarmFile(none).hunt({});
     CHECK(said.code == 2);
-    CHECK(said.err.find("found no \"swarm\", expected") != std::string::npos);
+    CHECK(said.err.find("found no \"swarm\" with a place that no --set fixes, expected") != std::string::npos);
     const SwarmFile file(two_cpus(kEntries));
     for (const std::vector<std::string>& strategy :
          {std::vector<std::string>{"delay"}, {"exhaustive", "--depth", "2"}}) {
