@@ -20,7 +20,7 @@
 
 namespace ticklab::lab {
 
-/// Of an entry's "one_of", and of a "swarm".
+/// Of an entry's "one_of".
 inline constexpr int kMaxSwarmValues = 100;
 
 /// Both included.
