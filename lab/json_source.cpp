@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 namespace ticklab::lab {
 
@@ -254,33 +255,28 @@ std::optional<std::string> read_bounded(const std::string& file, std::string& re
     return text;
 }
 
-std::vector<std::string> tokens_of(const std::string& pointer) {
-    std::vector<std::string> tokens;
-    for (std::size_t at = 0; at < pointer.size();) {
-        const std::size_t end = std::min(pointer.find('/', at + 1), pointer.size());
-        std::string token;
-        for (std::size_t i = at + 1; i < end; ++i) {
-            const bool escape = pointer[i] == '~' && i + 1 < end && (pointer[i + 1] == '0' || pointer[i + 1] == '1');
-            token += escape ? (pointer[i + 1] == '0' ? '~' : '/') : pointer[i];
-            i += escape ? 1 : 0;
-        }
-        tokens.push_back(std::move(token));
-        at = end;
-    }
-    return tokens;
+/// The index that a token is in an array of `size` elements, "-" the one behind the last; SIZE_MAX if it is none.
+std::size_t index_of_token(std::string_view token, std::size_t size) {
+    const bool number = looks_like_json(token) && token[0] >= '0' && token[0] <= '9' && token.size() < 8;
+    return token == "-" ? size : number ? std::stoul(std::string(token)) : SIZE_MAX;
 }
 
-/// Whether the text of a --set is meant as JSON. Decimals are not: versions look like them, and probabilities may be
-/// text.
-bool looks_like_json(std::string_view text) {
-    if (text.empty())
-        return false;
-    if (text == "true" || text == "false" || text == "null" || text[0] == '{' || text[0] == '[' || text[0] == '"')
-        return true;
-    const std::string_view digits = text[0] == '-' ? text.substr(1) : text;
-    return !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos &&
-           (digits.size() == 1 || digits[0] != '0');
+/// What an element behind the one at `index` is called when that one is gone.
+void move_up(std::string& token, std::size_t index) {
+    const std::size_t at = index_of_token(token, 0);
+    if (at != SIZE_MAX && at > index)
+        token = std::to_string(at - 1);
 }
+
+/// Of two indices the lower one first, and what is within a place behind it.
+struct ByIndex {
+    bool operator()(const std::vector<std::string>& a, const std::vector<std::string>& b) const {
+        return std::lexicographical_compare(
+            a.begin(), a.end(), b.begin(), b.end(), [](const std::string& left, const std::string& right) {
+                return left.size() != right.size() ? left.size() < right.size() : left < right;
+            });
+    }
+};
 
 }  // namespace
 
@@ -315,43 +311,74 @@ std::optional<JsonSource> JsonSource::parse(std::string file, std::string text, 
     return source;
 }
 
-bool JsonSource::override_value(const std::string& argument, std::vector<InputError>& errors) {
+struct JsonSource::Override {
+    std::string argument;  ///< as errors name it
+    std::vector<std::string> place;
+    json value;
+
+    static std::optional<Override> read(const std::string& argument, std::vector<InputError>& errors);
+};
+
+std::optional<JsonSource::Override> JsonSource::Override::read(const std::string& argument,
+                                                               std::vector<InputError>& errors) {
     const std::string file = "--set " + argument;
     const std::size_t equals = argument.find('=');
     if (equals == std::string::npos || equals == 0) {
         errors.push_back(file_error(file, found_expected(in_quotes(argument), "/pointer=value or dotted.path=value")));
-        return false;
+        return std::nullopt;
     }
-    const std::string pointer = pointer_of_path(argument.substr(0, equals));
+    Override read{file, tokens_of(pointer_of_path(argument.substr(0, equals))), nullptr};
     std::string text = argument.substr(equals + 1);
-    json value;
     if (looks_like_json(text)) {
         std::optional<JsonSource> parsed = parse(file, std::move(text), errors);
         if (!parsed)
-            return false;
-        value = std::move(parsed->root_);
+            return std::nullopt;
+        read.value = std::move(parsed->root_);
     } else {
-        value = std::move(text);
+        read.value = std::move(text);
     }
-    const std::vector<std::string> tokens = tokens_of(pointer);
-    if (tokens.size() > kMaxDepth / 2) {
-        errors.push_back(
-            file_error(file, found_expected("a longer path", fmt::format("at most {} steps", kMaxDepth / 2))));
-        return false;
+    if (read.place.size() <= kMaxDepth / 2)
+        return read;
+    errors.push_back(file_error(file, found_expected("a longer path", fmt::format("at most {} steps", kMaxDepth / 2))));
+    return std::nullopt;
+}
+
+bool JsonSource::override_values(const std::vector<std::string>& arguments, std::vector<InputError>& errors) {
+    std::set<std::vector<std::string>, ByIndex> left_out;
+    for (const std::string& argument : arguments) {
+        std::optional<Override> read = Override::read(argument, errors);
+        if (!read)
+            return false;
+        if (!read->value.is_null()) {
+            left_out.erase(read->place);
+            if (!put(*std::move(read), errors))
+                return false;
+        } else if (value_at(pointer_of(read->place)) != nullptr) {
+            left_out.insert(std::move(read->place));
+        } else {
+            errors.push_back(file_error(
+                read->argument, found_expected("no " + in_quotes(pointer_of(read->place)), "a place to leave out")));
+            return false;
+        }
     }
+    std::for_each(left_out.rbegin(), left_out.rend(), [this](const auto& place) { leave_out(place); });
+    return true;
+}
+
+bool JsonSource::put(Override given, std::vector<InputError>& errors) {
     json* at = &root_;
     std::string reached;
-    for (const std::string& token : tokens) {
+    for (const std::string& token : given.place) {
         if (at->is_null())
             *at = json::object();
         if (at->is_array()) {
-            const bool number = looks_like_json(token) && token[0] >= '0' && token[0] <= '9' && token.size() < 8;
-            const std::size_t index = token == "-" ? at->size() : number ? std::stoul(token) : SIZE_MAX;
+            const std::size_t index = index_of_token(token, at->size());
             if (index > at->size()) {
                 errors.push_back(file_error(
-                    file, fmt::format("{}: {}", reached.empty() ? "/" : reached,
-                                      found_expected(in_quotes(token),
-                                                     fmt::format("an index of at most {}, or -", at->size())))));
+                    given.argument,
+                    fmt::format(
+                        "{}: {}", reached.empty() ? "/" : reached,
+                        found_expected(in_quotes(token), fmt::format("an index of at most {}, or -", at->size())))));
                 return false;
             }
             if (index == at->size())
@@ -361,25 +388,80 @@ bool JsonSource::override_value(const std::string& argument, std::vector<InputEr
             continue;
         }
         if (!at->is_object()) {
-            errors.push_back(
-                file_error(file, fmt::format("{}: {}", reached, found_expected(shown(*at), "an object or array"))));
+            errors.push_back(file_error(
+                given.argument, fmt::format("{}: {}", reached, found_expected(shown(*at), "an object or array"))));
             return false;
         }
         reached = pointer_to(reached, token);
         at = &(*at)[token];
     }
-    *at = std::move(value);
-    overrides_[reached] = file;
+    *at = std::move(given.value);
+    overrides_[reached] = std::move(given.argument);
     return true;
+}
+
+void JsonSource::leave_out(const std::vector<std::string>& place) {
+    const std::string pointer = pointer_of(place);
+    const std::string around = pointer_of({place.begin(), place.end() - 1});
+    json& parent = root_[json::json_pointer(around)];
+    NodeIndex node = origin_of(around) == nullptr ? 0 : kNoNode;
+    for (std::size_t i = 0; i + 1 < place.size() && node != kNoNode; ++i)
+        node = child_of(node, place[i]);
+    if (const NodeIndex gone = node == kNoNode ? kNoNode : child_of(node, place.back()); gone != kNoNode)
+        nodes_[gone].parent = kNoNode;
+    std::map<std::string, std::string> kept;
+    for (auto& [at, argument] : overrides_)
+        if (!lies_at(at, pointer))
+            kept[at] = std::move(argument);
+    overrides_ = std::move(kept);
+    if (!parent.is_array()) {
+        parent.erase(place.back());
+        return;
+    }
+    // What stands behind an element moves up, and its places with it.
+    const std::size_t index = index_of_token(place.back(), parent.size());
+    parent.erase(index);
+    for (NodeIndex child = node; node != kNoNode && child < nodes_.size(); ++child)
+        if (nodes_[child].parent == node)
+            move_up(nodes_[child].key, index);
+    kept.clear();
+    for (auto& [at, argument] : overrides_) {
+        std::vector<std::string> tokens = tokens_of(at);
+        if (at != around && lies_at(at, around))
+            move_up(tokens[place.size() - 1], index);
+        kept[pointer_of(tokens)] = std::move(argument);
+    }
+    overrides_ = std::move(kept);
+}
+
+const json* JsonSource::value_at(const std::string& pointer) const {
+    const json* at = &root_;
+    for (const std::string& token : tokens_of(pointer)) {
+        if (at->is_array()) {
+            const std::size_t index = index_of_token(token, at->size());
+            at = index < at->size() ? &(*at)[index] : nullptr;
+        } else {
+            const auto member = at->find(token);
+            at = member != at->end() ? &*member : nullptr;
+        }
+        if (at == nullptr)
+            break;
+    }
+    return at;
+}
+
+JsonSource::NodeIndex JsonSource::child_of(NodeIndex parent, std::string_view key) const {
+    NodeIndex child = parent + 1;
+    while (child < nodes_.size() && (nodes_[child].parent != parent || nodes_[child].key != key))
+        ++child;
+    return child < nodes_.size() ? child : kNoNode;
 }
 
 JsonSource::NodeIndex JsonSource::find(const std::string& pointer) const {
     NodeIndex node = 0;
     for (const std::string& token : tokens_of(pointer)) {
-        NodeIndex child = node + 1;
-        while (child < nodes_.size() && (nodes_[child].parent != node || nodes_[child].key != token))
-            ++child;
-        if (child >= nodes_.size())
+        const NodeIndex child = child_of(node, token);
+        if (child == kNoNode)
             break;
         node = child;
     }
@@ -416,7 +498,7 @@ SourcePlace JsonSource::place_at(const std::string& pointer, std::uint32_t offse
 
 const std::string* JsonSource::origin_of(const std::string& pointer) const {
     for (const auto& [at, argument] : overrides_)
-        if (pointer.starts_with(at) && (pointer.size() == at.size() || pointer[at.size()] == '/'))
+        if (lies_at(pointer, at))
             return &argument;
     return nullptr;
 }
@@ -460,6 +542,43 @@ std::string pointer_to(const std::string& pointer, std::string_view key) {
 }
 
 std::string pointer_to(const std::string& pointer, std::size_t index) { return pointer + '/' + std::to_string(index); }
+
+std::vector<std::string> tokens_of(const std::string& pointer) {
+    std::vector<std::string> tokens;
+    for (std::size_t at = 0; at < pointer.size();) {
+        const std::size_t end = std::min(pointer.find('/', at + 1), pointer.size());
+        std::string token;
+        for (std::size_t i = at + 1; i < end; ++i) {
+            const bool escape = pointer[i] == '~' && i + 1 < end && (pointer[i + 1] == '0' || pointer[i + 1] == '1');
+            token += escape ? (pointer[i + 1] == '0' ? '~' : '/') : pointer[i];
+            i += escape ? 1 : 0;
+        }
+        tokens.push_back(std::move(token));
+        at = end;
+    }
+    return tokens;
+}
+
+bool looks_like_json(std::string_view text) {
+    if (text.empty())
+        return false;
+    if (text == "true" || text == "false" || text == "null" || text[0] == '{' || text[0] == '[' || text[0] == '"')
+        return true;
+    const std::string_view digits = text[0] == '-' ? text.substr(1) : text;
+    return !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos &&
+           (digits.size() == 1 || digits[0] != '0');
+}
+
+std::string pointer_of(const std::vector<std::string>& tokens) {
+    std::string pointer;
+    for (const std::string& token : tokens)
+        pointer = pointer_to(pointer, token);
+    return pointer;
+}
+
+bool lies_at(std::string_view pointer, std::string_view place) {
+    return pointer.starts_with(place) && (pointer.size() == place.size() || pointer[place.size()] == '/');
+}
 
 std::string pointer_of_path(const std::string& path) {
     if (path.starts_with('/'))

@@ -35,9 +35,14 @@ public:
     const std::string& file() const { return file_; }
     const std::string& text() const { return text_; }
 
-    /// Applies "pointer=value" or "dotted.path=value", as --set gives it. The value is JSON if it is a container, a
-    /// literal, a quoted string or an integer, else text. False, and one more error, if there is no such place.
-    bool override_value(const std::string& argument, std::vector<InputError>& errors);
+    /// Applies --set arguments, "pointer=value" or "dotted.path=value", in this order. The value is JSON if it is a
+    /// container, a literal, a quoted string or an integer, else text. Null leaves the place out, as in a merge patch
+    /// (RFC 7386), and does so when all else is set, from the back: the places of all arguments are those of the file
+    /// as it stands. A later value for that very place holds. False, and one more error, if there is no such place.
+    bool override_values(const std::vector<std::string>& arguments, std::vector<InputError>& errors);
+
+    /// Null if there is no such place.
+    const nlohmann::json* value_at(const std::string& pointer) const;
 
     /// Where the value at `pointer` stands, or the nearest value around it that the file has.
     SourcePlace place_of(const std::string& pointer) const;
@@ -64,8 +69,17 @@ private:
 
     static constexpr std::size_t kCharacterBlock = 256;
 
+    /// An argument of --set, read.
+    struct Override;
+
     void index_text();
+    /// False, and one more error, if there is no such place.
+    bool put(Override given, std::vector<InputError>& errors);
+    /// `place` is there.
+    void leave_out(const std::vector<std::string>& place);
     std::uint32_t characters_before(std::uint32_t offset) const;
+    /// kNoNode if the text has no such member or element there.
+    NodeIndex child_of(NodeIndex parent, std::string_view key) const;
     NodeIndex find(const std::string& pointer) const;
     SourcePlace place_at(const std::string& pointer, std::uint32_t offset) const;
     /// The --set that put there what is at `pointer`; null if the file did.
@@ -84,6 +98,14 @@ private:
 /// `pointer` with one more reference token, escaped.
 std::string pointer_to(const std::string& pointer, std::string_view key);
 std::string pointer_to(const std::string& pointer, std::size_t index);
+/// The keys and indices of a pointer, unescaped.
+std::vector<std::string> tokens_of(const std::string& pointer);
+/// The pointer that has these.
+std::string pointer_of(const std::vector<std::string>& tokens);
+/// Whether `pointer` is `place` or lies within it.
+bool lies_at(std::string_view pointer, std::string_view place);
+/// Whether a --set takes this text as JSON. Decimals are text: versions look like them, and probabilities may be text.
+bool looks_like_json(std::string_view text);
 /// The JSON pointer that "/pointer" or "dotted.path" stands for.
 std::string pointer_of_path(const std::string& path);
 

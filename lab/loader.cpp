@@ -32,9 +32,8 @@ std::optional<Scenario> ScenarioLoader::load_source(JsonSource source, const std
             source.file(), found_expected("a bundle", "a scenario: run, why, replay, shrink and diff take bundles")));
         return std::nullopt;
     }
-    for (const std::string& argument : overrides)
-        if (!source.override_value(argument, errors))
-            return std::nullopt;
+    if (!source.override_values(overrides, errors))
+        return std::nullopt;
     std::vector<InputError> found;
     const auto give_up = [&] {
         std::stable_sort(found.begin(), found.end(), [](const InputError& a, const InputError& b) {

@@ -50,7 +50,26 @@ of everything that is wrong. Editors check it while you type when they know `doc
 Integers fit in 64 bits with a sign. Files are at most 16 MiB, nest at most 64 deep and hold at most 500000 values.
 
 On the command line `--set machine.cpus=64` or `--set /script/0/at=3ms` puts a value in place of the file's. What looks
-like an integer, `true`, `false`, `null`, an object, an array or a quoted string is taken as JSON, all else as text.
+like an integer, `true`, `false`, `null`, an object, an array or a quoted string is taken as JSON, all else as text. `null`
+leaves the place out (`--set /faults/0=null`), and does so when all else is set, the last element first: places are
+always those of the file as it stands.
+)";
+
+constexpr const char* kSwarmSection = R"(
+## swarm
+
+What `ticklab hunt --swarm` draws for each seed ([hunting.md](hunting.md)); a run without it does not look there. Each entry
+names one place of the file, by JSON pointer, and what it may be, once in this list:
+
+| members | meaning |
+|---|---|
+| `"set"`, `"from"`, `"to"` | an integer of the range, or a time (`"2ms"`, `"+2ms"`), uniform, both ends included |
+| `"set"`, `"one_of"` | one of these values, whatever they are; `null` leaves the place out |
+| `"omit"` | left out in half of the runs: an element of `script`, `faults`, `load` or `expect`, or a member |
+
+Times differ from `"from"` by whole grains: the greatest power of ten picoseconds of which a thousand fit into the range, 1 us
+of 3 ms. `ticklab validate` and the hunt see that the scenario loads with each end and each of the values, the other
+places as they stand.
 )";
 
 constexpr const char* kSteps = R"(
@@ -201,6 +220,7 @@ std::string scenario_reference(const Registry& registry) {
         "that "
         "time), `\"then\"` (an array of the kernel's verbs)\nand `\"lock\"` (a name of `\"locks\"`, held meanwhile).\n";
     text += kExpect;
+    text += kSwarmSection;
     text += "\n## Checks of the machine\n" + name_table(rows_of(registry, "checks", "machine"));
     text += "\n## Sites of the machine\n" + name_table(rows_of(registry, "sites", "machine"));
     for (const sim::KernelDecl* kernel : registry.kernels())

@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 
+#include "ticklab/lab/hunt/swarm.hpp"
 #include "ticklab/lab/load_decls.hpp"
 #include "ticklab/lab/machine_options.hpp"
 #include "ticklab/lab/machine_verbs.hpp"
@@ -397,6 +398,36 @@ Json expectation_schema(const Registry& registry, const KernelDecl& kernel) {
     return schema;
 }
 
+Json swarm_schema() {
+    constexpr int kMaxEntries = 100;
+    const Json place{{"type", "string"},
+                     {"title", R"(a JSON pointer such as "/machine/cpus")"},
+                     {"minLength", 2},
+                     {"pattern", "^/"}};
+    const Json end{{"type", {"integer", "string"}},
+                   {"title", R"(an integer or a time such as "5ms")"},
+                   {"minimum", -INT64_MAX},
+                   {"pattern", R"(^\+?[0-9]+(\.[0-9]+)?(ps|ns|us|ms|s)$)"}};
+    Json values = array_of(Json::object());
+    values["minItems"] = 2;
+    values["maxItems"] = kMaxSwarmValues;
+    Json entry = object_of({{"set", described(place, "A place of the file that has a value of its own in each run.")},
+                            {"from", described(end, "The least of its values.")},
+                            {"to", described(end, "The greatest of its values.")},
+                            {"one_of", described(std::move(values), "All of its values.")},
+                            {"omit", described(place, "A place of the file that is left out in half of the runs.")}},
+                           {});
+    entry["minProperties"] = 1;
+    entry["title"] = R"(an object with "set" or "omit")";
+    entry["oneOf"] = exactly_one({"set", "omit"});
+    entry["dependencies"] = {{"from", {"set", "to"}}, {"to", {"set", "from"}}, {"one_of", {"set"}}};
+    entry["allOf"] = {if_then({{"required", {"set"}}}, {{"oneOf", exactly_one({"from", "one_of"})}})};
+    Json schema = array_of(std::move(entry));
+    schema["minItems"] = 1;
+    schema["maxItems"] = kMaxEntries;
+    return schema;
+}
+
 Json top_properties() {
     return {
         {"name", described({{"type", "string"}, {"minLength", 1}, {"maxLength", 200}}, "What it shows, in one line.")},
@@ -412,7 +443,8 @@ Json top_properties() {
         {"faults", described(array_of(Json::object()), "What goes wrong.")},
         {"load", described(array_of(reference("load")), "Random load.")},
         {"expect", described(array_of(Json::object()), "What must come of it.")},
-        {"museum", described(Json{{"type", "object"}}, "A change of the kernel, and what fails without it.")}};
+        {"museum", described(Json{{"type", "object"}}, "A change of the kernel, and what fails without it.")},
+        {"swarm", described(swarm_schema(), "What `ticklab hunt --swarm` varies from run to run.")}};
 }
 
 Json with_header(const Json& schema, std::string_view title) {

@@ -14,9 +14,8 @@ namespace {
 void put_disturbance(nlohmann::json& scenario, const Disturbance& disturbance) {
     std::vector<InputError> errors;
     std::optional<JsonSource> source = JsonSource::parse("the scenario", scenario.dump(), errors);
-    for (const std::string& argument : disturbance.overrides())
-        if (!source || !source->override_value(argument, errors))
-            throw UnrepeatableRun(errors.empty() ? "the scenario is lost" : to_text(errors.front()));
+    if (!source || !source->override_values(disturbance.overrides(), errors))
+        throw UnrepeatableRun(errors.empty() ? "the scenario is lost" : to_text(errors.front()));
     scenario = source->root();
 }
 

@@ -29,10 +29,11 @@ json inlined(const Scenario& scenario, const std::vector<std::string>& overrides
     std::optional<JsonSource> source = JsonSource::parse(scenario.file, scenario.text, errors);
     if (!source)
         give_up(errors);
-    for (const std::string& argument : overrides)
-        if (!source->override_value(argument, errors))
-            give_up(errors);
+    if (!source->override_values(overrides, errors))
+        give_up(errors);
     json document = source->root();
+    // Of one run it says nothing, and its places are those of the whole file.
+    document.erase("swarm");
     json& machine = document["machine"];
     const JsonSource profile = named_file(DataKind::kMachine, scenario.profile, scenario.file);
 

@@ -45,13 +45,15 @@ struct Options {
     std::string out;
     std::string resume;
     std::string bundles;
+    bool swarm = false;
     bool expectations = false;
     bool json = false;
 };
 
 /// A command line that does that run again, watched as any run is.
 std::string replay_line(const Options& options, const Scenario& scenario, const HuntFailure& failure) {
-    ScenarioOptions run{options.file, options.overrides, failure.seed};
+    ScenarioOptions run{options.file, failure.drawn, failure.seed};
+    run.overrides.insert(run.overrides.end(), options.overrides.begin(), options.overrides.end());
     if (failure.schedule)
         run.schedule = schedule_text(*failure.schedule);
     else if (failure.disturbance)
@@ -73,7 +75,11 @@ public:
         if (options_.bundles.empty())
             return {};
         try {
-            const Bundle bundle = make_bundle(loader_, scenario_, options_.overrides, failure, options_.expectations);
+            const Swarm* const swarm = hunt_.swarm;
+            const Bundle bundle =
+                swarm ? make_bundle(loader_, swarm->load(failure.seed, failure.drawn), swarm->overrides(failure.drawn),
+                                    failure, options_.expectations)
+                      : make_bundle(loader_, scenario_, options_.overrides, failure, options_.expectations);
             std::string file = (std::filesystem::path(options_.bundles) / file_name(failure)).string();
             write_whole_file(file, document_text(to_json(bundle)));
             return file;
@@ -90,7 +96,7 @@ private:
     std::string file_name(const HuntFailure& failure) const {
         return goes_through_one_seed(hunt_.strategy, hunt_.depth)
                    ? fmt::format("{}-run-{}.json", options_.strategy, failure.run)
-                   : fmt::format("{}-seed-{}.json", options_.strategy, failure.seed);
+                   : fmt::format("{}{}-seed-{}.json", hunt_.swarm ? "swarm-" : "", options_.strategy, failure.seed);
     }
 
     const Options& options_;
@@ -146,6 +152,10 @@ std::optional<HuntOptions> hunt_options_of(const Options& options) {
         hunt.depth = kPctDepth;
 
     const bool one_seed = goes_through_one_seed(hunt.strategy, hunt.depth);
+    if (options.swarm && one_seed)
+        return refused("--swarm", found_expected(fmt::format("strategy {} of depth {}", options.strategy, hunt.depth),
+                                                 "random, seeds, pct, or delay of depth 2 or more: this one goes "
+                                                 "through the places of one seed"));
     const std::string seeds = !options.seeds.empty() ? options.seeds : one_seed ? "1" : "1..1000";
     const Parsed<SeedRange> range = parse_seeds(seeds);
     if (!range.value)
@@ -226,6 +236,18 @@ ExitCode hunt_for(const Options& options) {
     print_errors(errors);
     if (!scenario)
         return ExitCode::kBadInput;
+    std::optional<Swarm> swarm;
+    if (options.swarm) {
+        swarm = Swarm::read(loader, *scenario, options.overrides, errors);
+        print_errors(errors);
+        if (!swarm)
+            return ExitCode::kBadInput;
+        if (swarm->empty())
+            return refuse(options.file, found_expected("no \"swarm\" with a place that no --set fixes",
+                                                       "what a run may have otherwise, such as \"swarm\": [{\"set\": "
+                                                       "\"/machine/cpus\", \"from\": 2, \"to\": 16}]"));
+        hunt_options->swarm = &*swarm;
+    }
     if (!options.bundles.empty()) {
         std::error_code error;
         std::filesystem::create_directories(options.bundles, error);
@@ -241,15 +263,16 @@ ExitCode hunt_for(const Options& options) {
             return refuse(options.resume, before.problem);
         if (const std::string member = hunt_difference(before.document, head, false); !member.empty())
             return refuse(options.resume,
-                          found_expected(fmt::format("\"{}\": {}", member, before.document[member].dump()),
-                                         fmt::format("{}, as of this hunt", head[member].dump())));
+                          found_expected(fmt::format("\"{}\": {}", member, hunt_member(before.document, member).dump()),
+                                         fmt::format("{}, as of this hunt", hunt_member(head, member).dump())));
         hunt_options->before = before.result;
         findings.go_on_from(before);
     }
     const std::string seeds = hunt_options->first_seed == hunt_options->last_seed
                                   ? fmt::format("seed {}", hunt_options->first_seed)
                                   : fmt::format("seeds {} to {}", hunt_options->first_seed, hunt_options->last_seed);
-    fmt::print(stderr, "ticklab: {}: {}, strategy {}{}{}\n", scenario->name, seeds, options.strategy,
+    fmt::print(stderr, "ticklab: {}: {}, strategy {}{}{}{}\n", scenario->name, seeds, options.strategy,
+               swarm ? ", swarm: " + swarm->text() : "",
                hunt_options->shard.count == 1
                    ? ""
                    : fmt::format(", shard {}/{}", hunt_options->shard.index + 1, hunt_options->shard.count),
@@ -258,7 +281,9 @@ ExitCode hunt_for(const Options& options) {
     BundleWriter bundles(options, loader, *scenario, *hunt_options);
     HuntObserver observer;
     observer.interrupted = &InterruptWatch::interrupted;
+    HuntResult result = hunt_options->before;
     observer.progress = [&](const HuntResult& so_far) {
+        result = so_far;
         line.show(so_far.runs, so_far.total, so_far.failures);
         findings.save_now_and_then(so_far);
     };
@@ -272,18 +297,23 @@ ExitCode hunt_for(const Options& options) {
         // What was found stays found, however the hunt ends.
         std::fflush(stdout);
     };
-    HuntResult result;
+    std::string problem;
     try {
         const InterruptWatch watch;
         findings.save_now_and_then(hunt_options->before);
         result = hunt(*scenario, *hunt_options, observer);
     } catch (const std::invalid_argument& e) {
-        return refuse(options.file, e.what());
+        problem = e.what();
+        result.end = HuntEnd::kInterrupted;
     }
     line.clear();
+    if (!problem.empty() && result.runs == 0)
+        return refuse(options.file, problem);
     findings.save(result);
     const HuntJson document = findings.document(result);
     fmt::print("{}", options.json ? document_text(document) : summary_text(document));
+    if (!problem.empty())
+        return refuse(options.file, problem);
     const ExitCode code = exit_code_of(result);
     return bundles.repeatable() ? code : graver(code, ExitCode::kNondeterminism);
 }
@@ -317,6 +347,9 @@ Command hunt_command() {
             app.add_flag("--keep-going", options->keep_going, "Go on to the last run whatever is found");
             app.add_option("--budget", options->budget, "End after this much wall time, such as 60s")
                 ->type_name("TIME");
+            app.add_flag("--swarm", options->swarm,
+                         "Each seed also draws what the scenario's \"swarm\" leaves open: how many CPUs, when, "
+                         "with or without");
             app.add_flag("--expectations", options->expectations,
                          "Count missed expectations as failures; a disturbed run may miss exact times by right");
             app.add_option("--shard", options->shard,
@@ -337,6 +370,7 @@ Command hunt_command() {
             app.add_flag("--json", options->json, "Print one JSON document");
             app.footer(
                 "\nExamples:\n  ticklab hunt scenarios/xen/hotplug-storm.json --seeds 1..200\n"
+                "  ticklab hunt scenarios/linux/tmigr-hotplug-storm.json --swarm --seeds 1..500\n"
                 "  ticklab hunt my-scenario.json --strategy delay --keep-going --out delays.json\n"
                 "  ticklab hunt my-scenario.json --strategy delay --keep-going --resume delays.json\n"
                 "  ticklab hunt my-scenario.json --seeds 1..1000 --bundles found\n"

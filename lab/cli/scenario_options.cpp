@@ -50,8 +50,7 @@ std::optional<RunInput> scenario_input(const ScenarioOptions& options, const Sce
     std::optional<Scenario> scenario = loader.load_text(source.file(), source.text(), options.overrides, errors);
     if (!scenario)
         return std::nullopt;
-    for (const std::string& argument : options.overrides)
-        source.override_value(argument, errors);
+    source.override_values(options.overrides, errors);
     return RunInput{*std::move(scenario), source.root(), std::move(run), options.command_line(), std::nullopt};
 }
 
@@ -62,8 +61,10 @@ void add_scenario_argument(CLI::App& app, std::string& file) {
 }
 
 void add_overrides(CLI::App& app, std::vector<std::string>& overrides) {
-    app.add_option("--set", overrides,
-                   "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
+    app.add_option(
+           "--set", overrides,
+           "Put a value in place of the file's: /pointer=value or dotted.path=value; null leaves the place out; "
+           "may be repeated")
         ->type_name("PATH=VALUE")
         ->take_all()
         ->expected(1);

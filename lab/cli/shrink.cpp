@@ -64,7 +64,7 @@ std::string delay_text(const Delay& delay, bool least) {
 ShrinkCase shrink_case_of(const RunInput& input) {
     ShrinkCase c;
     c.scenario = input.document;
-    for (const char* const needless : {"museum", "expect"})
+    for (const char* const needless : {"museum", "swarm", "expect"})
         c.scenario.erase(needless);
     const sim::MachineConfig& machine = input.scenario.machine;
     c.disturbance =

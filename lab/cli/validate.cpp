@@ -6,6 +6,8 @@
 
 #include "ticklab/lab/cli/command.hpp"
 #include "ticklab/lab/cli/document_text.hpp"
+#include "ticklab/lab/cli/scenario_options.hpp"
+#include "ticklab/lab/hunt/swarm.hpp"
 #include "ticklab/lab/loader.hpp"
 
 namespace ticklab::lab {
@@ -35,12 +37,13 @@ ExitCode validate(const Options& options) {
     for (const std::string& file : options.files) {
         std::vector<InputError> errors;
         const std::optional<Scenario> scenario = loader.load(file, options.overrides, errors);
-        if (!scenario)
+        const bool fine = scenario && Swarm::read(loader, *scenario, options.overrides, errors);
+        if (!fine)
             code = ExitCode::kBadInput;
         print_errors(errors);
         if (options.json)
             reports.push_back(report_of(file, errors));
-        else if (scenario)
+        else if (fine)
             fmt::print("{}: fine: {}\n", file, scenario->name);
     }
     if (options.json)
@@ -57,12 +60,7 @@ Command validate_command() {
                 app.add_option("FILE", options->files, "Scenario files; - is the standard input")
                     ->type_name("FILE")
                     ->required();
-                app.add_option(
-                       "--set", options->overrides,
-                       "Put a value in place of the file's: /pointer=value or dotted.path=value; may be repeated")
-                    ->type_name("PATH=VALUE")
-                    ->take_all()
-                    ->expected(1);
+                add_overrides(app, options->overrides);
                 app.add_flag("--json", options->json, "Print one JSON document");
                 app.footer(
                     "\nExamples:\n  ticklab validate my-scenario.json\n"

@@ -1,6 +1,8 @@
 #include "ticklab/lab/hunt/hunt.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <stdexcept>
 #include <vector>
 
 #include "ticklab/lab/ordered_tasks.hpp"
@@ -16,6 +18,9 @@ struct RunPlan {
     std::uint64_t seed = 0;
     std::optional<Disturbance> disturbance{};
     std::optional<Schedule> schedule{};
+    std::vector<std::string> drawn{};
+    /// The scenario that was drawn; null for the one that all runs have.
+    std::shared_ptr<const Scenario> own{};
 };
 
 struct HuntOutcome {
@@ -26,7 +31,8 @@ struct HuntOutcome {
     std::vector<Crossing> crossings{};
 };
 
-HuntOutcome perform(const Scenario& scenario, const RunPlan& plan, bool expectations, bool keep_crossings) {
+HuntOutcome perform(const Scenario& shared, const RunPlan& plan, bool expectations, bool keep_crossings) try {
+    const Scenario& scenario = plan.own ? *plan.own : shared;
     ExperimentOptions options;
     options.seed = plan.seed;
     options.looks = hunt_looks(scenario.duration);
@@ -49,8 +55,13 @@ HuntOutcome perform(const Scenario& scenario, const RunPlan& plan, bool expectat
         outcome.failure->schedule = plan.schedule;
         if (plan.schedule)
             outcome.failure->disturbance = scheduled_disturbance(*plan.schedule, scenario.machine);
+        outcome.failure->drawn = plan.drawn;
     }
     return outcome;
+} catch (const std::invalid_argument& e) {
+    if (!plan.own)
+        throw;
+    throw std::invalid_argument(Swarm::problem(plan.seed, plan.drawn, e.what()));
 }
 
 /// Ways to deviate at up to `depth` of `places`, none included; UINT64_MAX if there are more.
@@ -101,18 +112,25 @@ private:
         return schedule;
     }
 
-    /// Points that the undisturbed run of the first seed comes to; later seeds differ little.
-    std::uint64_t count_points() const {
-        const RunPlan plan{0, options_.first_seed, std::nullopt, PlacedSchedule{}};
+    /// Points that the undisturbed run of a plan comes to.
+    std::uint64_t count_points(RunPlan plan) const {
+        plan.schedule = PlacedSchedule{};
         return std::max<std::uint64_t>(1, perform(scenario_, plan, false, false).points);
     }
+    /// Of the first seed; later seeds of the same scenario differ little.
+    std::uint64_t count_points() const { return count_points(RunPlan{0, options_.first_seed}); }
 
     void seeds() {
         const bool scheduled = options_.strategy == HuntStrategy::kPct || options_.strategy == HuntStrategy::kDelay;
-        const std::uint64_t points = scheduled ? count_points() : 0;
-        all(options_.last_seed - options_.first_seed, [this, points](std::uint64_t number) {
+        const std::uint64_t shared_points = scheduled && !options_.swarm ? count_points() : 0;
+        all(options_.last_seed - options_.first_seed, [this, scheduled, shared_points](std::uint64_t number) {
             RunPlan plan{number, options_.first_seed + number};
-            const sim::MachineConfig& config = scenario_.machine;
+            if (options_.swarm) {
+                plan.drawn = options_.swarm->draw(plan.seed);
+                plan.own = std::make_shared<const Scenario>(options_.swarm->load(plan.seed, plan.drawn));
+            }
+            const std::uint64_t points = scheduled && plan.own ? count_points(plan) : shared_points;
+            const sim::MachineConfig& config = plan.own ? plan.own->machine : scenario_.machine;
             switch (options_.strategy) {
                 case HuntStrategy::kRandom:
                     plan.disturbance = random_disturbance(plan.seed, config);

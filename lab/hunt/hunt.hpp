@@ -3,7 +3,8 @@
 // Rules
 //  (1) A run depends on the scenario, the options and its seed alone, so a failure is its seed: the line that
 //      replays it names the disturbance as well.
-//  (2) Runs go to as many threads as asked for; they share nothing but the scenario, which none of them changes.
+//  (2) Runs go to as many threads as asked for; they share nothing but the scenario, which none of them changes. Where
+//      the hunt swarms each run has a scenario of its own.
 //  (3) Results are handed over in the order of runs, and a hunt that stops early reports the runs before that point
 //      only: what is said does not depend on the number of threads.
 //  (4) A run fails by its verdict. What a scenario expects besides holds for the undisturbed run and counts if
@@ -17,9 +18,11 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ticklab/lab/disturbance.hpp"
 #include "ticklab/lab/experiment.hpp"
+#include "ticklab/lab/hunt/swarm.hpp"
 #include "ticklab/lab/scenario.hpp"
 
 namespace ticklab::lab {
@@ -67,6 +70,9 @@ struct HuntOptions {
     HuntStrategy strategy = HuntStrategy::kRandom;
     /// Of a schedule, 1 to kMaxScheduleDepth.
     std::uint64_t depth = 1;
+    /// Of which each seed draws a scenario of its own; null if all run the one there is, as they do where the hunt goes
+    /// through one seed. Outlives the hunt.
+    const Swarm* swarm = nullptr;
     /// An exhaustive search has one shard: where its runs lead is known only when they are over.
     HuntShard shard;
     /// What a hunt with the same options before has come to; this one goes on behind its last run.
@@ -84,6 +90,8 @@ struct HuntOptions {
 struct HuntFailure {
     std::uint64_t run = 0;  ///< its number
     std::uint64_t seed = 0;
+    /// What the seed has drawn of the scenario, as --set arguments; none where it does not swarm.
+    std::vector<std::string> drawn;
     /// The options of the machine in place of the scenario's; none where those hold.
     std::optional<Disturbance> disturbance;
     std::optional<Schedule> schedule;
@@ -98,7 +106,7 @@ struct HuntFailure {
 /// outside bound a loss. They cost more than a short run itself.
 unsigned hunt_looks(sim::Duration length);
 
-/// How a finished run failed, if it did; number, seed, disturbance and schedule are left to the caller.
+/// How a finished run failed, if it did; number, seed, draws, disturbance and schedule are left to the caller.
 std::optional<HuntFailure> failure_of(const Experiment& experiment, bool expectations);
 
 /// Told in the thread that called hunt(), in the order of runs.
@@ -110,7 +118,8 @@ struct HuntObserver {
     std::function<bool()> interrupted;
 };
 
-/// Throws std::invalid_argument with the message of machine or kernel if they do not accept the configuration.
+/// Throws std::invalid_argument with the message of machine or kernel if they do not accept the configuration, and if a
+/// seed has drawn a scenario that does not load; runs before that one have been handed over.
 HuntResult hunt(const Scenario& scenario, const HuntOptions& options, const HuntObserver& observer);
 
 }  // namespace ticklab::lab

@@ -19,7 +19,10 @@ constexpr std::string_view kShard = "shard";
 constexpr std::array<std::string_view, 12> kHeadMembers{"format",    "format_version", "version",       "scenario",
                                                         "set",       "strategy",       "depth",         "first_seed",
                                                         "last_seed", "expectations",   "scenario_hash", kShard};
+/// In the head of a hunt that swarms: what it varies.
+constexpr const char* kSwarm = "swarm";
 constexpr const char* kBundle = "bundle";
+constexpr const char* kDrawn = "drawn";
 constexpr std::string_view kFormat = "ticklab hunt";
 constexpr std::string_view kExpectedFile = "a result that ticklab hunt has written";
 
@@ -36,6 +39,8 @@ void check_failure(const Json& failure) {
         (void)failure.at("cpu").get<sim::CpuId>();
     if (failure.contains(kBundle))
         (void)failure.at(kBundle).get<std::string>();
+    if (failure.contains(kDrawn))
+        (void)failure.at(kDrawn).get<std::vector<std::string>>();
 }
 
 HuntResult result_of(const Json& document) {
@@ -65,18 +70,21 @@ HuntResult result_of(const Json& document) {
 }  // namespace
 
 Json hunt_head(const Scenario& scenario, const HuntOptions& options, const std::vector<std::string>& overrides) {
-    return {{"format", kFormat},
-            {"format_version", kHuntFormat},
-            {"version", TICKLAB_VERSION},
-            {"scenario", scenario.name},
-            {"scenario_hash", scenario_hash(scenario.text)},
-            {"set", overrides},
-            {"strategy", kHuntStrategies[static_cast<std::size_t>(options.strategy)]},
-            {"depth", options.depth},
-            {"first_seed", options.first_seed},
-            {"last_seed", options.last_seed},
-            {"expectations", options.count_expectations},
-            {kShard, {{"index", options.shard.index + 1}, {"count", options.shard.count}}}};
+    Json head{{"format", kFormat},
+              {"format_version", kHuntFormat},
+              {"version", TICKLAB_VERSION},
+              {"scenario", scenario.name},
+              {"scenario_hash", scenario_hash(scenario.text)},
+              {"set", overrides},
+              {"strategy", kHuntStrategies[static_cast<std::size_t>(options.strategy)]},
+              {"depth", options.depth},
+              {"first_seed", options.first_seed},
+              {"last_seed", options.last_seed},
+              {"expectations", options.count_expectations},
+              {kShard, {{"index", options.shard.index + 1}, {"count", options.shard.count}}}};
+    if (options.swarm)
+        head[kSwarm] = options.swarm->text();
+    return head;
 }
 
 Json hunt_document(const Json& head, const HuntResult& result, double seconds, const Json& failures) {
@@ -102,6 +110,8 @@ Json hunt_failure(const HuntFailure& f, const std::string& replay, const std::st
                  {"cpu", f.cpu == sim::kNoCpu ? Json(nullptr) : Json(f.cpu)},
                  {"record_number", f.record_number},
                  {"replay", replay}};
+    if (!f.drawn.empty())
+        failure[kDrawn] = f.drawn;
     if (!bundle.empty())
         failure[kBundle] = bundle;
     return failure;
@@ -119,6 +129,8 @@ HuntFile read_hunt_file(const std::string& name) {
         file.document = Json::parse(text);
         for (const std::string_view member : kHeadMembers)
             (void)file.document.at(std::string(member));
+        if (file.document.contains(kSwarm))
+            (void)file.document.at(kSwarm).get<std::string>();
         if (file.document.at("format") != kFormat)
             throw std::invalid_argument(fmt::format("\"format\" {}", file.document.at("format").dump()));
         if (file.document.at("format_version") != kHuntFormat) {
@@ -139,7 +151,13 @@ HuntFile read_hunt_file(const std::string& name) {
     return file;
 }
 
+Json hunt_member(const Json& document, const std::string& key) {
+    return document.contains(key) ? document[key] : Json(nullptr);
+}
+
 std::string hunt_difference(const Json& a, const Json& b, bool shards) {
+    if (hunt_member(a, kSwarm) != hunt_member(b, kSwarm))
+        return kSwarm;
     for (const std::string_view member : kHeadMembers) {
         std::string key(member);
         if (member == kShard && shards ? a[key]["count"] != b[key]["count"] : a[key] != b[key])

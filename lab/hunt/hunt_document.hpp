@@ -41,6 +41,9 @@ struct HuntFile {
 };
 HuntFile read_hunt_file(const std::string& name);
 
+/// A member of a document, null if it has none.
+HuntJson hunt_member(const HuntJson& document, const std::string& key);
+
 /// The first member in which two hunts differ, so that one cannot go on with the other or be joined to it; empty if
 /// there is none. Shards of one hunt differ in nothing but `"shard"`.
 std::string hunt_difference(const HuntJson& a, const HuntJson& b, bool shards);

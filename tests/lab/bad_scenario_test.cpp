@@ -96,7 +96,7 @@ TEST_CASE("what the schema refuses is explained") {
          "s.json:1:10: /name: found 5, expected a string"},
         {with(R"("lod": [])"),
          R"(s.json:1:62: /lod: found key "lod", expected one of "about", "duration", "expect", "faults", "kernel", "load", )"
-         R"("locks", "machine", "max_steps", "museum", "name", "script" and 2 more; did you mean "load"?)"},
+         R"("locks", "machine", "max_steps", "museum", "name", "script" and 3 more; did you mean "load"?)"},
         {with("", R"({"type": "fakee"})"),
          R"(s.json:1:53: /kernel/type: found "fakee", expected a kernel: "fake"; did you mean "fake"?)"},
         {with("", R"({})"), R"(s.json:1:44: /kernel: found no "type", expected a kernel)"},
