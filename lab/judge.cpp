@@ -131,6 +131,23 @@ sim::CpuId Judge::owner_of(const Owed& owed) const {
     return entry ? entry->owner : owed.armed_on;
 }
 
+Duration Judge::others_stalled(sim::CpuId owner, Time from, Time to) const {
+    std::vector<Interval> stalls;
+    for (sim::CpuId c = 0; c < machine_.cpu_count(); ++c)
+        if (c != owner)
+            for (const Interval& stall : log_.stalls(c))
+                if (stall.to > from && stall.from < to)
+                    stalls.push_back({std::max(stall.from, from), std::min(stall.to, to)});
+    std::sort(stalls.begin(), stalls.end(), [](const Interval& a, const Interval& b) { return a.from < b.from; });
+    Duration total{};
+    for (Time reached = from; const Interval& stall : stalls)
+        if (stall.to > reached) {
+            total += stall.to - std::max(stall.from, reached);
+            reached = stall.to;
+        }
+    return total;
+}
+
 Loss Judge::loss_of(const Owed& owed, Time bound, bool all_cpus) const {
     LossQuestion question{machine_.intern(names_.timer_name(owed.timer)), bound, owner_of(owed)};
     Loss loss{owed.timer, owner_of(owed), bound, loss_step(log_.records(), question), all_cpus, {}};
@@ -153,7 +170,9 @@ std::optional<Finding> Judge::lost(const Owed& owed, Time now, bool last) const 
     const Time from = std::max({owed.not_after, owed.answerable_from, surely_there ? placed.back().at : hotplug_over_});
     if (from >= now)
         return std::nullopt;
-    const Duration quiet = online ? quiet_.quiet(owner, from, now) : now - from;
+    Duration quiet = online ? quiet_.quiet(owner, from, now) : now - from;
+    if (online && owed.look_every != Duration::zero())
+        quiet -= others_stalled(owner, from, now);
     if (quiet <= allowance_ + (last ? Duration::zero() : kLostGrace))
         return std::nullopt;
     return Finding{

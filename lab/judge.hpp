@@ -14,7 +14,8 @@
 //    in it. So each stall, hold or rest of a CPU in that time excuses one TimerPromise::look_every besides.
 //  - Lost: not_after is past, and since then and since it got the timer, the CPU that has it was idle or in user mode
 //    for longer than hardware_allowance(), and at least kLostGrace unless the run is over. A CPU that is off-line
-//    excuses nothing once the hotplug operation is over.
+//    excuses nothing once the hotplug operation is over. Of a kernel that looks at its timers by ticks, other CPUs' may
+//    be what serves it, so the time does not count in which any CPU stands still.
 //  - Uncovered: all CPUs sleep, none of them stalled, and the engine's next activity is later than an armed timer's
 //    bound allows, counted from when the last of them fell asleep if that is later. A CPU that stood still on its way
 //    to arming its timer has armed it late by that much (DESIGN 5).
@@ -65,6 +66,8 @@ private:
     sim::Duration unexcused(const LatenessPiece& piece) const;
     /// What waits for the next look come to, of such as were lost since `from` because a CPU stood still.
     sim::Duration looks_lost(const Firing& firing, sim::Time from) const;
+    /// How much of [from, to] some CPU but `owner` stood still.
+    sim::Duration others_stalled(sim::CpuId owner, sim::Time from, sim::Time to) const;
     /// Where the timer is said to be, else where it was armed.
     sim::CpuId owner_of(const Owed& owed) const;
     /// It has to run by `bound`; `all_cpus`: the check is about them all.

@@ -245,7 +245,8 @@ std::optional<Owed> Obligations::owed_by(TimerIndex timer) const {
     if (t.under_way != 0 || t.moves_under_way != 0 || t.armings.size() != 1 || !t.armings.front().owed)
         return std::nullopt;
     const Arming& a = t.armings.front();
-    return Owed{timer, a.cpu, a.promise.not_before, a.promise.not_after, std::max(a.end, t.moved_at)};
+    return Owed{
+        timer, a.cpu, a.promise.not_before, a.promise.not_after, std::max(a.end, t.moved_at), a.promise.look_every};
 }
 
 bool Obligations::certainly_idle(TimerIndex timer) const {

@@ -70,6 +70,8 @@ struct Owed {
     sim::Time not_before = sim::kBoot;
     sim::Time not_after = sim::kNever;
     sim::Time answerable_from = sim::kBoot;
+    /// TimerPromise::look_every.
+    sim::Duration look_every{};
 };
 
 struct TimerCounters {
