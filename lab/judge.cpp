@@ -220,8 +220,6 @@ std::optional<Finding> Judge::look(Time now, bool last) {
     std::optional<Finding> finding;
     const bool asleep = hotplug_under_way_ == 0 && all_asleep(now);
     const Time next = machine_.engine().earliest().at;
-    // Until then a CPU was awake, and what it did, or what kept it from it, is judged when the timer runs.
-    const Time asleep_since = quiet_.all_quiet_since(now);
     const Duration excused = allowance_ + armed_late();
     obligations_.for_each_owed([&](const Owed& owed) {
         if (finding)
@@ -229,8 +227,7 @@ std::optional<Finding> Judge::look(Time now, bool last) {
         finding = lost(owed, now, last);
         if (finding) {
             obligations_.count_lost();
-        } else if (const Time bound = sim::saturating_add(std::max(owed.not_after, asleep_since), excused);
-                   asleep && next > bound) {
+        } else if (const Time bound = sim::saturating_add(owed.not_after, excused); asleep && next > bound) {
             finding = Finding{&checks::kUncovered,
                               fmt::format("all CPUs sleep until {}, and timer {} must run by {}", show(next),
                                           names_.timer_name(owed.timer), show(owed.not_after)),

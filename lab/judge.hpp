@@ -17,8 +17,7 @@
 //    excuses nothing once the hotplug operation is over. Of a kernel that looks at its timers by ticks, other CPUs' may
 //    be what serves it, so the time does not count in which any CPU stands still.
 //  - Uncovered: all CPUs sleep, none of them stalled, and the engine's next activity is later than an armed timer's
-//    bound allows, counted from when the last of them fell asleep if that is later. A CPU that stood still on its way
-//    to arming its timer has armed it late by that much (DESIGN 5).
+//    bound allows (DESIGN 5). A CPU that stood still on its way to arming its timer has armed it late by that much.
 #pragma once
 
 #include <optional>

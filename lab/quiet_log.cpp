@@ -39,14 +39,6 @@ void QuietLog::consume(const sim::Record& record) {
     }
 }
 
-Time QuietLog::all_quiet_since(Time at) const {
-    Time since = sim::kBoot;
-    for (const PerCpu& cpu : cpus_)
-        if (cpu.open <= at)
-            since = std::max(since, cpu.open);
-    return since;
-}
-
 Duration QuietLog::quiet(sim::CpuId id, Time from, Time to) const {
     const PerCpu& cpu = cpus_[id];
     Duration total{};

@@ -23,8 +23,6 @@ public:
     /// Quiet time of `cpu` in [from, to]. Intervals older than the last kMaxIntervals of a CPU are forgotten and count
     /// as busy.
     sim::Duration quiet(sim::CpuId cpu, sim::Time from, sim::Time to) const;
-    /// Since when each CPU that is quiet at `at` has been so: the latest of these instants.
-    sim::Time all_quiet_since(sim::Time at) const;
     /// Whether a stall that befell the CPU in idle or user mode lasts beyond `at`.
     bool stalled(sim::CpuId cpu, sim::Time at) const { return cpus_[cpu].open != sim::kNever && cpus_[cpu].open > at; }
 

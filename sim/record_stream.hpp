@@ -14,7 +14,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <unordered_map>  // determinism: for look-ups only
 #include <vector>
 
 #include "ticklab/sim/record.hpp"
