@@ -37,10 +37,7 @@ void CacheLine::pay_for_read(Cpu& cpu) {
 
 void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
     require_live(cpu);
-    cpu.begin_point();
-    if (!cpu.turn_is_now()) [[unlikely]]
-        cpu.wait_turn();
-    cpu.open_window();
+    cpu.sync();
     if (!write) {
         pay_for_read(cpu);
         return;

@@ -144,10 +144,6 @@ Digest RecordStream::digest() const {
     return Digest{h.low64, h.high64};
 }
 
-std::size_t RecordStream::NameHash::operator()(std::string_view name) const {
-    return XXH3_64bits(name.data(), name.size());
-}
-
 std::uint64_t RecordStream::intern(std::string_view name) {
     const auto it = name_index_.find(name);
     if (it != name_index_.end())

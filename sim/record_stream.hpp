@@ -12,9 +12,9 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>  // determinism: for look-ups only
 #include <vector>
 
 #include "ticklab/sim/record.hpp"
@@ -102,11 +102,7 @@ private:
     std::size_t commit_at_ = kChunkRecords;
     bool in_order_ = true;
     std::deque<std::string> names_;
-    struct NameHash {
-        std::size_t operator()(std::string_view name) const;
-    };
-    // determinism: names are looked up in it, and never gone through
-    std::unordered_map<std::string_view, std::uint64_t, NameHash> name_index_;
+    std::map<std::string_view, std::uint64_t, std::less<>> name_index_;
 };
 
 }  // namespace ticklab::sim
