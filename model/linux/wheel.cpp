@@ -75,7 +75,6 @@ unsigned Wheel::collect() {
         if (marked(index)) {
             clear_mark(index);
             collected_[filled++].swap(buckets_[index]);
-            note_empty(index);
         }
         if ((clock & kClockMask) != 0)
             break;

@@ -202,6 +202,18 @@ Entry reference_entry(std::uint32_t number, Jiffies expires, Jiffies clk, unsign
 
 }  // namespace
 
+TEST_CASE(
+    "a walk over used buckets passes by none that is marked, though its timer left by another base (W2, WHEEL-01)") {
+    WheelBench b, other;
+    Timer& t = b.add(70);
+    other.wheel.detach(t);
+    REQUIRE(b.wheel.bucket(t.bucket()).empty());
+    CHECK(b.wheel.marked(t.bucket()));
+    CHECK(b.wheel.next_used(0) == t.bucket());
+    CHECK(b.wheel.next_used(t.bucket() + 1) == b.wheel.bucket_count());
+    CHECK(b.wheel.empty());
+}
+
 TEST_CASE("random operations agree with a sorted list, over wraps of jiffies (LTW 14, 15, W1, W3 to W6)") {
     CHECK(rc::check([] {
         const unsigned levels = *rc::gen::element(8u, 9u);
@@ -282,8 +294,15 @@ TEST_CASE("random operations agree with a sorted list, over wraps of jiffies (LT
                 RC_ASSERT((b.wheel.recalc() ? b.wheel.next_expiry() <= *first : b.wheel.next_expiry() == *first));
             else
                 RC_ASSERT((b.wheel.recalc() || !b.wheel.timers_pending()));
-            for (unsigned i = 0; i < b.wheel.bucket_count(); ++i)
+            unsigned used = b.wheel.next_used(0);
+            for (unsigned i = 0; i < b.wheel.bucket_count(); ++i) {
                 RC_ASSERT(b.wheel.marked(i) == !b.wheel.bucket(i).empty());
+                RC_ASSERT((used == i) == !b.wheel.bucket(i).empty());
+                if (used == i)
+                    used = b.wheel.next_used(i + 1);
+            }
+            RC_ASSERT(used == b.wheel.bucket_count());
+            RC_ASSERT(b.wheel.empty() == queued.empty());
         }
     }));
 }
