@@ -137,6 +137,14 @@ const sim::KernelDecl* Registry::find_kernel(std::string_view name) const {
     return it == kernels_.end() ? nullptr : *it;
 }
 
+std::vector<std::string_view> Registry::check_names(const sim::KernelDecl& kernel) const {
+    std::vector<std::string_view> names;
+    for (const OwnedCheck& owned : checks_)
+        if (owned.kernel == nullptr || owned.kernel == &kernel)
+            names.push_back(owned.check->name);
+    return names;
+}
+
 std::vector<sim::CostDecl> Registry::costs() const {
     std::vector<sim::CostDecl> all(sim::machine_cost_decls().begin(), sim::machine_cost_decls().end());
     for (const sim::KernelDecl* kernel : kernels_)

@@ -42,6 +42,8 @@ public:
         const sim::KernelDecl* kernel;
     };
     std::span<const OwnedCheck> checks() const { return checks_; }
+    /// Of the checks by which a run of this kernel may fail: its own, those of the machine and of lab/.
+    std::vector<std::string_view> check_names(const sim::KernelDecl& kernel) const;
 
     /// Prices of the machine and of every kernel; a price that several ask for is there once.
     std::vector<sim::CostDecl> costs() const;

@@ -346,16 +346,8 @@ Json timer_plan_schema(std::string_view call) {
                      {"name"});
 }
 
-Json check_names(const Registry& registry, const KernelDecl& kernel) {
-    Json names = Json::array();
-    for (const Registry::OwnedCheck& owned : registry.checks())
-        if (owned.kernel == nullptr || owned.kernel == &kernel)
-            names.push_back(owned.check->name);
-    return names;
-}
-
 Json museum_schema(const Registry& registry, const KernelDecl& kernel) {
-    Json outcomes = check_names(registry, kernel);
+    Json outcomes = registry.check_names(kernel);
     outcomes.push_back(MuseumEntry::kExpectationFails);
     return object_of(
         {{"change",
@@ -368,7 +360,7 @@ Json museum_schema(const Registry& registry, const KernelDecl& kernel) {
 }
 
 Json expectation_schema(const Registry& registry, const KernelDecl& kernel) {
-    Json names = check_names(registry, kernel);
+    Json names = registry.check_names(kernel);
     Json late = range_of(reference("duration"), "object", R"({"min": DURATION, "max": DURATION})");
     late["type"] = "object";
     Json schema = object_of(

@@ -118,10 +118,7 @@ bool is_version(const std::string& option, const std::string& version, const sim
 bool is_check(const std::string& name, const sim::KernelDecl& kernel) {
     if (name.empty() || name == MuseumEntry::kExpectationFails)
         return true;
-    std::vector<std::string_view> names;
-    for (const Registry::OwnedCheck& owned : program_registry().checks())
-        if (owned.kernel == nullptr || owned.kernel == &kernel)
-            names.push_back(owned.check->name);
+    const std::vector<std::string_view> names = program_registry().check_names(kernel);
     if (std::find(names.begin(), names.end(), name) != names.end())
         return true;
     (void)refuse("--check", found_expected(in_quotes(name), "a check of `ticklab list checks`, or expectation",
