@@ -413,7 +413,8 @@ Json swarm_schema() {
     entry["title"] = R"(an object with "set" or "omit")";
     entry["oneOf"] = exactly_one({"set", "omit"});
     entry["dependencies"] = {{"from", {"set", "to"}}, {"to", {"set", "from"}}, {"one_of", {"set"}}};
-    entry["allOf"] = {if_then({{"required", {"set"}}}, {{"oneOf", exactly_one({"from", "one_of"})}})};
+    // Braces around one value of this type are a copy of it for some compilers, and a list for others.
+    entry["allOf"] = Json::array({if_then({{"required", {"set"}}}, {{"oneOf", exactly_one({"from", "one_of"})}})});
     Json schema = array_of(std::move(entry));
     schema["minItems"] = 1;
     schema["maxItems"] = kMaxEntries;
