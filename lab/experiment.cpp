@@ -35,8 +35,7 @@ Experiment::Experiment(const Scenario& scenario, const ExperimentOptions& option
     if (options.schedule) {
         scheduled_disturbance(*options.schedule, config).apply(config);
         scheduler_ = make_scheduler(*options.schedule, config);
-        if (options.keep_crossings)
-            scheduler_->keep_crossings();
+        scheduler_->keep_crossings(options.keep_crossings);
     }
     kernel_ = scenario.kernel->make(scenario.settings, *this);
     machine_ = std::make_unique<sim::Machine>(config, *kernel_);

@@ -40,8 +40,8 @@ struct ExperimentOptions {
     std::optional<Disturbance> disturbance{};
     /// Where stalls and ties are placed; it brings its own disturbance.
     std::optional<Schedule> schedule{};
-    /// Keeps what a scheduled run came to.
-    bool keep_crossings = false;
+    /// Keeps so much of what a scheduled run came to.
+    std::uint64_t keep_crossings = 0;
     /// Answers stalls and ties in place of seed and schedule.
     std::optional<DecisionList> decisions{};
     /// Keeps what stalls and ties are answered.

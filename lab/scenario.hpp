@@ -116,6 +116,8 @@ using Expectation = std::variant<TimerExpectation, StateExpectation, VerdictExpe
 struct MuseumEntry {
     std::string change;
     std::string expect;  ///< the check that fails, or kExpectationFails
+    /// False if the script keeps to the rules of callers only as long as its holds and stalls are in it.
+    bool free = true;
     /// An expectation of the scenario is not met, and no check fails.
     static constexpr std::string_view kExpectationFails = "expectation";
 };

@@ -57,7 +57,8 @@ void ScenarioReader::read_kernel() {
     check_changes(kernel);
     const Json& root = source_.root();
     if (root.contains("museum"))
-        scenario_.museum = MuseumEntry{root["museum"]["change"], root["museum"]["expect"]};
+        scenario_.museum =
+            MuseumEntry{root["museum"]["change"], root["museum"]["expect"], root["museum"].value("free", true)};
 }
 
 void ScenarioReader::check_changes(const Json& kernel) {

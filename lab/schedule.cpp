@@ -18,16 +18,13 @@ namespace {
 using sim::Duration;
 
 constexpr sim::Site kOrder{"hunt.pct.order", "where a CPU stands in the order of a run"};
-constexpr sim::Site kChangePoint{"hunt.pct.change_point", "a point at which a CPU goes to the end of the order"};
 constexpr sim::Site kPctLength{"hunt.pct.length", "how long the stalls of a run last"};
-constexpr sim::Site kDelayPoint{"hunt.delay.point", "the point of a stall"};
-constexpr sim::Site kDelayLength{"hunt.delay.length", "how long a stall lasts"};
 
 /// A CPU runs this many times as long as it was stalled before it is stalled for its place in the order again.
 constexpr std::int64_t kRest = 9;
 
 constexpr std::string_view kExpectedSchedule =
-    "\"pct:DEPTH:POINTS\", \"none\", \"ties\", or places such as \"stall@17=300us,tie@4=1\", from 1 on and ascending";
+    "\"pct\", \"pct@17+4812\", \"none\", \"ties\", or places such as \"stall@17=300us,tie@4=1\"; from 1 on and ascending";
 
 class PlacedScheduler final : public Scheduler {
 public:
@@ -53,38 +50,36 @@ private:
 class PctScheduler final : public Scheduler {
 public:
     PctScheduler(const PctSchedule& schedule, const sim::MachineConfig& config)
-        : places_(config.cpu_count), rested_at_(config.cpu_count, sim::kBoot), last_place_(config.cpu_count) {
+        : places_(config.cpu_count),
+          rested_at_(config.cpu_count, sim::kBoot),
+          last_place_(config.cpu_count),
+          changes_(schedule.changes) {
         sim::Choices choices(config.seed);
         sim::ChoiceContext context(sim::name_hash("hunt"));
         std::iota(places_.begin(), places_.end(), std::uint64_t{1});
         for (std::size_t i = places_.size(); i > 1; --i)
             std::swap(places_[i - 1], places_[choices.draw(kOrder, context, i)]);
-        for (std::uint64_t i = 1; i < schedule.depth; ++i)
-            changes_.push_back(1 + choices.draw(kChangePoint, context, schedule.points));
-        std::sort(changes_.begin(), changes_.end());
         length_ = stall_length(config.max_stall, choices.draw(kPctLength, context, kStallDivisors.size()));
     }
 
 private:
-    void at_point(const sim::Cpu& cpu) override { cpu_ = &cpu; }
-
     Duration stall_here() override {
         bool changes = false;
         for (; next_change_ != changes_.size() && changes_[next_change_] <= points(); ++next_change_)
             changes = true;
         if (changes)
-            places_[cpu_->id()] = ++last_place_;
-        else if (cpu_->local_time() < rested_at_[cpu_->id()] || !anyone_before())
+            places_[cpu().id()] = ++last_place_;
+        else if (cpu().local_time() < rested_at_[cpu().id()] || !anyone_before())
             return Duration::zero();
-        rested_at_[cpu_->id()] = sim::saturating_add(cpu_->local_time(), (1 + kRest) * length_);
+        rested_at_[cpu().id()] = sim::saturating_add(cpu().local_time(), (1 + kRest) * length_);
         return length_;
     }
     std::uint64_t tie_here(std::uint64_t, std::uint64_t, std::uint64_t seeded) override { return seeded; }
 
     bool anyone_before() const {
-        sim::Machine& machine = cpu_->machine();
+        sim::Machine& machine = cpu().machine();
         for (sim::CpuId c = 0; c < machine.cpu_count(); ++c)
-            if (places_[c] < places_[cpu_->id()] && machine.cpu(c).activity() == sim::CpuActivity::kRunning)
+            if (places_[c] < places_[cpu().id()] && machine.cpu(c).activity() == sim::CpuActivity::kRunning)
                 return true;
         return false;
     }
@@ -95,7 +90,6 @@ private:
     std::vector<std::uint64_t> changes_;
     std::size_t next_change_ = 0;
     Duration length_{};
-    const sim::Cpu* cpu_ = nullptr;
 };
 
 std::optional<std::uint64_t> positive(std::string_view digits) {
@@ -105,15 +99,18 @@ std::optional<std::uint64_t> positive(std::string_view digits) {
     return whole && value != 0 ? std::optional(value) : std::nullopt;
 }
 
-std::optional<PctSchedule> parse_pct(std::string_view text) {
-    const std::size_t colon = text.find(':');
-    if (colon == std::string_view::npos)
-        return std::nullopt;
-    const std::optional<std::uint64_t> depth = positive(text.substr(0, colon));
-    const std::optional<std::uint64_t> points = positive(text.substr(colon + 1));
-    if (!depth || !points || *depth > kMaxScheduleDepth)
-        return std::nullopt;
-    return PctSchedule{*depth, *points};
+std::optional<PctSchedule> parse_change_points(std::string_view text) {
+    PctSchedule pct;
+    for (std::size_t from = 0; from <= text.size();) {
+        const std::size_t plus = std::min(text.find('+', from), text.size());
+        const std::optional<std::uint64_t> point = positive(text.substr(from, plus - from));
+        if (!point || (!pct.changes.empty() && pct.changes.back() >= *point) ||
+            pct.changes.size() + 1 == kMaxScheduleDepth)
+            return std::nullopt;
+        pct.changes.push_back(*point);
+        from = plus + 1;
+    }
+    return pct;
 }
 
 bool add_place(std::string_view word, PlacedSchedule& schedule) {
@@ -141,10 +138,12 @@ bool add_place(std::string_view word, PlacedSchedule& schedule) {
 }
 
 std::optional<Schedule> schedule_of(std::string_view text) {
-    constexpr std::string_view kPct = "pct:";
-    if (text.starts_with(kPct)) {
-        const std::optional<PctSchedule> pct = parse_pct(text.substr(kPct.size()));
-        return pct ? std::optional<Schedule>(*pct) : std::nullopt;
+    constexpr std::string_view kPct = "pct", kPctAt = "pct@";
+    if (text == kPct)
+        return PctSchedule{};
+    if (text.starts_with(kPctAt)) {
+        std::optional<PctSchedule> pct = parse_change_points(text.substr(kPctAt.size()));
+        return pct ? std::optional<Schedule>(*std::move(pct)) : std::nullopt;
     }
     PlacedSchedule placed;
     if (text == "none")
@@ -165,7 +164,7 @@ std::optional<Schedule> schedule_of(std::string_view text) {
 
 std::string schedule_text(const Schedule& schedule) {
     if (const auto* pct = std::get_if<PctSchedule>(&schedule))
-        return fmt::format("pct:{}:{}", pct->depth, pct->points);
+        return pct->changes.empty() ? "pct" : fmt::format("pct@{}", fmt::join(pct->changes, "+"));
     const auto& placed = std::get<PlacedSchedule>(schedule);
     std::vector<std::string> words;
     if (placed.break_ties && placed.ties.empty())
@@ -183,42 +182,17 @@ Parsed<Schedule> parse_schedule(std::string_view text) {
     return {std::nullopt, std::string(kExpectedSchedule)};
 }
 
-PlacedSchedule sampled_stalls(std::uint64_t seed, std::uint64_t depth, std::uint64_t points, Duration max_stall) {
-    sim::Choices choices(seed);
-    sim::ChoiceContext context(sim::name_hash("hunt"));
-    PlacedSchedule schedule;
-    for (std::uint64_t i = 0; i < depth; ++i) {
-        const std::uint64_t point = 1 + choices.draw(kDelayPoint, context, points);
-        schedule.stalls.push_back(
-            {point, stall_length(max_stall, choices.draw(kDelayLength, context, kStallDivisors.size()))});
-    }
-    const auto by_point = [](const PlacedStall& a, const PlacedStall& b) { return a.point < b.point; };
-    const auto at_one = [](const PlacedStall& a, const PlacedStall& b) { return a.point == b.point; };
-    std::stable_sort(schedule.stalls.begin(), schedule.stalls.end(), by_point);
-    schedule.stalls.erase(std::unique(schedule.stalls.begin(), schedule.stalls.end(), at_one), schedule.stalls.end());
-    return schedule;
-}
-
-std::uint64_t single_stalls(std::uint64_t points) { return points * kStallDivisors.size(); }
-
-PlacedSchedule single_stall(std::uint64_t index, std::uint64_t points, Duration max_stall) {
-    // A stride near the golden section of the whole and without a common divisor reaches each number once.
-    const std::uint64_t total = single_stalls(points);
-    auto stride = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(sim::UInt128{total} * 618'034 / 1'000'000));
-    while (std::gcd(stride, total) != 1)
-        ++stride;
-    const auto place = static_cast<std::uint64_t>(sim::UInt128{index} * stride % total);
-    PlacedSchedule schedule;
-    schedule.stalls.push_back(
-        {1 + place / kStallDivisors.size(), stall_length(max_stall, place % kStallDivisors.size())});
-    return schedule;
+void Scheduler::at_point(const sim::Cpu& cpu, const sim::PointAccess& access) {
+    cpu_ = &cpu;
+    access_ = access;
 }
 
 std::uint64_t Scheduler::answer(const sim::Site& site, std::uint64_t, std::uint64_t bound, std::uint64_t seeded) {
     if (site.hash() == sim::sites::kStallAtPoint.hash()) {
         ++points_;
-        if (keeps_)
-            crossings_.push_back({static_cast<std::uint32_t>(bound), false});
+        if (crossings_.size() < kept_)
+            crossings_.push_back(
+                {static_cast<std::uint32_t>(bound), false, cpu_->id(), cpu_->local_time(), access_, cpu_->doing()});
         stall_ = stall_here();
         return stall_ > Duration::zero() ? 1 : 0;
     }
@@ -226,7 +200,7 @@ std::uint64_t Scheduler::answer(const sim::Site& site, std::uint64_t, std::uint6
         return std::min(static_cast<std::uint64_t>(stall_.count()), bound) - 1;
     if (site.hash() == sim::sites::kTie.hash()) {
         ++ties_;
-        if (keeps_)
+        if (crossings_.size() < kept_)
             crossings_.push_back({static_cast<std::uint32_t>(bound), true});
         return tie_here(ties_, bound, seeded);
     }

@@ -11,8 +11,8 @@
 // priority; here a CPU cannot be made to stand still for ever, only be late:
 //  (1) The CPUs of a run stand in a random order.
 //  (2) A CPU that comes to a point while one before it in the order is in the kernel is stalled, so the other gets on.
-//  (3) depth - 1 change points are drawn from the numbers 1 to `points`: the CPU that comes to one of them goes to the
-//      end of the order and is stalled there.
+//  (3) There are change points: the CPU that comes to one of them goes to the end of the order and is stalled there. A
+//      hunt of depth d draws d - 1 of them, as it draws stalls (lab/hunt/stall_order.hpp).
 //  (4) All stalls of a run have one length, drawn from kStallDivisors. Between two stalls by (2) a CPU runs at least
 //      kRest times as long as the first one took: a late CPU, never a starved one.
 // What PCT promises of n threads and k steps, it promises here only of bugs whose order of events one such stall brings
@@ -37,10 +37,9 @@ namespace ticklab::lab {
 /// Deeper schedules are refused: each level is one more delay that a race would need.
 inline constexpr std::uint64_t kMaxScheduleDepth = 64;
 
-/// `depth` >= 1, over the points 1 to `points` >= 1; the run's seed draws order, change points and length.
+/// The run's seed draws order and length.
 struct PctSchedule {
-    std::uint64_t depth = 1;
-    std::uint64_t points = 1;
+    std::vector<std::uint64_t> changes;  ///< points, ascending
 };
 
 struct PlacedStall {
@@ -65,43 +64,46 @@ struct PlacedSchedule {
 
 using Schedule = std::variant<PctSchedule, PlacedSchedule>;
 
-/// "pct:3:4812", or "stall@17=300us,tie@4=1"; "ties" and "none" stand for no placement with ties as choices, and
-/// without.
+/// "pct", or "pct@17+4812" with change points; or "stall@17=300us,tie@4=1"; "ties" and "none" stand for no placement
+/// with ties as choices, and without.
 std::string schedule_text(const Schedule& schedule);
 Parsed<Schedule> parse_schedule(std::string_view text);
-
-/// `depth` stalls of any of the lengths, at points drawn from 1 to `points`, by `seed`.
-PlacedSchedule sampled_stalls(std::uint64_t seed, std::uint64_t depth, std::uint64_t points, sim::Duration max_stall);
-/// How many ways there are to place one stall.
-std::uint64_t single_stalls(std::uint64_t points);
-/// Number `index` of these, in an order in which near numbers lie far apart: a hunt that ends early has looked
-/// everywhere.
-PlacedSchedule single_stall(std::uint64_t index, std::uint64_t points, sim::Duration max_stall);
 
 /// What a scheduled run has come to: one entry a point or tie, in order.
 struct Crossing {
     /// Answers there were: 2 at a point, at a tie the activities that were due.
     std::uint32_t answers;
     bool tie;
+
+    // Of a point.
+    sim::CpuId cpu = sim::kNoCpu;
+    sim::Time at = sim::kBoot;  ///< by the CPU's own time
+    sim::PointAccess access{};  ///< told apart by address: no memory of a run is used twice
+    const char* doing = "";     ///< sim::Cpu::doing()
 };
 
 /// Answers the choices of one run as a schedule has it. Sites that no schedule is about are answered by the seed.
 class Scheduler : public sim::Strategy {
 public:
-    /// Keeps what the run came to, from the start.
-    void keep_crossings() { keeps_ = true; }
+    /// Keeps what the run comes to first, so many places at most; to be called before it.
+    void keep_crossings(std::uint64_t most) { kept_ = most; }
     const std::vector<Crossing>& crossings() const { return crossings_; }
     std::uint64_t points() const { return points_; }
 
+    void at_point(const sim::Cpu& cpu, const sim::PointAccess& access) final;
     std::uint64_t answer(const sim::Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded) final;
 
 protected:
     /// How long the CPU at point number points() is stalled; zero for not at all.
     virtual sim::Duration stall_here() = 0;
     virtual std::uint64_t tie_here(std::uint64_t tie, std::uint64_t bound, std::uint64_t seeded) = 0;
+    /// That is at a point.
+    const sim::Cpu& cpu() const { return *cpu_; }
 
 private:
-    bool keeps_ = false;
+    std::uint64_t kept_ = 0;
+    const sim::Cpu* cpu_ = nullptr;
+    sim::PointAccess access_{};
     std::uint64_t points_ = 0;
     std::uint64_t ties_ = 0;
     sim::Duration stall_{};

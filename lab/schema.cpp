@@ -355,7 +355,11 @@ Json museum_schema(const Registry& registry, const KernelDecl& kernel) {
          {"expect",
           {{"title", "a check, or \"expectation\""},
            {"enum", std::move(outcomes)},
-           {"description", "The check that fails then, or that an expectation does."}}}},
+           {"description", "The check that fails then, or that an expectation does."}}},
+         {"free",
+          {{"type", "boolean"},
+           {"description",
+            "Whether the script keeps to the rules of callers without its holds and stalls; true without this."}}}},
         {"change", "expect"});
 }
 

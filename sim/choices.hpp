@@ -95,12 +95,18 @@ private:
 
 class Cpu;
 
+/// What a CPU is about to do at an interleaving point with what others may do the same with.
+struct PointAccess {
+    const void* object = nullptr;  ///< a cache line or a device; null if the point is no access to either
+    bool write = false;
+};
+
 /// Answers choices in place of the seed.
 class Strategy {
 public:
     virtual ~Strategy() = default;
     /// `cpu` has come to an interleaving point and will ask whether it is stalled there.
-    virtual void at_point(const Cpu& cpu);
+    virtual void at_point(const Cpu& cpu, const PointAccess& access);
     /// An answer below `bound`. `seeded` is what the seed would answer.
     virtual std::uint64_t answer(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded) = 0;
 };

@@ -92,8 +92,8 @@ public:
     /// A named interleaving point: triggers, holds and injected stalls act here. Costs nothing itself. [point, window]
     void at(const Site& site);
     /// An unnamed interleaving point. [point, window]
-    [[gnu::always_inline]] void sync() {
-        begin_point();
+    [[gnu::always_inline]] void sync(const PointAccess& access = {}) {
+        begin_point(access);
         take_turn();
         open_window();
     }
@@ -207,6 +207,8 @@ public:
             fail(checks::kKernelBug, message);
     }
 
+    /// The innermost Frame of the current thread, a literal.
+    const char* doing() const;
     CpuSnapshot snapshot() const;
     /// Time spent in a C-state so far, a sleep that still lasts included.
     Duration residency(std::size_t c_state) const;
@@ -251,13 +253,13 @@ private:
     void add_jitter(const Price& price);
     void require_access(AccessFault fault, std::uint32_t where);
     void write_icr(CpuId target, std::uint32_t low);
-    void pay_hpet();
+    void pay_hpet(const PointAccess& access);
     void spend_interruptible(const Price& price);
-    void inject_stall(const Site* site);
-    void begin_point() {
+    void inject_stall(const Site* site, const PointAccess& access);
+    [[gnu::always_inline]] void begin_point(const PointAccess& access) {
         ++counters_.points;
         if (stalls_) [[unlikely]]
-            inject_stall(nullptr);
+            inject_stall(nullptr, access);
     }
     /// Whether points like this one are stalled in this run: those at one site, or in one frame.
     bool stalls_here(const Site* site);

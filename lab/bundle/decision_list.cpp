@@ -7,9 +7,9 @@
 
 namespace ticklab::lab {
 
-void DecisionRecorder::at_point(const sim::Cpu& cpu) {
+void DecisionRecorder::at_point(const sim::Cpu& cpu, const sim::PointAccess& access) {
     if (answers_)
-        answers_->at_point(cpu);
+        answers_->at_point(cpu, access);
 }
 
 std::uint64_t DecisionRecorder::answer(const sim::Site& site, std::uint64_t key, std::uint64_t bound,

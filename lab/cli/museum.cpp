@@ -25,6 +25,7 @@ struct Options {
     std::vector<std::string> paths;
     std::vector<std::string> fixes;
     std::vector<std::string> strategies{"random"};
+    std::vector<std::string> overrides;
     bool free = false;
     bool json = false;
     MuseumOptions museum;
@@ -41,7 +42,8 @@ std::optional<std::vector<Exhibit>> exhibits_of(const Options& options, const Sc
     std::vector<Exhibit> exhibits;
     for (const std::string& file : files)
         if (std::optional<Exhibit> exhibit =
-                load_exhibit(loader, file, options.free ? ScriptedDelays::kLeftOut : ScriptedDelays::kKept, errors))
+                load_exhibit(loader, file, options.free ? ScriptedDelays::kLeftOut : ScriptedDelays::kKept,
+                             options.overrides, errors))
             exhibits.push_back(*std::move(exhibit));
     if (errors.empty() && !options.fixes.empty()) {
         std::vector<std::string_view> ids;
@@ -60,6 +62,13 @@ std::optional<std::vector<Exhibit>> exhibits_of(const Options& options, const Sc
         return !options.fixes.empty() &&
                std::find(options.fixes.begin(), options.fixes.end(), e.entry.change) == options.fixes.end();
     });
+    std::vector<std::string> bound;
+    for (const Exhibit& exhibit : exhibits)
+        if (options.free && !exhibit.entry.free)
+            bound.push_back(exhibit.entry.change);
+    if (!bound.empty())
+        fmt::print(stderr, "ticklab: left out, since their scripts need their delays: {}\n", fmt::join(bound, ", "));
+    std::erase_if(exhibits, [&](const Exhibit& e) { return options.free && !e.entry.free; });
     return exhibits;
 }
 
@@ -103,6 +112,7 @@ void print_json(const Museum& museum, const Options& options, const std::vector<
         not_shown_json.push_back({{"kernel", kernel.kernel}, {"changes", kernel.changes}, {"page", kernel.page}});
     fmt::print("{}", document_text(Json{{"version", TICKLAB_VERSION},
                                         {"free", options.free},
+                                        {"overrides", options.overrides},
                                         {"strategies", options.strategies},
                                         {"runs", options.museum.runs},
                                         {"masters", options.museum.masters},
@@ -183,6 +193,7 @@ Command museum_command() {
                     ->capture_default_str();
                 app.add_flag("--free", options->free,
                              "Leave out scripted holds and stalls: the hunt must find the delay by itself");
+                add_overrides(app, options->overrides);
                 app.add_flag("--shrink", options->museum.shrink,
                              "Also make the first failure of each small, and say how many stalls and ties it had");
                 app.add_option("--jobs", options->museum.jobs,
@@ -194,7 +205,7 @@ Command museum_command() {
                 app.footer(
                     "\nExamples:\n"
                     "  ticklab museum --fix TMIGR-19 --fix TMIGR-20 --shrink\n"
-                    "  ticklab museum scenarios/linux --free --strategy random,pct,delay --masters 10 --runs 2000");
+                    "  ticklab museum scenarios/linux --free --set machine.max_stall=20ms --strategy random,delay");
             },
             [options] { return walk(*options); }};
 }

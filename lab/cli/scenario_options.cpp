@@ -105,7 +105,7 @@ void ScenarioOptions::add_to(CLI::App& app) {
         ->default_str(std::to_string(kDefaultSeed));
     add_overrides(app, overrides);
     app.add_option("--schedule", schedule,
-                   "Stall CPUs and break ties at these places, as a hunt has found it: pct:DEPTH:POINTS or places such "
+                   "Stall CPUs and break ties at these places, as a hunt has found it: pct@17+4812 or places such "
                    "as stall@17=300us,tie@4=1")
         ->type_name("PLACES");
 }

@@ -5,12 +5,16 @@
 #include <stdexcept>
 #include <vector>
 
+#include "ticklab/lab/hunt/stall_order.hpp"
 #include "ticklab/lab/ordered_tasks.hpp"
 
 namespace ticklab::lab {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// Of a longer run, how conflicts lie is read from its beginning: it is 64 bytes a point.
+constexpr std::uint64_t kMostCrossingsRead = 1'000'000;
 
 /// What makes one run differ from the others.
 struct RunPlan {
@@ -31,7 +35,7 @@ struct HuntOutcome {
     std::vector<Crossing> crossings{};
 };
 
-HuntOutcome perform(const Scenario& shared, const RunPlan& plan, bool expectations, bool keep_crossings) try {
+HuntOutcome perform(const Scenario& shared, const RunPlan& plan, bool expectations, std::uint64_t keep_crossings) try {
     const Scenario& scenario = plan.own ? *plan.own : shared;
     ExperimentOptions options;
     options.seed = plan.seed;
@@ -62,6 +66,14 @@ HuntOutcome perform(const Scenario& shared, const RunPlan& plan, bool expectatio
     if (!plan.own)
         throw;
     throw std::invalid_argument(Swarm::problem(plan.seed, plan.drawn, e.what()));
+}
+
+std::vector<std::uint64_t> points_of(const std::vector<PlacedStall>& stalls) {
+    std::vector<std::uint64_t> points;
+    points.reserve(stalls.size());
+    for (const PlacedStall& stall : stalls)
+        points.push_back(stall.point);
+    return points;
 }
 
 /// Ways to deviate at up to `depth` of `places`, none included; UINT64_MAX if there are more.
@@ -112,34 +124,39 @@ private:
         return schedule;
     }
 
-    /// Points that the undisturbed run of a plan comes to.
-    std::uint64_t count_points(RunPlan plan) const {
+    /// Of what the undisturbed run of a plan comes to.
+    StallOrder stall_order(RunPlan plan) const {
         plan.schedule = PlacedSchedule{};
-        return std::max<std::uint64_t>(1, perform(scenario_, plan, false, false).points);
+        const HuntOutcome run = perform(scenario_, plan, false, kMostCrossingsRead);
+        return {run.crossings, run.points, (plan.own ? *plan.own : scenario_).machine.max_stall, plan.seed};
     }
     /// Of the first seed; later seeds of the same scenario differ little.
-    std::uint64_t count_points() const { return count_points(RunPlan{0, options_.first_seed}); }
+    StallOrder stall_order() const { return stall_order(RunPlan{0, options_.first_seed}); }
 
     void seeds() {
         const bool scheduled = options_.strategy == HuntStrategy::kPct || options_.strategy == HuntStrategy::kDelay;
-        const std::uint64_t shared_points = scheduled && !options_.swarm ? count_points() : 0;
-        all(options_.last_seed - options_.first_seed, [this, scheduled, shared_points](std::uint64_t number) {
+        std::optional<StallOrder> shared_order;
+        if (scheduled && !options_.swarm)
+            shared_order = stall_order();
+        all(options_.last_seed - options_.first_seed, [this, scheduled, &shared_order](std::uint64_t number) {
             RunPlan plan{number, options_.first_seed + number};
             if (options_.swarm) {
                 plan.drawn = options_.swarm->draw(plan.seed);
                 plan.own = std::make_shared<const Scenario>(options_.swarm->load(plan.seed, plan.drawn));
             }
-            const std::uint64_t points = scheduled && plan.own ? count_points(plan) : shared_points;
+            const std::optional<StallOrder> own_order =
+                scheduled && plan.own ? std::optional(stall_order(plan)) : std::nullopt;
+            const StallOrder* const order = own_order ? &*own_order : shared_order ? &*shared_order : nullptr;
             const sim::MachineConfig& config = plan.own ? plan.own->machine : scenario_.machine;
             switch (options_.strategy) {
                 case HuntStrategy::kRandom:
                     plan.disturbance = random_disturbance(plan.seed, config);
                     break;
                 case HuntStrategy::kPct:
-                    plan.schedule = PctSchedule{options_.depth, points};
+                    plan.schedule = PctSchedule{points_of(order->sample(plan.seed, options_.depth - 1))};
                     break;
                 case HuntStrategy::kDelay:
-                    plan.schedule = sampled_stalls(plan.seed, options_.depth, points, config.max_stall);
+                    plan.schedule = PlacedSchedule{order->sample(plan.seed, options_.depth), {}, false};
                     break;
                 case HuntStrategy::kSeeds:
                 case HuntStrategy::kExhaustive:
@@ -150,10 +167,9 @@ private:
     }
 
     void single_delays() {
-        const std::uint64_t points = count_points();
-        all(single_stalls(points) - 1, [this, points](std::uint64_t number) {
-            return RunPlan{number, options_.first_seed, std::nullopt,
-                           single_stall(number, points, scenario_.machine.max_stall)};
+        const StallOrder order = stall_order();
+        all(order.size() - 1, [this, &order](std::uint64_t number) {
+            return RunPlan{number, options_.first_seed, std::nullopt, PlacedSchedule{{order[number]}, {}, false}};
         });
     }
 
@@ -177,7 +193,7 @@ private:
         }
         constexpr std::chrono::milliseconds kPatience{50};
         OrderedTasks<HuntOutcome> runs(done, last, options_.jobs, [&](std::uint64_t i) {
-            return perform(scenario_, plan(i), options_.count_expectations, false);
+            return perform(scenario_, plan(i), options_.count_expectations, 0);
         });
         for (std::uint64_t i = done;;) {
             if (over())
@@ -226,7 +242,7 @@ private:
         if (over())
             return false;
         const RunPlan plan{reached_, options_.first_seed, std::nullopt, schedule};
-        const HuntOutcome outcome = perform(scenario_, plan, options_.count_expectations, true);
+        const HuntOutcome outcome = perform(scenario_, plan, options_.count_expectations, UINT64_MAX);
         if (schedule.stalls.empty() && schedule.ties.empty())
             estimate(outcome.crossings);
         // A run that was handed over before is done again for what it leads to.

@@ -31,8 +31,8 @@ namespace ticklab::lab {
 enum class HuntStrategy : std::uint8_t {
     kRandom,      ///< each seed draws its own random_disturbance()
     kSeeds,       ///< nothing beyond the seed: the scenario's own machine options hold
-    kPct,         ///< each seed draws its own PctSchedule
-    kDelay,       ///< depth 1: every single_stall() under the first seed; deeper: each seed draws its sampled_stalls()
+    kPct,         ///< each seed draws its own PctSchedule, with `depth` - 1 change points
+    kDelay,       ///< depth 1: the whole StallOrder under the first seed; deeper: each seed draws a sample
     kExhaustive,  ///< under the first seed, all ways to deviate at up to `depth` points and ties (MA 13.2)
 };
 

@@ -65,11 +65,11 @@ std::vector<std::string> museum_files(const std::string& path, std::vector<Input
 }
 
 std::optional<Exhibit> load_exhibit(const ScenarioLoader& loader, const std::string& file, ScriptedDelays delays,
-                                    std::vector<InputError>& errors) {
-    const std::optional<JsonSource> source = JsonSource::read(file, errors);
+                                    const std::vector<std::string>& overrides, std::vector<InputError>& errors) {
+    std::optional<JsonSource> source = JsonSource::read(file, errors);
     if (!source)
         return std::nullopt;
-    std::optional<Scenario> fixed = loader.load_text(file, source->text(), {}, errors);
+    std::optional<Scenario> fixed = loader.load_text(file, source->text(), overrides, errors);
     if (!fixed)
         return std::nullopt;
     if (!fixed->museum) {
@@ -78,6 +78,8 @@ std::optional<Exhibit> load_exhibit(const ScenarioLoader& loader, const std::str
         return std::nullopt;
     }
     const MuseumEntry entry = *fixed->museum;
+    if (!source->override_values(overrides, errors))
+        return std::nullopt;
     json document = source->root();
     if (delays == ScriptedDelays::kLeftOut) {
         document = without_scripted_delays(std::move(document));

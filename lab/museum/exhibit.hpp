@@ -34,9 +34,10 @@ struct Exhibit {
 /// none.
 std::vector<std::string> museum_files(const std::string& path, std::vector<InputError>& errors);
 
-/// Nothing, and at least one more error, if it does not load or has no "museum" member.
+/// With the given --set arguments applied in order. Nothing, and at least one more error, if it does not load or has no
+/// "museum" member.
 std::optional<Exhibit> load_exhibit(const ScenarioLoader& loader, const std::string& file, ScriptedDelays delays,
-                                    std::vector<InputError>& errors);
+                                    const std::vector<std::string>& overrides, std::vector<InputError>& errors);
 
 /// Ids of the kernel's changes that none of the exhibits is about, in the order of `ticklab list fixes`.
 std::vector<std::string> changes_not_shown(const sim::KernelDecl& kernel, std::span<const Exhibit> exhibits);

@@ -22,8 +22,6 @@ public:
         if (options_.strategy == HuntStrategy::kPct)
             options_.depth = kPctDepth;
         options_.first_seed = (master - 1) * options.runs + 1;
-        if (goes_through_one_seed(options_.strategy, options_.depth))
-            options_.shard = {master - 1, options.masters | 1};
         options_.count_expectations = exhibit.misses_expectation();
     }
 

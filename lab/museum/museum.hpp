@@ -2,8 +2,7 @@
 //
 // Rules
 //  (1) One search is a hunt for one missing fix, by one strategy, under one master seed. Master seed m has the seeds
-//      from (m - 1) * `runs` + 1 on; of a strategy that goes through the places of one seed, every Nth place from the
-//      mth on, where N is the number of master seeds made odd: lengths of stalls alternate.
+//      from (m - 1) * `runs` + 1 on; a strategy that goes through the places of one seed, those of the first.
 //  (2) A search ends with its first failure, whatever check it is, or after `runs` runs. The same runs are then done
 //      with the fix: a failure among them is a false alarm.
 //  (3) Where the fix is seen in a missed expectation, no run is disturbed beyond its seed: a disturbed run may miss

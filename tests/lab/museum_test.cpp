@@ -37,7 +37,7 @@ std::string fix_file(const std::string& kernel, const std::string& id) {
 
 Exhibit exhibit_of(const std::string& file, ScriptedDelays delays = ScriptedDelays::kKept) {
     std::vector<InputError> errors;
-    std::optional<Exhibit> exhibit = load_exhibit(museum_loader(), file, delays, errors);
+    std::optional<Exhibit> exhibit = load_exhibit(museum_loader(), file, delays, {}, errors);
     REQUIRE_MESSAGE(exhibit, file);
     return *std::move(exhibit);
 }

@@ -127,19 +127,20 @@ TEST_CASE("MA 13.1: under pct a CPU is late and never starved") {
 }
 
 TEST_CASE("what a schedule is written as is read as the same") {
-    for (const char* text : {"none", "ties", "pct:3:4812", "stall@17=300us", "stall@17=300us,stall@18=1ns,tie@4=1"}) {
+    for (const char* text : {"none", "ties", "pct", "pct@4812", "pct@3+4812", "stall@17=300us", "stall@17=300us,stall@18=1ns,tie@4=1"}) {
         const Parsed<Schedule> parsed = parse_schedule(text);
         REQUIRE_MESSAGE(parsed.value, text);
         CHECK(schedule_text(*parsed.value) == text);
     }
     for (const char* text : {"",
                              ",",
-                             "pct",
-                             "pct:",
-                             "pct:0:1",
-                             "pct:1:0",
-                             "pct:65:1",
-                             "pct:1:2:3",
+                             "pct@",
+                             "pct:3:4812",
+                             "pct@0",
+                             "pct@1+",
+                             "pct@1+1",
+                             "pct@2+1",
+                             "pct@1,tie@4=1",
                              "stall@17",
                              "stall@0=1us",
                              "stall@1=0us",

@@ -1,0 +1,168 @@
+#include "ticklab/lab/hunt/stall_order.hpp"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <utility>
+
+#include "ticklab/sim/choices.hpp"
+
+namespace ticklab::lab {
+namespace {
+
+using sim::Duration;
+
+constexpr sim::Site kShuffle{"hunt.delay.shuffle", "the order in which stalls of a kind are tried, and kinds"};
+constexpr sim::Site kAnywhere{"hunt.delay.anywhere", "whether a stall is at any point or where it turns a conflict round"};
+constexpr sim::Site kKind{"hunt.delay.kind", "what a stall turns round"};
+constexpr sim::Site kPlace{"hunt.delay.place", "the point and the length of a stall"};
+
+/// One access of a run.
+struct Access {
+    sim::Time at;
+    sim::CpuId cpu;
+    bool write;
+    std::uint64_t doing;
+    std::uint64_t point;  ///< from 0
+};
+
+/// The accesses to each object that several CPUs come to, in the order in which they take effect.
+std::vector<std::vector<Access>> accesses_of(std::span<const Crossing> crossings) {
+    std::map<const void*, std::size_t> numbers;
+    std::map<const char*, std::uint64_t> names;  // a literal may have several addresses, and each has one name
+    std::vector<std::vector<Access>> objects;
+    std::uint64_t point = 0;
+    for (const Crossing& c : crossings) {
+        if (c.tie)
+            continue;
+        if (c.access.object) {
+            const auto [number, fresh] = numbers.try_emplace(c.access.object, objects.size());
+            if (fresh)
+                objects.emplace_back();
+            const auto [name, unknown] = names.try_emplace(c.doing, 0);
+            if (unknown)
+                name->second = sim::name_hash(c.doing);
+            objects[number->second].push_back({c.at, c.cpu, c.access.write, name->second, point});
+        }
+        ++point;
+    }
+    for (std::vector<Access>& object : objects)
+        std::stable_sort(object.begin(), object.end(), [](const Access& a, const Access& b) {
+            return std::pair(a.at, a.cpu) < std::pair(b.at, b.cpu);
+        });
+    return objects;
+}
+
+template <class T>
+void shuffle(std::vector<T>& values, sim::Choices& choices, sim::ChoiceContext& context) {
+    for (std::size_t i = values.size(); i > 1; --i)
+        std::swap(values[i - 1], values[choices.draw(kShuffle, context, i)]);
+}
+
+/// The least number that `stride` times makes 1 modulo `modulus`; they have no common divisor.
+std::uint64_t inverse(std::uint64_t stride, std::uint64_t modulus) {
+    sim::Int128 previous = 0, current = 1;
+    for (std::uint64_t a = modulus, b = stride % modulus; b > 1;) {
+        const std::uint64_t quotient = a / b;
+        a = std::exchange(b, a % b);
+        previous = std::exchange(current, previous - static_cast<sim::Int128>(quotient) * current);
+    }
+    return static_cast<std::uint64_t>(current < 0 ? current + modulus : current) % modulus;
+}
+
+}  // namespace
+
+StallOrder::StallOrder(std::span<const Crossing> crossings, std::uint64_t points, Duration max_stall,
+                       std::uint64_t seed)
+    : points_(std::max<std::uint64_t>(1, points)), max_stall_(max_stall) {
+    // A stride near the golden section of the whole and without a common divisor reaches each number once.
+    stride_ = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(sim::UInt128{size()} * 618'034 / 1'000'000));
+    while (std::gcd(stride_, size()) != 1)
+        ++stride_;
+
+    std::map<std::uint64_t, std::size_t> numbers;
+    std::vector<std::uint64_t> passed;  // what those are doing whom the stall lets pass
+    for (const std::vector<Access>& object : accesses_of(crossings))
+        for (auto first = object.begin(); first != object.end(); ++first) {
+            passed.clear();
+            auto second = first + 1;
+            // The shortest length comes last in the table.
+            for (std::size_t rung = kStallDivisors.size(); rung-- > 0;) {
+                const Duration length = stall_length(max_stall, rung);
+                for (; second != object.end() && second->at - first->at < length; ++second)
+                    if (second->cpu != first->cpu && (first->write || second->write))
+                        passed.push_back(second->doing);
+                if (passed.empty())
+                    continue;
+                std::sort(passed.begin(), passed.end());
+                passed.erase(std::unique(passed.begin(), passed.end()), passed.end());
+                const std::uint64_t kind =
+                    std::accumulate(passed.begin(), passed.end(), first->doing,
+                                    [](std::uint64_t a, std::uint64_t b) { return sim::mix(a, b); });
+                const auto [number, fresh] = numbers.try_emplace(kind, kinds_.size());
+                if (fresh)
+                    kinds_.emplace_back();
+                kinds_[number->second].push_back(first->point * kStallDivisors.size() + rung);
+            }
+        }
+
+    sim::Choices choices(seed);
+    sim::ChoiceContext context(sim::name_hash("hunt"));
+    shuffle(kinds_, choices, context);
+    for (std::vector<Place>& kind : kinds_)
+        shuffle(kind, choices, context);
+    for (std::size_t turn = 0, taken = 1; taken != 0; ++turn) {
+        taken = 0;
+        for (const std::vector<Place>& kind : kinds_)
+            if (turn < kind.size()) {
+                turning_.push_back(kind[turn]);
+                ++taken;
+            }
+    }
+
+    const std::uint64_t to_position = inverse(stride_, size());
+    for (const Place place : turning_)
+        skipped_.push_back(static_cast<std::uint64_t>(sim::UInt128{place} * to_position % size()));
+    std::sort(skipped_.begin(), skipped_.end());
+}
+
+PlacedStall StallOrder::stall(Place place) const {
+    return {1 + place / kStallDivisors.size(), stall_length(max_stall_, place % kStallDivisors.size())};
+}
+
+PlacedStall StallOrder::operator[](std::uint64_t index) const {
+    if (index < turning_.size())
+        return stall(turning_[index]);
+    // Number `left` of the positions that are not skipped: so many before it are, each of which pushes it on.
+    const std::uint64_t left = index - turning_.size();
+    std::size_t before = 0, end = skipped_.size();
+    while (before != end) {
+        const std::size_t middle = before + (end - before) / 2;
+        if (skipped_[middle] - middle <= left)
+            before = middle + 1;
+        else
+            end = middle;
+    }
+    return stall(static_cast<Place>(sim::UInt128{left + before} * stride_ % size()));
+}
+
+std::vector<PlacedStall> StallOrder::sample(std::uint64_t seed, std::uint64_t depth) const {
+    sim::Choices choices(seed);
+    sim::ChoiceContext context(sim::name_hash("hunt"));
+    std::vector<PlacedStall> stalls;
+    for (std::uint64_t i = 0; i < depth; ++i) {
+        if (kinds_.empty() || choices.draw(kAnywhere, context, 2) != 0) {
+            stalls.push_back((*this)[choices.draw(kPlace, context, size())]);
+            continue;
+        }
+        const std::vector<Place>& kind = kinds_[choices.draw(kKind, context, kinds_.size())];
+        stalls.push_back(stall(kind[choices.draw(kPlace, context, kind.size())]));
+    }
+    const auto by_point = [](const PlacedStall& a, const PlacedStall& b) { return a.point < b.point; };
+    const auto at_one = [](const PlacedStall& a, const PlacedStall& b) { return a.point == b.point; };
+    std::stable_sort(stalls.begin(), stalls.end(), by_point);
+    stalls.erase(std::unique(stalls.begin(), stalls.end(), at_one), stalls.end());
+    return stalls;
+}
+
+}  // namespace ticklab::lab
