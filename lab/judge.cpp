@@ -131,19 +131,20 @@ sim::CpuId Judge::owner_of(const Owed& owed) const {
     return entry ? entry->owner : owed.armed_on;
 }
 
-Duration Judge::others_stalled(sim::CpuId owner, Time from, Time to) const {
-    std::vector<Interval> stalls;
+Duration Judge::others_kept_off(sim::CpuId owner, Time from, Time to) const {
+    std::vector<Interval> spans;
     for (sim::CpuId c = 0; c < machine_.cpu_count(); ++c)
         if (c != owner)
-            for (const Interval& stall : log_.stalls(c))
-                if (stall.to > from && stall.from < to)
-                    stalls.push_back({std::max(stall.from, from), std::min(stall.to, to)});
-    std::sort(stalls.begin(), stalls.end(), [](const Interval& a, const Interval& b) { return a.from < b.from; });
+            for (const auto* const intervals : {&log_.stalls(c), &log_.rests(c)})
+                for (const Interval& span : *intervals)
+                    if (span.to > from && span.from < to)
+                        spans.push_back({std::max(span.from, from), std::min(span.to, to)});
+    std::sort(spans.begin(), spans.end(), [](const Interval& a, const Interval& b) { return a.from < b.from; });
     Duration total{};
-    for (Time reached = from; const Interval& stall : stalls)
-        if (stall.to > reached) {
-            total += stall.to - std::max(stall.from, reached);
-            reached = stall.to;
+    for (Time reached = from; const Interval& span : spans)
+        if (span.to > reached) {
+            total += span.to - std::max(span.from, reached);
+            reached = span.to;
         }
     return total;
 }
@@ -172,7 +173,7 @@ std::optional<Finding> Judge::lost(const Owed& owed, Time now, bool last) const 
         return std::nullopt;
     Duration quiet = online ? quiet_.quiet(owner, from, now) : now - from;
     if (online && owed.look_every != Duration::zero())
-        quiet -= others_stalled(owner, from, now);
+        quiet -= others_kept_off(owner, from, now);
     if (quiet <= allowance_ + (last ? Duration::zero() : kLostGrace))
         return std::nullopt;
     return Finding{

@@ -65,8 +65,8 @@ private:
     sim::Duration unexcused(const LatenessPiece& piece) const;
     /// What waits for the next look come to, of such as were lost since `from` because a CPU stood still.
     sim::Duration looks_lost(const Firing& firing, sim::Time from) const;
-    /// How much of [from, to] some CPU but `owner` stood still.
-    sim::Duration others_stalled(sim::CpuId owner, sim::Time from, sim::Time to) const;
+    /// How much of [from, to] some CPU but `owner` stood still or left its timers alone.
+    sim::Duration others_kept_off(sim::CpuId owner, sim::Time from, sim::Time to) const;
     /// Where the timer is said to be, else where it was armed.
     sim::CpuId owner_of(const Owed& owed) const;
     /// It has to run by `bound`; `all_cpus`: the check is about them all.

@@ -24,7 +24,8 @@ constexpr sim::Site kPctLength{"hunt.pct.length", "how long the stalls of a run 
 constexpr std::int64_t kRest = 9;
 
 constexpr std::string_view kExpectedSchedule =
-    "\"pct\", \"pct@17+4812\", \"none\", \"ties\", or places such as \"stall@17=300us,tie@4=1\"; from 1 on and ascending";
+    "\"pct\", \"pct@17+4812\", \"none\", \"ties\", or places such as \"stall@17=300us,tie@4=1\"; from 1 on and "
+    "ascending";
 
 class PlacedScheduler final : public Scheduler {
 public:

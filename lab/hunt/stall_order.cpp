@@ -13,7 +13,8 @@ namespace {
 using sim::Duration;
 
 constexpr sim::Site kShuffle{"hunt.delay.shuffle", "the order in which stalls of a kind are tried, and kinds"};
-constexpr sim::Site kAnywhere{"hunt.delay.anywhere", "whether a stall is at any point or where it turns a conflict round"};
+constexpr sim::Site kAnywhere{"hunt.delay.anywhere",
+                              "whether a stall is at any point or where it turns a conflict round"};
 constexpr sim::Site kKind{"hunt.delay.kind", "what a stall turns round"};
 constexpr sim::Site kPlace{"hunt.delay.place", "the point and the length of a stall"};
 
