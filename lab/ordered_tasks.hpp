@@ -78,7 +78,8 @@ private:
             Result result = perform(*number);
             const std::lock_guard guard(mutex_);
             done_.emplace(*number, std::move(result));
-            ready_.notify_one();
+            if (*number == next_)
+                ready_.notify_one();
         }
     }
 

@@ -183,9 +183,9 @@ Parsed<Schedule> parse_schedule(std::string_view text) {
     return {std::nullopt, std::string(kExpectedSchedule)};
 }
 
-void Scheduler::at_point(const sim::Cpu& cpu, const sim::PointAccess& access) {
+void Scheduler::at_point(const sim::Cpu& cpu, const sim::InterleavingPoint& point) {
     cpu_ = &cpu;
-    access_ = access;
+    point_ = point;
 }
 
 std::uint64_t Scheduler::answer(const sim::Site& site, std::uint64_t, std::uint64_t bound, std::uint64_t seeded) {
@@ -193,7 +193,7 @@ std::uint64_t Scheduler::answer(const sim::Site& site, std::uint64_t, std::uint6
         ++points_;
         if (crossings_.size() < kept_)
             crossings_.push_back(
-                {static_cast<std::uint32_t>(bound), false, cpu_->id(), cpu_->local_time(), access_, cpu_->doing()});
+                {static_cast<std::uint32_t>(bound), false, cpu_->id(), cpu_->local_time(), point_, cpu_->doing()});
         stall_ = stall_here();
         return stall_ > Duration::zero() ? 1 : 0;
     }

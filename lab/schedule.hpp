@@ -77,9 +77,9 @@ struct Crossing {
 
     // Of a point.
     sim::CpuId cpu = sim::kNoCpu;
-    sim::Time at = sim::kBoot;  ///< by the CPU's own time
-    sim::PointAccess access{};  ///< told apart by address: no memory of a run is used twice
-    const char* doing = "";     ///< sim::Cpu::doing()
+    sim::Time at = sim::kBoot;       ///< by the CPU's own time
+    sim::InterleavingPoint point{};  ///< objects are told apart by address: no memory of a run is used twice
+    const char* doing = "";          ///< sim::Cpu::doing()
 };
 
 /// Answers the choices of one run as a schedule has it. Sites that no schedule is about are answered by the seed.
@@ -90,7 +90,7 @@ public:
     const std::vector<Crossing>& crossings() const { return crossings_; }
     std::uint64_t points() const { return points_; }
 
-    void at_point(const sim::Cpu& cpu, const sim::PointAccess& access) final;
+    void at_point(const sim::Cpu& cpu, const sim::InterleavingPoint& point) final;
     std::uint64_t answer(const sim::Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded) final;
 
 protected:
@@ -103,7 +103,7 @@ protected:
 private:
     std::uint64_t kept_ = 0;
     const sim::Cpu* cpu_ = nullptr;
-    sim::PointAccess access_{};
+    sim::InterleavingPoint point_{};
     std::uint64_t points_ = 0;
     std::uint64_t ties_ = 0;
     sim::Duration stall_{};

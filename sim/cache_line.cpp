@@ -37,7 +37,7 @@ void CacheLine::pay_for_read(Cpu& cpu) {
 
 void CacheLine::access(Cpu& cpu, bool write, bool read_modify_write) {
     require_live(cpu);
-    cpu.sync({this, write});
+    cpu.sync({nullptr, this, write});
     if (!write) {
         pay_for_read(cpu);
         return;
@@ -66,7 +66,7 @@ void CacheLine::read_row(Cpu& cpu, LineRow& row, std::size_t count, const Price&
     Cpu::RowWalk walk{&row, &price, 0, count, true};
     while (walk.next != count) {
         row.line(walk.next).require_live(cpu);
-        cpu.begin_point({&row.line(walk.next), false});
+        cpu.begin_point({nullptr, &row.line(walk.next), false});
         if (!cpu.turn_is_now()) {
             cpu.row_walk_ = cpu.irqs_enabled_ ? nullptr : &walk;
             cpu.wait_turn();

@@ -11,7 +11,7 @@ ChoiceContext::Counter& ChoiceContext::new_counter(std::uint64_t site_hash) {
     return counters_[used_++] = Counter{site_hash, mix(mix(site_hash, owner_), root_), 0};
 }
 
-void Strategy::at_point(const Cpu&, const PointAccess&) {}
+void Strategy::at_point(const Cpu&, const InterleavingPoint&) {}
 
 std::uint64_t Choices::ask(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded) {
     const std::uint64_t answer = strategy_->answer(site, key, bound, seeded);

@@ -95,9 +95,10 @@ private:
 
 class Cpu;
 
-/// What a CPU is about to do at an interleaving point with what others may do the same with.
-struct PointAccess {
-    const void* object = nullptr;  ///< a cache line or a device; null if the point is no access to either
+/// What is known of an interleaving point when a CPU comes to it.
+struct InterleavingPoint {
+    const Site* site = nullptr;    ///< null if it has no name
+    const void* object = nullptr;  ///< the cache line or device that the CPU is about to access; null if it is none
     bool write = false;
 };
 
@@ -106,7 +107,7 @@ class Strategy {
 public:
     virtual ~Strategy() = default;
     /// `cpu` has come to an interleaving point and will ask whether it is stalled there.
-    virtual void at_point(const Cpu& cpu, const PointAccess& access);
+    virtual void at_point(const Cpu& cpu, const InterleavingPoint& point);
     /// An answer below `bound`. `seeded` is what the seed would answer.
     virtual std::uint64_t answer(const Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded) = 0;
 };

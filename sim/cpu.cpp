@@ -101,7 +101,7 @@ bool Cpu::go_on_in_row() {
         walk.has_turn = walk.next != walk.end && walk.row->line(walk.next).live();
         if (!walk.has_turn)
             return false;
-        begin_point({&walk.row->line(walk.next), false});
+        begin_point({nullptr, &walk.row->line(walk.next), false});
     } while (turn_is_now());
     ++counters_.yields;
     engine_.arm(source_, std::max(clock_.now(), held_until_));
@@ -263,7 +263,7 @@ void Cpu::at(const Site& site) {
         return;
     ++counters_.points;
     if (stalls_)
-        inject_stall(&site, {});
+        inject_stall({&site});
     take_turn();
     open_window();
     if (!watcher)
@@ -321,12 +321,12 @@ const char* Cpu::doing() const {
     return frames == 0 ? "thread level" : current_->frames_[frames - 1];
 }
 
-void Cpu::inject_stall(const Site* site, const PointAccess& access) {
+void Cpu::inject_stall(const InterleavingPoint& point) {
     const MachineConfig& config = machine_.config();
-    if (config.stall_places_one_in != 1 && !stalls_here(site))
+    if (config.stall_places_one_in != 1 && !stalls_here(point.site))
         return;
     if (Strategy* const strategy = machine_.choices().strategy())
-        strategy->at_point(*this, access);
+        strategy->at_point(*this, point);
     if (!machine_.choices().one_in(sites::kStallAtPoint, *context_, config.stall_one_in))
         return;
     const std::uint64_t length = 1 + draw(sites::kStallLength, static_cast<std::uint64_t>(config.max_stall.count()));

@@ -92,8 +92,8 @@ public:
     /// A named interleaving point: triggers, holds and injected stalls act here. Costs nothing itself. [point, window]
     void at(const Site& site);
     /// An unnamed interleaving point. [point, window]
-    [[gnu::always_inline]] void sync(const PointAccess& access = {}) {
-        begin_point(access);
+    [[gnu::always_inline]] void sync(const InterleavingPoint& point = {}) {
+        begin_point(point);
         take_turn();
         open_window();
     }
@@ -253,13 +253,13 @@ private:
     void add_jitter(const Price& price);
     void require_access(AccessFault fault, std::uint32_t where);
     void write_icr(CpuId target, std::uint32_t low);
-    void pay_hpet(const PointAccess& access);
+    void pay_hpet(const InterleavingPoint& point);
     void spend_interruptible(const Price& price);
-    void inject_stall(const Site* site, const PointAccess& access);
-    [[gnu::always_inline]] void begin_point(const PointAccess& access) {
+    void inject_stall(const InterleavingPoint& point);
+    [[gnu::always_inline]] void begin_point(const InterleavingPoint& point) {
         ++counters_.points;
         if (stalls_) [[unlikely]]
-            inject_stall(nullptr, access);
+            inject_stall(point);
     }
     /// Whether points like this one are stalled in this run: those at one site, or in one frame.
     bool stalls_here(const Site* site);

@@ -120,8 +120,8 @@ std::uint64_t Cpu::read_tsc_unordered() {
     return tsc_.read_unordered(clock_.now(), [this](std::uint64_t bound) { return draw(sites::kEarlyTscRead, bound); });
 }
 
-void Cpu::pay_hpet(const PointAccess& access) {
-    sync(access);
+void Cpu::pay_hpet(const InterleavingPoint& point) {
+    sync(point);
     drain_stores();
     pay(machine_.prices().mmio_hpet);
     // The device serves one access after the other, whatever each of them took on its way.
@@ -131,12 +131,12 @@ void Cpu::pay_hpet(const PointAccess& access) {
 
 std::uint64_t Cpu::hpet_read(std::uint32_t offset, unsigned bytes) {
     // Nobody changes what the counter reads.
-    pay_hpet({offset == hpet::kMainCounter ? nullptr : &machine_.hpet(), false});
+    pay_hpet({nullptr, offset == hpet::kMainCounter ? nullptr : &machine_.hpet(), false});
     return machine_.hpet().read(clock_.now(), offset, bytes);
 }
 
 void Cpu::hpet_write(std::uint32_t offset, std::uint64_t value, unsigned bytes) {
-    pay_hpet({&machine_.hpet(), true});
+    pay_hpet({nullptr, &machine_.hpet(), true});
     machine_.hpet().write(clock_.now(), offset, value, bytes, deferred(kHpetHash));
 }
 

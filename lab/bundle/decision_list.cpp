@@ -7,9 +7,9 @@
 
 namespace ticklab::lab {
 
-void DecisionRecorder::at_point(const sim::Cpu& cpu, const sim::PointAccess& access) {
+void DecisionRecorder::at_point(const sim::Cpu& cpu, const sim::InterleavingPoint& point) {
     if (answers_)
-        answers_->at_point(cpu, access);
+        answers_->at_point(cpu, point);
 }
 
 std::uint64_t DecisionRecorder::answer(const sim::Site& site, std::uint64_t key, std::uint64_t bound,

@@ -49,7 +49,7 @@ class DecisionRecorder final : public sim::Strategy {
 public:
     /// Null for the seed; else it must outlive this.
     explicit DecisionRecorder(sim::Strategy* answers) : answers_(answers) {}
-    void at_point(const sim::Cpu& cpu, const sim::PointAccess& access) override;
+    void at_point(const sim::Cpu& cpu, const sim::InterleavingPoint& point) override;
     std::uint64_t answer(const sim::Site& site, std::uint64_t key, std::uint64_t bound, std::uint64_t seeded) override;
 
     const DecisionList& list() const { return list_; }

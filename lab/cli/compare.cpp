@@ -179,7 +179,7 @@ Command compare_command() {
                     ->type_name("PATH=V1,V2,...")
                     ->required()
                     ->take_all()
-                    ->expected(1);
+                    ->allow_extra_args(false);
                 add_seeds(app, options->seeds);
                 add_jobs(app, options->jobs);
                 add_overrides(app, options->overrides);

@@ -56,11 +56,11 @@ Command conform_command() {
                 app.add_option("--with", options->with, "A change that the kernel has besides; may be repeated")
                     ->type_name("ID")
                     ->take_all()
-                    ->expected(1);
+                    ->allow_extra_args(false);
                 app.add_option("--without", options->without, "A change that the kernel lacks; may be repeated")
                     ->type_name("ID")
                     ->take_all()
-                    ->expected(1);
+                    ->allow_extra_args(false);
                 app.add_flag("--json", options->json, "Print one JSON document, with every mismatch");
                 app.footer(
                     "\nExamples:\n  ticklab conform trace.txt.gz\n"

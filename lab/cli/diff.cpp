@@ -153,7 +153,7 @@ void add_side(CLI::App& app, SideOptions& side, const std::string& suffix) {
     app.add_option("--set-" + suffix, side.run.overrides, "As --set, for " + side.name + " alone")
         ->type_name("PATH=VALUE")
         ->take_all()
-        ->expected(1);
+        ->allow_extra_args(false);
 }
 
 }  // namespace

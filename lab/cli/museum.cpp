@@ -40,11 +40,17 @@ std::optional<std::vector<Exhibit>> exhibits_of(const Options& options, const Sc
         for (std::string& file : museum_files(path, errors))
             files.insert(std::move(file));
     std::vector<Exhibit> exhibits;
-    for (const std::string& file : files)
-        if (std::optional<Exhibit> exhibit =
-                load_exhibit(loader, file, options.free ? ScriptedDelays::kLeftOut : ScriptedDelays::kKept,
-                             options.overrides, errors))
+    for (const std::string& file : files) {
+        std::vector<InputError> here;
+        if (std::optional<Exhibit> exhibit = load_exhibit(
+                loader, file, options.free ? ScriptedDelays::kLeftOut : ScriptedDelays::kKept, options.overrides, here))
             exhibits.push_back(*std::move(exhibit));
+        // What is wrong with an argument is said once, and not for each file.
+        for (InputError& error : here)
+            if (std::none_of(errors.begin(), errors.end(),
+                             [&](const InputError& e) { return to_text(e) == to_text(error); }))
+                errors.push_back(std::move(error));
+    }
     if (errors.empty() && !options.fixes.empty()) {
         std::vector<std::string_view> ids;
         ids.reserve(exhibits.size());
@@ -177,7 +183,7 @@ Command museum_command() {
                 app.add_option("--fix", options->fixes, "Only this one (`ticklab list fixes`); may be repeated")
                     ->type_name("ID")
                     ->take_all()
-                    ->expected(1);
+                    ->allow_extra_args(false);
                 app.add_option("--strategy", options->strategies,
                                "How runs differ, one or a list with commas: random, seeds, pct, delay, as of `hunt`")
                     ->check(CLI::IsMember({"random", "seeds", "pct", "delay"}))

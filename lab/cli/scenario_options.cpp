@@ -67,7 +67,7 @@ void add_overrides(CLI::App& app, std::vector<std::string>& overrides) {
            "may be repeated")
         ->type_name("PATH=VALUE")
         ->take_all()
-        ->expected(1);
+        ->allow_extra_args(false);
 }
 
 void add_seeds(CLI::App& app, std::string& seeds) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ticklab/sim/choices.hpp"
+#include "ticklab/sim/machine_sites.hpp"
 
 namespace ticklab::lab {
 namespace {
@@ -27,23 +28,31 @@ struct Access {
     std::uint64_t point;  ///< from 0
 };
 
+bool of_any_lock(const sim::Site& site) {
+    return site.hash() == sim::sites::kLockAcquired.hash() || site.hash() == sim::sites::kLockRelease.hash();
+}
+
 /// The accesses to each object that several CPUs come to, in the order in which they take effect.
 std::vector<std::vector<Access>> accesses_of(std::span<const Crossing> crossings) {
     std::map<const void*, std::size_t> numbers;
     std::map<const char*, std::uint64_t> names;  // a literal may have several addresses, and each has one name
+    std::map<sim::CpuId, std::uint64_t> sites;   // the last that a CPU came to, by hash
     std::vector<std::vector<Access>> objects;
     std::uint64_t point = 0;
     for (const Crossing& c : crossings) {
         if (c.tie)
             continue;
-        if (c.access.object) {
-            const auto [number, fresh] = numbers.try_emplace(c.access.object, objects.size());
+        if (c.point.site && !of_any_lock(*c.point.site))
+            sites[c.cpu] = c.point.site->hash();
+        if (c.point.object) {
+            const auto [number, fresh] = numbers.try_emplace(c.point.object, objects.size());
             if (fresh)
                 objects.emplace_back();
             const auto [name, unknown] = names.try_emplace(c.doing, 0);
             if (unknown)
                 name->second = sim::name_hash(c.doing);
-            objects[number->second].push_back({c.at, c.cpu, c.access.write, name->second, point});
+            objects[number->second].push_back(
+                {c.at, c.cpu, c.point.write, sim::mix(name->second, sites[c.cpu]), point});
         }
         ++point;
     }

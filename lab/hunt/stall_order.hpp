@@ -5,8 +5,10 @@
 //      they come within `max_stall` of each other, a stall just before the first that is longer than what lies between
 //      lets the second go first: it turns the conflict round. So does a stall at an earlier point of that CPU, but the
 //      accesses in between are turned round by stalls of their own.
-//  (2) A stall is of the kind of what its CPU was doing at the point, and of what those were doing whom it lets pass. A
-//      race is mostly one of a kind wherever in a run it occurs, so kinds take turns.
+//  (2) A stall is of the kind of what its CPU was doing at the point, and of what those were doing whom it lets pass:
+//  the
+//      innermost frame of each, and the last named place that it had come by. A race is mostly one of a kind wherever
+//      in a run it occurs, so kinds take turns.
 //  (3) The stalls that turn nothing round come behind those that do: a CPU may be late for a clock or for an interrupt
 //      as well. Each place with each length is there once.
 //  (4) The order depends on the run and on a seed that shuffles the kinds and the stalls of each.

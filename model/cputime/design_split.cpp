@@ -91,7 +91,9 @@ private:
         sim::SpinLock lock;
         OneLine<Times> clock;
         sim::Atomic<std::uint64_t> generation{kStopped};
-        std::uint32_t threads_then = 0;  // made when it was started, for oracles
+        // For oracles: threads made when it was started, and what was used in all while it was.
+        std::uint32_t threads_then = 0;
+        Times used_meanwhile;
     };
 
     void start(Cpu& cpu, Process& process, Group& group) {
@@ -99,6 +101,7 @@ private:
         if (!by_generation_)
             group.generation.store(cpu, fresh);
         cpu.at(sites::kStartBeforeSum);
+        const Times used_before = process.ledger.used;
         const Times sum =
             changes_.start_takes_no_run_queue ? consistent_sum(cpu, process) : this->sum(cpu, process, Running::kAll);
         const Times before = group.clock.peek();
@@ -107,6 +110,8 @@ private:
         if (by_generation_)
             group.generation.store(cpu, fresh);
         group.threads_then = process.made - process.count;
+        for (const TimeField f : kTimeFields)
+            group.used_meanwhile.*f = process.ledger.used.*f - used_before.*f;
         ++process.clock_starts;
         cpu.record(kClockStartRecord, process.number, group.clock.peek().of(ClockId::kProf).count());
         for (const TimeField f : kTimeFields)
@@ -118,13 +123,14 @@ private:
     void check(Cpu& cpu, const Process& process, const Group& group) const {
         const Times& clock = group.clock.peek();
         const Times& used = process.ledger.used;
-        // Each thread that was there at the start or came later may lack the step of the start (LC-F7b), and its last.
+        // What is used while the clock is being started is in it or not (LC-F7b): a step, unless a CPU stands still in
+        // there. Besides, each thread that was there or came later may lack a step then, and its last.
         const CpuTime lack = 2 * process.ledger.step_max * (process.made - group.threads_then + 1);
         for (const TimeField f : kTimeFields) {
             if (clock.*f > used.*f)
                 cpu.fail(checks::kClockAhead, fmt::format("process {}: {} ns, its threads have used {} ns",
                                                           process.number, (clock.*f).count(), (used.*f).count()));
-            if (clock.*f + lack < used.*f)
+            if (clock.*f + lack + group.used_meanwhile.*f < used.*f)
                 cpu.fail(checks::kClockBehind, fmt::format("process {}: {} ns, its threads have used {} ns",
                                                            process.number, (clock.*f).count(), (used.*f).count()));
         }

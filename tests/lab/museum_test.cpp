@@ -246,7 +246,10 @@ TEST_CASE("`ticklab museum` prints a row a fix, says what it does not show, and 
     CHECK_MESSAGE(longer.code == 0, longer.out);
     const Said bound = program({"museum", folder, "--fix", "LTW 4.3", "--free"});
     CHECK(bound.err.find("left out, since their scripts need their delays: LTW 4.3") != std::string::npos);
-    CHECK(program({"museum", folder, "--fix", "TMIGR-14", "--set", "machine.max_stall=-1"}).code == 2);
+    CHECK(program({"museum", "--set", "machine.max_stall=2ms", folder, "--fix", "TMIGR-14"}).code == 0);
+    const Said nonsense = program({"museum", folder, "--set", "machine"});
+    CHECK(nonsense.code == 2);
+    CHECK(std::count(nonsense.err.begin(), nonsense.err.end(), '\n') == 1);
 
     const Said unknown = program({"museum", folder, "--fix", "TMIGR-18"});
     CHECK(unknown.code == 2);

@@ -24,7 +24,7 @@ constexpr std::array<const char*, 3> kDoings{"enqueue", "expire", "migrate"};
 std::array<int, 4> objects;
 
 Crossing point(sim::Duration at, sim::CpuId cpu, const void* object, bool write, const char* doing = "enqueue") {
-    return {2, false, cpu, sim::kBoot + at, {object, write}, doing};
+    return {2, false, cpu, sim::kBoot + at, {nullptr, object, write}, doing};
 }
 
 /// A run of some points and ties, by number.
@@ -68,8 +68,8 @@ std::set<std::string> passed(const std::vector<Crossing>& points, std::size_t in
     for (std::size_t i = 0; i < points.size(); ++i) {
         const Crossing& second = points[i];
         const bool later = std::pair(second.at, second.cpu) > std::pair(first.at, first.cpu);
-        if (first.access.object && first.access.object == second.access.object && first.cpu != second.cpu && later &&
-            second.at - first.at < length && (first.access.write || second.access.write))
+        if (first.point.object && first.point.object == second.point.object && first.cpu != second.cpu && later &&
+            second.at - first.at < length && (first.point.write || second.point.write))
             doings.insert(second.doing);
     }
     return doings;

@@ -278,7 +278,7 @@ TEST_CASE(
             b.run(started - before * 25ns);
             b.machine().stall(1, at_ms(13));
             const std::string verdict = b.run_to_verdict(at_ms(20));
-            if (verdict != "") {
+            if (!verdict.empty()) {
                 REQUIRE(verdict == "linux.rtc.not_started");
                 ++not_started;
                 continue;
