@@ -192,8 +192,8 @@ std::uint64_t Scheduler::answer(const sim::Site& site, std::uint64_t, std::uint6
     if (site.hash() == sim::sites::kStallAtPoint.hash()) {
         ++points_;
         if (crossings_.size() < kept_)
-            crossings_.push_back(
-                {static_cast<std::uint32_t>(bound), false, cpu_->id(), cpu_->local_time(), point_, cpu_->doing()});
+            crossings_.push_back({static_cast<std::uint32_t>(bound), false, cpu_->id(), cpu_->local_time(), point_,
+                                  cpu_->doing(), cpu_->irq_depth()});
         stall_ = stall_here();
         return stall_ > Duration::zero() ? 1 : 0;
     }

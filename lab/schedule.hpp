@@ -80,6 +80,7 @@ struct Crossing {
     sim::Time at = sim::kBoot;       ///< by the CPU's own time
     sim::InterleavingPoint point{};  ///< objects are told apart by address: no memory of a run is used twice
     const char* doing = "";          ///< sim::Cpu::doing()
+    unsigned irq_depth = 0;
 };
 
 /// Answers the choices of one run as a schedule has it. Sites that no schedule is about are answered by the seed.

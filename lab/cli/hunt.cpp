@@ -333,18 +333,21 @@ Command hunt_command() {
             app.add_option("--strategy", options->strategy,
                            "random: each seed draws how much jitter, which stalls, at which places, and whether ties "
                            "are broken; seeds: the scenario's own machine options hold; pct: CPUs have priorities "
-                           "that change at DEPTH - 1 points; delay: DEPTH stalls, each place of one in turn, of more "
-                           "by chance; exhaustive: all ways to stall or to break a tie at up to DEPTH places")
+                           "that change at DEPTH - 1 points; delay: DEPTH stalls, of one each place in turn, the "
+                           "promising ones first, of more by chance; exhaustive: all ways to stall or to break a tie "
+                           "at up to DEPTH places")
                 ->check(CLI::IsMember(std::vector<std::string>(kHuntStrategies.begin(), kHuntStrategies.end())))
                 ->capture_default_str();
             app.add_option("--depth", options->depth, "Of pct, delay and exhaustive: how many places count at once")
                 ->check(CLI::Range(std::uint64_t{1}, kMaxScheduleDepth))
                 ->default_str("3 for pct, else 1");
             add_jobs(app, options->jobs);
-            app.add_option("--stop-after", options->stop_after, "End with this many failures")
-                ->check(CLI::Range(std::uint64_t{1}, UINT64_MAX))
-                ->capture_default_str();
-            app.add_flag("--keep-going", options->keep_going, "Go on to the last run whatever is found");
+            CLI::Option* const stop_after =
+                app.add_option("--stop-after", options->stop_after, "End with this many failures")
+                    ->check(CLI::Range(std::uint64_t{1}, UINT64_MAX))
+                    ->capture_default_str();
+            app.add_flag("--keep-going", options->keep_going, "Go on to the last run whatever is found")
+                ->excludes(stop_after);
             app.add_option("--budget", options->budget, "End after this much wall time, such as 60s")
                 ->type_name("TIME");
             app.add_flag("--swarm", options->swarm,

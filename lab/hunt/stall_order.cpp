@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "ticklab/sim/choices.hpp"
@@ -14,59 +15,150 @@ namespace {
 using sim::Duration;
 
 constexpr sim::Site kShuffle{"hunt.delay.shuffle", "the order in which stalls of a kind are tried, and kinds"};
-constexpr sim::Site kAnywhere{"hunt.delay.anywhere",
-                              "whether a stall is at any point or where it turns a conflict round"};
-constexpr sim::Site kKind{"hunt.delay.kind", "what a stall turns round"};
+constexpr sim::Site kAnywhere{"hunt.delay.anywhere", "whether a stall is at any point or a promising one"};
+constexpr sim::Site kKind{"hunt.delay.kind", "of which kind a stall is"};
 constexpr sim::Site kPlace{"hunt.delay.place", "the point and the length of a stall"};
 
-/// One access of a run.
-struct Access {
+/// A place that a CPU comes to in a run.
+struct Point {
     sim::Time at;
     sim::CpuId cpu;
     bool write;
+    bool begins_interrupt;
     std::uint64_t doing;
-    std::uint64_t point;  ///< from 0
+    std::uint64_t number;  ///< from 0
+};
+
+/// In the order in which things take effect.
+struct Course {
+    std::vector<std::vector<Point>> objects;  ///< the accesses to each
+    std::vector<std::vector<Point>> cpus;     ///< all that each comes to
 };
 
 bool of_any_lock(const sim::Site& site) {
     return site.hash() == sim::sites::kLockAcquired.hash() || site.hash() == sim::sites::kLockRelease.hash();
 }
 
-/// The accesses to each object that several CPUs come to, in the order in which they take effect.
-std::vector<std::vector<Access>> accesses_of(std::span<const Crossing> crossings) {
+Course course_of(std::span<const Crossing> crossings) {
+    struct CpuSoFar {
+        std::uint64_t site = 0;  ///< the last that it came to, by hash
+        unsigned irq_depth = 0;
+    };
+    Course course;
     std::map<const void*, std::size_t> numbers;
     std::map<const char*, std::uint64_t> names;  // a literal may have several addresses, and each has one name
-    std::map<sim::CpuId, std::uint64_t> sites;   // the last that a CPU came to, by hash
-    std::vector<std::vector<Access>> objects;
-    std::uint64_t point = 0;
+    std::vector<CpuSoFar> cpus;
+    std::uint64_t number = 0;
     for (const Crossing& c : crossings) {
         if (c.tie)
             continue;
-        if (c.point.site && !of_any_lock(*c.point.site))
-            sites[c.cpu] = c.point.site->hash();
-        if (c.point.object) {
-            const auto [number, fresh] = numbers.try_emplace(c.point.object, objects.size());
-            if (fresh)
-                objects.emplace_back();
-            const auto [name, unknown] = names.try_emplace(c.doing, 0);
-            if (unknown)
-                name->second = sim::name_hash(c.doing);
-            objects[number->second].push_back(
-                {c.at, c.cpu, c.point.write, sim::mix(name->second, sites[c.cpu]), point});
+        if (c.cpu >= cpus.size()) {
+            cpus.resize(c.cpu + 1);
+            course.cpus.resize(c.cpu + 1);
         }
-        ++point;
+        CpuSoFar& cpu = cpus[c.cpu];
+        if (c.point.site && !of_any_lock(*c.point.site))
+            cpu.site = c.point.site->hash();
+        const auto [name, unknown] = names.try_emplace(c.doing, 0);
+        if (unknown)
+            name->second = sim::name_hash(c.doing);
+        const Point point{c.at,    c.cpu, c.point.write, c.irq_depth > cpu.irq_depth, sim::mix(name->second, cpu.site),
+                          number++};
+        cpu.irq_depth = c.irq_depth;
+        course.cpus[c.cpu].push_back(point);
+        if (!c.point.object)
+            continue;
+        const auto [object, fresh] = numbers.try_emplace(c.point.object, course.objects.size());
+        if (fresh)
+            course.objects.emplace_back();
+        course.objects[object->second].push_back(point);
     }
-    for (std::vector<Access>& object : objects)
-        std::stable_sort(object.begin(), object.end(), [](const Access& a, const Access& b) {
+    for (std::vector<Point>& object : course.objects)
+        std::stable_sort(object.begin(), object.end(), [](const Point& a, const Point& b) {
             return std::pair(a.at, a.cpu) < std::pair(b.at, b.cpu);
         });
-    return objects;
+    return course;
 }
 
 template <class T>
 void shuffle(std::vector<T>& values, sim::Choices& choices, sim::ChoiceContext& context) {
     for (std::size_t i = values.size(); i > 1; --i)
         std::swap(values[i - 1], values[choices.draw(kShuffle, context, i)]);
+}
+
+/// Places by kind.
+class Kinds {
+public:
+    using Places = std::vector<std::uint64_t>;
+
+    void add(std::uint64_t kind, std::uint64_t point, std::size_t rung) {
+        const auto [number, fresh] = numbers_.try_emplace(kind, kinds_.size());
+        if (fresh)
+            kinds_.emplace_back();
+        kinds_[number->second].push_back(point * kStallDivisors.size() + rung);
+    }
+    void shuffle_all(sim::Choices& choices, sim::ChoiceContext& context) {
+        shuffle(kinds_, choices, context);
+        for (Places& kind : kinds_)
+            shuffle(kind, choices, context);
+    }
+    Places in_turn() const {
+        Places places;
+        for (std::size_t turn = 0, taken = 1; taken != 0; ++turn) {
+            taken = 0;
+            for (const Places& kind : kinds_)
+                if (turn < kind.size()) {
+                    places.push_back(kind[turn]);
+                    ++taken;
+                }
+        }
+        return places;
+    }
+    const std::vector<Places>& kinds() const { return kinds_; }
+
+private:
+    std::map<std::uint64_t, std::size_t> numbers_;
+    std::vector<Places> kinds_;
+};
+
+Kinds conflicts_of(const Course& course, Duration max_stall) {
+    Kinds kinds;
+    std::vector<std::uint64_t> passed;  // what those are doing whom the stall lets pass
+    for (const std::vector<Point>& object : course.objects)
+        for (auto first = object.begin(); first != object.end(); ++first) {
+            passed.clear();
+            auto second = first + 1;
+            // The shortest length comes last in the table.
+            for (std::size_t rung = kStallDivisors.size(); rung-- > 0;) {
+                const Duration length = stall_length(max_stall, rung);
+                for (; second != object.end() && second->at - first->at < length; ++second)
+                    if (second->cpu != first->cpu && (first->write || second->write))
+                        passed.push_back(second->doing);
+                if (passed.empty())
+                    continue;
+                std::sort(passed.begin(), passed.end());
+                passed.erase(std::unique(passed.begin(), passed.end()), passed.end());
+                kinds.add(std::accumulate(passed.begin(), passed.end(), first->doing,
+                                          [](std::uint64_t a, std::uint64_t b) { return sim::mix(a, b); }),
+                          first->number, rung);
+            }
+        }
+    return kinds;
+}
+
+Kinds interrupts_of(const Course& course, Duration max_stall) {
+    Kinds kinds;
+    for (const std::vector<Point>& cpu : course.cpus) {
+        const Point* interrupt = nullptr;
+        for (auto point = cpu.rbegin(); point != cpu.rend(); ++point) {
+            for (std::size_t rung = 0; interrupt && rung < kStallDivisors.size(); ++rung)
+                if (interrupt->at - point->at < stall_length(max_stall, rung))
+                    kinds.add(sim::mix(point->doing, interrupt->doing), point->number, rung);
+            if (point->begins_interrupt)
+                interrupt = &*point;
+        }
+    }
+    return kinds;
 }
 
 /// The least number that `stride` times makes 1 modulo `modulus`; they have no common divisor.
@@ -90,48 +182,23 @@ StallOrder::StallOrder(std::span<const Crossing> crossings, std::uint64_t points
     while (std::gcd(stride_, size()) != 1)
         ++stride_;
 
-    std::map<std::uint64_t, std::size_t> numbers;
-    std::vector<std::uint64_t> passed;  // what those are doing whom the stall lets pass
-    for (const std::vector<Access>& object : accesses_of(crossings))
-        for (auto first = object.begin(); first != object.end(); ++first) {
-            passed.clear();
-            auto second = first + 1;
-            // The shortest length comes last in the table.
-            for (std::size_t rung = kStallDivisors.size(); rung-- > 0;) {
-                const Duration length = stall_length(max_stall, rung);
-                for (; second != object.end() && second->at - first->at < length; ++second)
-                    if (second->cpu != first->cpu && (first->write || second->write))
-                        passed.push_back(second->doing);
-                if (passed.empty())
-                    continue;
-                std::sort(passed.begin(), passed.end());
-                passed.erase(std::unique(passed.begin(), passed.end()), passed.end());
-                const std::uint64_t kind =
-                    std::accumulate(passed.begin(), passed.end(), first->doing,
-                                    [](std::uint64_t a, std::uint64_t b) { return sim::mix(a, b); });
-                const auto [number, fresh] = numbers.try_emplace(kind, kinds_.size());
-                if (fresh)
-                    kinds_.emplace_back();
-                kinds_[number->second].push_back(first->point * kStallDivisors.size() + rung);
-            }
-        }
-
+    const Course course = course_of(crossings);
+    Kinds conflicts = conflicts_of(course, max_stall), interrupts = interrupts_of(course, max_stall);
     sim::Choices choices(seed);
     sim::ChoiceContext context(sim::name_hash("hunt"));
-    shuffle(kinds_, choices, context);
-    for (std::vector<Place>& kind : kinds_)
-        shuffle(kind, choices, context);
-    for (std::size_t turn = 0, taken = 1; taken != 0; ++turn) {
-        taken = 0;
-        for (const std::vector<Place>& kind : kinds_)
-            if (turn < kind.size()) {
-                turning_.push_back(kind[turn]);
-                ++taken;
-            }
+    for (Kinds* const kinds : {&conflicts, &interrupts}) {
+        kinds->shuffle_all(choices, context);
+        kinds_.insert(kinds_.end(), kinds->kinds().begin(), kinds->kinds().end());
     }
+    const std::vector<Place> of_conflicts = conflicts.in_turn(), of_interrupts = interrupts.in_turn();
+    std::set<Place> taken;
+    for (std::size_t i = 0; i < std::max(of_conflicts.size(), of_interrupts.size()); ++i)
+        for (const std::vector<Place>* const places : {&of_conflicts, &of_interrupts})
+            if (i < places->size() && taken.insert((*places)[i]).second)
+                promising_.push_back((*places)[i]);
 
     const std::uint64_t to_position = inverse(stride_, size());
-    for (const Place place : turning_)
+    for (const Place place : promising_)
         skipped_.push_back(static_cast<std::uint64_t>(sim::UInt128{place} * to_position % size()));
     std::sort(skipped_.begin(), skipped_.end());
 }
@@ -141,10 +208,10 @@ PlacedStall StallOrder::stall(Place place) const {
 }
 
 PlacedStall StallOrder::operator[](std::uint64_t index) const {
-    if (index < turning_.size())
-        return stall(turning_[index]);
+    if (index < promising_.size())
+        return stall(promising_[index]);
     // Number `left` of the positions that are not skipped: so many before it are, each of which pushes it on.
-    const std::uint64_t left = index - turning_.size();
+    const std::uint64_t left = index - promising_.size();
     std::size_t before = 0, end = skipped_.size();
     while (before != end) {
         const std::size_t middle = before + (end - before) / 2;

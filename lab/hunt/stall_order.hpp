@@ -6,12 +6,13 @@
 //      lets the second go first: it turns the conflict round. So does a stall at an earlier point of that CPU, but the
 //      accesses in between are turned round by stalls of their own.
 //  (2) A stall is of the kind of what its CPU was doing at the point, and of what those were doing whom it lets pass:
-//  the
-//      innermost frame of each, and the last named place that it had come by. A race is mostly one of a kind wherever
+//      the innermost frame, and the last named place that the CPU had come by. A race is mostly one of a kind wherever
 //      in a run it occurs, so kinds take turns.
-//  (3) The stalls that turn nothing round come behind those that do: a CPU may be late for a clock or for an interrupt
-//      as well. Each place with each length is there once.
-//  (4) The order depends on the run and on a seed that shuffles the kinds and the stalls of each.
+//  (3) A CPU that is stalled may be late for its next interrupt: of the kind of what it was doing, and what the
+//      interrupt does. A stall by (1) and one by (3) take turns, so neither has to wait more than twice as long.
+//  (4) All other stalls come behind these: a CPU may be late for a clock as well. Each place with each length is there
+//      once.
+//  (5) The order depends on the run and on a seed that shuffles the kinds and the stalls of each.
 #pragma once
 
 #include <cstdint>
@@ -29,12 +30,11 @@ public:
 
     /// Points times lengths of kStallDivisors.
     std::uint64_t size() const { return points_ * kStallDivisors.size(); }
-    /// How many of them turn a conflict round; they are the first.
-    std::uint64_t turning() const { return turning_.size(); }
+    /// How many of them turn a conflict round or are before an interrupt; they are the first.
+    std::uint64_t promising() const { return promising_.size(); }
     /// `index` < size().
     PlacedStall operator[](std::uint64_t index) const;
-    /// `depth` of them at different points, or fewer: each as likely one of those that turn something round, of any
-    /// kind, as one of all.
+    /// `depth` of them at different points, or fewer: each as likely a promising one, of any kind, as one of all.
     std::vector<PlacedStall> sample(std::uint64_t seed, std::uint64_t depth) const;
 
 private:
@@ -44,11 +44,11 @@ private:
 
     std::uint64_t points_;
     sim::Duration max_stall_;
-    std::vector<std::vector<Place>> kinds_;  ///< that turn something round
-    std::vector<Place> turning_;             ///< those of all kinds, in their order
+    std::vector<std::vector<Place>> kinds_;  ///< promising ones
+    std::vector<Place> promising_;           ///< those of all kinds, in their order
     /// Places in an order in which near numbers lie far apart: position times stride, modulo size().
     std::uint64_t stride_ = 1;
-    /// Where the turning ones stand in it; ascending.
+    /// Where the promising ones stand in it; ascending.
     std::vector<std::uint64_t> skipped_;
 };
 
