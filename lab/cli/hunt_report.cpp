@@ -21,12 +21,17 @@ std::string failure_text(const HuntJson& f) {
 std::string summary_text(const HuntJson& d) {
     const auto runs = d["runs"].get<std::uint64_t>();
     const auto seconds = d["wall_seconds"].get<double>();
+    std::string more;
+    if (d.contains("swarm"))
+        more = "; varied: " + d["swarm"].get<std::string>();
+    if (d.contains("promising"))
+        more = fmt::format("; {} of {} promising stalls tried", d["promising"]["tried"].get<std::uint64_t>(),
+                           d["promising"]["total"].get<std::uint64_t>());
     return fmt::format(
         "{} of {}{} runs: {} failed, {} inconclusive; ended by {}; {} records, {:.1f} s, {:.0f} runs/s{}\n", runs,
         d["total_exact"].get<bool>() ? "" : "about ", d["total"].get<std::uint64_t>(), d["failed"].get<std::uint64_t>(),
         d["inconclusive"].get<std::uint64_t>(), d["end"].get<std::string>(), d["records"].get<std::uint64_t>(), seconds,
-        static_cast<double>(runs) / seconds,
-        d.contains("swarm") ? "; varied: " + d["swarm"].get<std::string>() : std::string());
+        static_cast<double>(runs) / seconds, more);
 }
 
 ExitCode exit_code_of(const HuntResult& result) {

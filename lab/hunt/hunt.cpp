@@ -168,6 +168,9 @@ private:
 
     void single_delays() {
         const StallOrder order = stall_order();
+        const HuntShard shard = options_.shard;
+        const std::uint64_t behind = order.promising() - std::min(order.promising(), shard.index);
+        result_.promising = PromisingStalls{(behind + shard.count - 1) / shard.count, 0};
         all(order.size() - 1, [this, &order](std::uint64_t number) {
             return RunPlan{number, options_.first_seed, std::nullopt, PlacedSchedule{{order[number]}, {}, false}};
         });
@@ -228,6 +231,8 @@ private:
             ++result_.failures;
             observer_.failed(*outcome.failure);
         }
+        if (result_.promising)
+            result_.promising->tried = std::min(result_.promising->total, result_.runs);
         observer_.progress(result_);
         if (options_.stop_after == 0 || result_.failures < options_.stop_after)
             return true;

@@ -52,6 +52,13 @@ constexpr bool goes_through_one_seed(HuntStrategy strategy, std::uint64_t depth)
 
 enum class HuntEnd : std::uint8_t { kAllRuns, kStopAfter, kBudget, kInterrupted };
 
+/// Of a hunt that tries each single stall: those that turn a conflict round or make a CPU late for an interrupt, which
+/// come first (lab/hunt/stall_order.hpp).
+struct PromisingStalls {
+    std::uint64_t total = 0;  ///< in this shard
+    std::uint64_t tried = 0;
+};
+
 struct HuntResult {
     HuntEnd end = HuntEnd::kAllRuns;
     std::uint64_t runs = 0;
@@ -62,6 +69,7 @@ struct HuntResult {
     /// Runs that hit the scenario's bound of steps before their end.
     std::uint64_t inconclusive = 0;
     std::uint64_t records = 0;
+    std::optional<PromisingStalls> promising{};
 };
 
 struct HuntOptions {

@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, 12> kHeadMembers{"format",    "format_ver
                                                         "last_seed", "expectations",   "scenario_hash", kShard};
 /// In the head of a hunt that swarms: what it varies.
 constexpr const char* kSwarm = "swarm";
+constexpr const char* kPromising = "promising";
 constexpr const char* kBundle = "bundle";
 constexpr const char* kDrawn = "drawn";
 constexpr std::string_view kFormat = "ticklab hunt";
@@ -58,6 +59,9 @@ HuntResult result_of(const Json& document) {
     result.failures = document.at("failed").get<std::uint64_t>();
     result.inconclusive = document.at("inconclusive").get<std::uint64_t>();
     result.records = document.at("records").get<std::uint64_t>();
+    if (document.contains(kPromising))
+        result.promising = PromisingStalls{document.at(kPromising).at("total").get<std::uint64_t>(),
+                                           document.at(kPromising).at("tried").get<std::uint64_t>()};
     (void)document.at("wall_seconds").get<double>();
     if (document.at("failures").size() != result.failures)
         throw std::invalid_argument(fmt::format("\"failed\" is {} and \"failures\" has {} entries", result.failures,
@@ -96,6 +100,8 @@ Json hunt_document(const Json& head, const HuntResult& result, double seconds, c
     document["failed"] = result.failures;
     document["inconclusive"] = result.inconclusive;
     document["records"] = result.records;
+    if (result.promising)
+        document[kPromising] = {{"total", result.promising->total}, {"tried", result.promising->tried}};
     document["wall_seconds"] = seconds;
     document["failures"] = failures;
     return document;
@@ -193,6 +199,12 @@ HuntFile merge_hunts(std::vector<HuntFile> shards) {
         whole.result.failures += shard.result.failures;
         whole.result.inconclusive += shard.result.inconclusive;
         whole.result.records += shard.result.records;
+        if (shard.result.promising) {
+            PromisingStalls& promising =
+                whole.result.promising ? *whole.result.promising : whole.result.promising.emplace();
+            promising.total += shard.result.promising->total;
+            promising.tried += shard.result.promising->tried;
+        }
         seconds += shard.document["wall_seconds"].get<double>();
         for (const Json& failure : shard.document["failures"])
             failures.push_back(failure);

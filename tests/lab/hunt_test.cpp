@@ -165,6 +165,10 @@ TEST_CASE("MA 13.1: each place of one delay is tried once, the race is among the
     const Hunted found = hunted(scenario, options);
     CHECK(found.result.runs == found.result.total);
     CHECK(found.result.total % kStallDivisors.size() == 0);
+    REQUIRE(found.result.promising.has_value());
+    CHECK(found.result.promising->total > 0);
+    CHECK(found.result.promising->total < found.result.total);
+    CHECK(found.result.promising->tried == found.result.promising->total);
     REQUIRE(found.failures.size() > 0);
     std::set<std::string> placed;
     for (const HuntFailure& f : found.failures) {
@@ -252,6 +256,8 @@ TEST_CASE("a hunt that was broken off goes on to what it would have been") {
 TEST_CASE("the shards of a hunt make up the hunt, in whatever order they are joined") {
     const Scenario scenario = rare_race(Defect::kKillNoWait);
     HuntOptions options = seeds(11, 1010, 0);
+    SUBCASE("of seeds") {}
+    SUBCASE("of single stalls") { options.strategy = HuntStrategy::kDelay; }
     HuntFile whole{"whole", document_of(scenario, options), {}, {}};
     whole.document["wall_seconds"] = 3.0;
     std::vector<HuntFile> shards;
