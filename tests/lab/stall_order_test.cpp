@@ -68,8 +68,7 @@ std::vector<Crossing> points_of(const std::vector<Crossing>& run) {
 std::set<std::string> passed(const std::vector<Crossing>& points, std::size_t index, sim::Duration length) {
     std::set<std::string> doings;
     const Crossing& first = points[index];
-    for (std::size_t i = 0; i < points.size(); ++i) {
-        const Crossing& second = points[i];
+    for (const Crossing& second : points) {
         const bool later = std::pair(second.at, second.cpu) > std::pair(first.at, first.cpu);
         if (first.point.object && first.point.object == second.point.object && first.cpu != second.cpu && later &&
             second.at - first.at < length && (first.point.write || second.point.write))
