@@ -159,8 +159,9 @@ ExitCode walk(Options options) {
         return ExitCode::kBadInput;
     }
     line.clear();
-    // Of a few files or fixes that were picked, it is no matter which others there are.
-    const bool all = options.fixes.empty() && options.paths == std::vector<std::string>{"scenarios"};
+    // Of a few files or fixes that were picked, or those that do without their delays, it is no matter which others
+    // there are.
+    const bool all = !options.free && options.fixes.empty() && options.paths == std::vector<std::string>{"scenarios"};
     const std::vector<NotShown> missing = all ? not_shown(*exhibits) : std::vector<NotShown>();
     if (options.json)
         print_json(museum, options, missing);
