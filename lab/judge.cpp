@@ -172,7 +172,8 @@ std::optional<Finding> Judge::lost(const Owed& owed, Time now, bool last) const 
     if (from >= now)
         return std::nullopt;
     Duration quiet = online ? quiet_.quiet(owner, from, now) : now - from;
-    if (online && owed.look_every != Duration::zero())
+    // Another CPU has the timer of one that sleeps: in the hierarchy, or because the sleeper's own one stops.
+    if (online && (owed.look_every != Duration::zero() || !machine_.config().arat))
         quiet -= others_kept_off(owner, from, now);
     if (quiet <= allowance_ + (last ? Duration::zero() : kLostGrace))
         return std::nullopt;
@@ -228,7 +229,12 @@ std::optional<Finding> Judge::look(Time now, bool last) {
         finding = lost(owed, now, last);
         if (finding) {
             obligations_.count_lost();
-        } else if (const Time bound = sim::saturating_add(owed.not_after, excused); asleep && next > bound) {
+            return;
+        }
+        // Whoever arms for a sleeper without a timer of its own may have stood still more than once on the way.
+        const Duration helpers =
+            !asleep || machine_.config().arat ? Duration::zero() : others_kept_off(sim::kNoCpu, owed.not_after, now);
+        if (const Time bound = sim::saturating_add(owed.not_after, excused + helpers); asleep && next > bound) {
             finding = Finding{&checks::kUncovered,
                               fmt::format("all CPUs sleep until {}, and timer {} must run by {}", show(next),
                                           names_.timer_name(owed.timer), show(owed.not_after)),

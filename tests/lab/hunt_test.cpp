@@ -365,6 +365,19 @@ TEST_CASE("a timer that waits for a migrator which is stalled most of the time i
     CHECK_MESSAGE(said.code == 0, said.out);
 }
 
+TEST_CASE("a sleeper whose helper is stalled most of the time loses no timer (timer.lost, progress.uncovered)") {
+    // Without ARAT a CPU in a deep state has no timer of its own.
+    for (const auto& [seed, jitter] : {std::pair{"3712", "0"}, {"5340", "1024"}}) {
+        CAPTURE(seed);
+        const Said said =
+            program({"hunt", source_dir() + "/scenarios/xen/broadcast-legacy.json", "--strategy", "seeds", "--seeds",
+                     std::string(seed) + ".." + seed, "--set", std::string("machine.jitter_per_1024=") + jitter,
+                     "--set", "machine.stall_one_in=3", "--set", "machine.stall_places_one_in=16", "--set",
+                     "machine.max_stall=300us", "--set", "machine.break_ties=false"});
+        CHECK_MESSAGE(said.code == 0, said.out);
+    }
+}
+
 TEST_CASE("a timer that waits for a migrator which leaves its timers alone (LHR 9.1) is not lost (timer.lost)") {
     // CPU 1 has the sleeper's event; its tick took so long that it lets 47 ms go by: TMIGR-20's scenario without its
     // hold.
