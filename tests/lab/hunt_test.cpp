@@ -368,7 +368,6 @@ TEST_CASE("a timer that waits for a migrator which is stalled most of the time i
 TEST_CASE("a sleeper whose helper is stalled most of the time loses no timer (timer.lost, progress.uncovered)") {
     // Without ARAT a CPU in a deep state has no timer of its own.
     for (const auto& [seed, jitter] : {std::pair{"3712", "0"}, {"5340", "1024"}}) {
-        CAPTURE(seed);
         const Said said =
             program({"hunt", source_dir() + "/scenarios/xen/broadcast-legacy.json", "--strategy", "seeds", "--seeds",
                      std::string(seed) + ".." + seed, "--set", std::string("machine.jitter_per_1024=") + jitter,
