@@ -183,6 +183,12 @@ TEST_CASE("MA 13.1: one delay where a conflict is turned round finds a race in a
     }
 }
 
+TEST_CASE("LC-F7b: a timer clock lacks what is used while it is started, however long a CPU stands still in there") {
+    const Said said = program({"museum", fix_file("cputime", "LC-F7 (F7c)"), "--free", "--strategy", "delay", "--set",
+                               "machine.max_stall=20ms", "--masters", "1", "--runs", "100"});
+    CHECK_MESSAGE(said.code == 0, said.out);
+}
+
 TEST_CASE("medians of a museum count a search that found nothing as longer than any") {
     StrategySearches strategy;
     for (const std::uint64_t runs : std::initializer_list<std::uint64_t>{7, 3, 5, 1}) {
