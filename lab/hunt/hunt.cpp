@@ -170,7 +170,8 @@ private:
         const StallOrder order = stall_order();
         const HuntShard shard = options_.shard;
         const std::uint64_t behind = order.promising() - std::min(order.promising(), shard.index);
-        result_.promising = PromisingStalls{(behind + shard.count - 1) / shard.count, 0};
+        const std::uint64_t here = (behind + shard.count - 1) / shard.count;
+        result_.promising = PromisingStalls{here, std::min(here, result_.runs)};
         all(order.size() - 1, [this, &order](std::uint64_t number) {
             return RunPlan{number, options_.first_seed, std::nullopt, PlacedSchedule{{order[number]}, {}, false}};
         });
